@@ -1,0 +1,1 @@
+"""lmexp: repeatable language-model experiments."""

@@ -1,0 +1,1 @@
+"""The engine: stages, fingerprints, store, leases and execution. Knows nothing of language models."""

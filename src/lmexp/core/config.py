@@ -1,0 +1,218 @@
+"""Frozen configuration classes that check themselves, and the strict builder for them.
+
+A configuration is a frozen, keyword-only dataclass that derives from `Config`. Each field is
+declared with `option(...)`, which states its range and how it takes part in a stage's identity:
+
+- an ordinary field is *identity*: it is hashed into the fingerprint;
+- ``placement=True`` marks what cannot change a result beyond rounding (devices, threads, paths);
+- ``by_content=True`` marks a path whose *content* enters the fingerprint elsewhere;
+- ``absent_means=x`` lets a field be added later: at the value ``x``, and only there, it is left
+  out of the hash, so that artifacts made before the field existed keep their identity.
+
+Values are checked on construction, so a configuration that exists is valid, whether it came
+from Hydra, from a spec file or from Python.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar, dataclass_transform
+
+from lmexp.errors import ConfigError, nearest
+
+_MISSING = dataclasses.MISSING
+
+
+def option(
+    default: Any = _MISSING,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    placement: bool = False,
+    by_content: bool = False,
+    absent_means: Any = _MISSING,
+) -> Any:
+    """Declare a field: its default, its range and its part in identity.
+
+    Bounds hold for numbers and, in a tuple field, for each element; so do `choices`.
+    """
+    metadata = {
+        "bounds": {k: v for k, v in (("ge", ge), ("gt", gt), ("le", le), ("lt", lt)) if v is not None},
+        "choices": choices,
+        "placement": placement,
+        "by_content": by_content,
+    }
+    if absent_means is not _MISSING:
+        metadata["absent_means"] = absent_means
+    if default is _MISSING:
+        return dataclasses.field(metadata=metadata, kw_only=True)
+    return dataclasses.field(default=default, metadata=metadata, kw_only=True)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(option,))
+class Config:
+    """Base of all configurations; subclasses become frozen keyword-only dataclasses."""
+
+    refused: typing.ClassVar[Mapping[str, str]] = {}
+    """Names that a user may reasonably try but that are not accepted, each with its reason."""
+
+    def __init_subclass__(cls) -> None:
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+    def __post_init__(self) -> None:
+        hints = _hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = _coerce(getattr(self, field.name), hints[field.name], field.name, field.metadata)
+            object.__setattr__(self, field.name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Raise `ConfigError` for a combination of fields that cannot work. Override as needed."""
+
+
+C = TypeVar("C", bound=Config)
+
+
+def build(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
+    """Build `cls` from plain nested mappings, refusing what it does not declare.
+
+    Errors: `ConfigError` naming the full dotted key for an unknown key (with the nearest valid
+    one), a missing key, a wrong type or a value out of range.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = _hints(cls)
+    prefix = f"{path}." if path else ""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} must be a group of keys, was {values!r}.")
+    for key in values:
+        if key in cls.refused:
+            raise ConfigError(f"{prefix}{key} is not accepted: {cls.refused[key]}.")
+        if key not in fields:
+            raise ConfigError(f"{prefix}{key} is not a known key{nearest(str(key), fields)}.")
+    arguments: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in values or values[name] == "???":
+            if field.default is _MISSING and field.default_factory is _MISSING:
+                raise ConfigError(f"{prefix}{name} is required and was not given.")
+            continue
+        value = values[name]
+        nested = _config_class(hints[name])
+        if nested is not None and not isinstance(value, Config) and value is not None:
+            value = build(nested, value, f"{prefix}{name}")
+        arguments[name] = value
+    try:
+        return cls(**arguments)
+    except ConfigError as error:
+        raise ConfigError(f"{prefix}{error}") from None if path else error
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Return every field as plain JSON-able values; `build` inverts it."""
+    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}  # type: ignore[arg-type]
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """Return only the fields that take part in the fingerprint, as plain JSON-able values."""
+    result: dict[str, Any] = {}
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if field.metadata.get("placement") or field.metadata.get("by_content"):
+            continue
+        if "absent_means" in field.metadata and value == field.metadata["absent_means"]:
+            continue
+        result[field.name] = identity(value) if isinstance(value, Config) else _plain(value)
+    return result
+
+
+def placement_keys(cls: type[Config], path: str = "") -> set[str]:
+    """Return the dotted names of all fields, at any depth, that never enter a fingerprint."""
+    keys: set[str] = set()
+    hints = _hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        name = f"{path}{field.name}"
+        nested = _config_class(hints[field.name])
+        if field.metadata.get("placement"):
+            keys.add(name)
+        elif nested is not None:
+            keys |= placement_keys(nested, f"{name}.")
+    return keys
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _config_class(hint: Any) -> type[Config] | None:
+    for candidate in (hint, *typing.get_args(hint)):
+        if isinstance(candidate, type) and issubclass(candidate, Config):
+            return candidate
+    return None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return to_dict(value)
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+_WORDS = {int: "an integer", float: "a number", str: "text", bool: "true or false"}
+
+
+def _coerce(value: Any, hint: Any, name: str, metadata: Mapping[str, Any]) -> Any:
+    """Return `value` as the declared type; integers become floats where floats are declared."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        alternatives = [a for a in arguments if a is not type(None)]
+        for alternative in alternatives:
+            if type(value) is alternative:
+                return _coerce(value, alternative, name, metadata)
+        return _coerce(value, alternatives[0], name, metadata)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{name} must be a list like [a,b], was {value!r}.")
+        return tuple(_coerce(v, arguments[0], f"{name}[{i}]", metadata) for i, v in enumerate(value))
+    if isinstance(hint, type) and issubclass(hint, Config):
+        if not isinstance(value, hint):
+            raise ConfigError(f"{name} must be a {hint.__name__}, was {value!r}.")
+        return value
+    if hint is float and type(value) is int:
+        value = float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{name} must be {_WORDS.get(hint, hint)}, was {value!r}.")
+    if hint is float and not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number, was {value!r}.")
+    _check_range(value, name, metadata)
+    return value
+
+
+def _check_range(value: Any, name: str, metadata: Mapping[str, Any]) -> None:
+    choices = metadata.get("choices")
+    if choices is not None and value not in choices:
+        valid = ", ".join(map(str, choices))
+        raise ConfigError(f"{name} must be one of {valid}, was {value!r}{nearest(str(value), choices)}.")
+    bounds = metadata.get("bounds") or {}
+    words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
+    holds = {
+        "ge": lambda v, b: v >= b,
+        "gt": lambda v, b: v > b,
+        "le": lambda v, b: v <= b,
+        "lt": lambda v, b: v < b,
+    }
+    if any(not holds[kind](value, bound) for kind, bound in bounds.items()):
+        limits = " and ".join(f"{words[kind]} {bound}" for kind, bound in bounds.items())
+        raise ConfigError(f"{name} must be {limits}, was {value!r}.")
+
+
+def replace(config: C, **changes: Any) -> C:
+    """Return a checked copy of `config` with some fields changed."""
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+

@@ -1,0 +1,1 @@
+"""Documents: where text comes from, how it is deduplicated and split."""

@@ -1,0 +1,1 @@
+"""Evaluation: perplexity on documents and multiple-choice prompts."""

@@ -1,0 +1,57 @@
+"""What is measured on a trained model."""
+
+from lmexp.core.config import Config, option
+from lmexp.errors import ConfigError
+
+TASKS: dict[str, str] = {
+    "python_identifier": "an identifier that is in scope, swapped for another one in scope",
+    "python_operator": "an operator, swapped for another",
+    "python_bracket": "a bracket, swapped for one of another kind",
+    "python_argument": "two arguments of a call, swapped",
+}
+"""Names of the prompt tasks and what each one corrupts."""
+
+
+class PerplexityConfig(Config):
+    """Perplexity and bits per byte on held-out documents."""
+
+    splits: tuple[str, ...] = option(("test",), choices=("validation", "test"))
+    """Splits that are scored."""
+
+    stride: int | None = option(None, ge=1)
+    """Tokens by which the scoring window moves; null means half of the model's context_length.
+    Every token is scored once, in the first window that holds it."""
+
+    limit: int | None = option(None, ge=1)
+    """Documents scored of each split, in order of their hash; null scores all."""
+
+    batch_size: int = option(16, ge=1, placement=True)
+    """Windows in one forward pass."""
+
+    def check(self) -> None:
+        if not self.splits or len(set(self.splits)) != len(self.splits):
+            raise ConfigError(f"splits must name each split once, was {list(self.splits)}.")
+
+
+class PromptsConfig(Config):
+    """Multiple-choice prompts, scored by the log-likelihood of each choice."""
+
+    tasks: tuple[str, ...] = option(tuple(TASKS), choices=tuple(TASKS))
+    """Names of the tasks."""
+
+    num_fewshot: tuple[int, ...] = option((0,), ge=0, le=64)
+    """Numbers of worked examples before each item; each number is evaluated."""
+
+    limit: int | None = option(500, ge=1)
+    """Items of each task; null takes all."""
+
+    seed: int = option(1234, ge=0, le=2**63 - 1)
+    """Seeds the choice of items and of worked examples."""
+
+    batch_size: int = option(32, ge=1, placement=True)
+    """Sequences in one forward pass."""
+
+    def check(self) -> None:
+        for name, values in (("tasks", self.tasks), ("num_fewshot", self.num_fewshot)):
+            if not values or len(set(values)) != len(values):
+                raise ConfigError(f"{name} must name at least one value, each once, was {list(values)}.")

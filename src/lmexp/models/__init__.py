@@ -1,0 +1,1 @@
+"""Language models: the decoder-only Transformer and the count-based bigram."""

@@ -1,0 +1,1 @@
+"""Tokenizers: training, loading, and how many bytes each token stands for."""

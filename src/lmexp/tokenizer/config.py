@@ -1,0 +1,11 @@
+"""How a tokenizer is trained."""
+
+from lmexp.core.config import Config, option
+
+
+class TokenizerConfig(Config):
+    """Byte-level BPE."""
+
+    vocab_size: int = option(4096, ge=257, le=1_000_000)
+    """Number of tokens, the 256 bytes and the end-of-text token included. A small corpus may
+    yield fewer; the artifact says how many."""

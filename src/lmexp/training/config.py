@@ -1,0 +1,187 @@
+"""How a model is trained: optimizer, schedule and Lightning's Trainer arguments."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from lmexp.core.config import Config, option
+from lmexp.errors import ConfigError
+from lmexp.models.config import GPTConfig
+
+
+class OptimizerConfig(Config):
+    """AdamW, or Muon for the hidden matrices with AdamW for everything else."""
+
+    name: str = option("adamw", choices=("adamw", "muon"))
+    """`adamw` (Loshchilov and Hutter, arXiv 1711.05101) or `muon` (Jordan et al., 2024)."""
+
+    lr: float = option(3e-3, gt=0, le=10)
+    """Peak learning rate of AdamW's parameters."""
+
+    betas: tuple[float, ...] = option((0.9, 0.95), ge=0, lt=1)
+    """AdamW's decay rates of the first and second moment."""
+
+    eps: float = option(1e-8, gt=0, lt=1)
+    """AdamW's term in the denominator."""
+
+    weight_decay: float = option(0.1, ge=0, le=10)
+    """Decoupled weight decay of matrices; vectors and embeddings are not decayed."""
+
+    muon_lr: float = option(0.02, gt=0, le=10)
+    """Peak learning rate of Muon's matrices; read only with `name: muon`."""
+
+    muon_momentum: float = option(0.95, ge=0, lt=1)
+    """Muon's momentum (Nesterov); read only with `name: muon`."""
+
+    def check(self) -> None:
+        if len(self.betas) != 2:
+            raise ConfigError(f"betas must be two numbers, was {list(self.betas)}.")
+
+
+class ScheduleConfig(Config):
+    """Learning rate over steps: linear warm-up, then cosine or warm-up-stable-decay."""
+
+    name: str = option("cosine", choices=("cosine", "wsd"))
+    """`cosine` decays from the end of warm-up; `wsd` holds the peak, then decays linearly."""
+
+    warmup_steps: int = option(0, ge=0)
+    """Steps of linear warm-up from lr / (warmup_steps + 1)."""
+
+    decay_fraction: float = option(0.2, ge=0, le=1)
+    """Share of max_steps, at the end, over which `wsd` decays."""
+
+    min_lr_ratio: float = option(0.1, ge=0, le=1)
+    """Learning rate at the last step as a share of the peak."""
+
+
+class TrainerConfig(Config):
+    """Arguments of Lightning's Trainer, spelled as Lightning spells them.
+
+    These fields and `refused` together are every argument of ``Trainer.__init__``; a test holds
+    them against its signature. Fields marked placement do not enter the fingerprint.
+    """
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "accumulate_grad_batches": "it is derived from global_batch_size, micro_batch_size and devices",
+        "barebones": "it would drop checkpoints and metrics; every run keeps both",
+        "callbacks": "configuration holds no objects",
+        "default_root_dir": "the store decides where files go; set store=PATH",
+        "detect_anomaly": "it is not wired into a stage",
+        "enable_autolog_hparams": "the artifact's record holds the configuration",
+        "enable_checkpointing": "checkpoints are always written; set checkpoint_every_steps",
+        "enable_model_summary": "the artifact's record holds the parameter count",
+        "enable_progress_bar": "the run prints its own progress line",
+        "fast_dev_run": "use +debug=fast",
+        "inference_mode": "a pretraining stage runs no evaluation loop",
+        "limit_predict_batches": "a pretraining stage runs no predict loop",
+        "limit_test_batches": "a pretraining stage runs no test loop; see perplexity.*",
+        "limit_train_batches": "training length is max_steps",
+        "limit_val_batches": "a pretraining stage runs no validation loop; see perplexity.*",
+        "logger": "the local record is the logger; see tracking.*",
+        "max_epochs": "training length is max_steps",
+        "max_time": "training length is max_steps; interrupt a run to stop it, and resume it later",
+        "min_epochs": "training length is max_steps",
+        "min_steps": "training length is max_steps",
+        "model_registry": "the store keeps the models",
+        "num_sanity_val_steps": "a pretraining stage runs no validation loop",
+        "overfit_batches": "use +debug=overfit",
+        "plugins": "configuration holds no objects",
+        "profiler": "it is not wired into a stage",
+        "reload_dataloaders_every_n_epochs": "batches are a pure function of the step",
+        "strategy": "one rank trains alone and several train with DDP",
+        "sync_batchnorm": "no model here has batch normalisation",
+        "use_distributed_sampler": "batches are a pure function of the step",
+        "check_val_every_n_epoch": "a pretraining stage runs no validation loop",
+        "val_check_interval": "a pretraining stage runs no validation loop",
+    }
+
+    max_steps: int = option(ge=1, le=1_000_000_000)
+    """Optimizer steps."""
+
+    precision: str = option("32-true", choices=("64-true", "32-true", "bf16-mixed"))
+    """Arithmetic of weights and activations, in Lightning's words."""
+
+    gradient_clip_val: float | None = option(1.0, gt=0)
+    """Largest gradient norm or value; null turns clipping off."""
+
+    gradient_clip_algorithm: str = option("norm", choices=("norm",))
+    """Gradients are clipped by their global norm."""
+
+    devices: int = option(1, ge=1, le=1024, placement=True)
+    """Processes on each node, one a device."""
+
+    num_nodes: int = option(1, ge=1, le=1, placement=True)
+    """Machines; one until an executor can place several."""
+
+    accelerator: str = option("auto", choices=("auto", "cpu", "gpu", "cuda"), placement=True)
+    """Kind of device; `auto` takes a GPU where one is visible."""
+
+    deterministic: bool = option(False, placement=True)
+    """Whether only deterministic kernels are allowed."""
+
+    benchmark: bool = option(False, placement=True)
+    """Whether cuDNN may time its kernels and choose."""
+
+    log_every_n_steps: int = option(10, ge=1, placement=True)
+    """Steps between two points of the training curve."""
+
+
+class PretrainConfig(Config):
+    """Everything that the pretrain stage reads."""
+
+    seed: int = option(0, ge=0, le=2**63 - 1)
+    """Seeds the initial weights and the order of the data."""
+
+    model: GPTConfig = option()
+    """The model's shape."""
+
+    optimizer: OptimizerConfig = option()
+    """The optimizer."""
+
+    schedule: ScheduleConfig = option()
+    """Learning rate over steps."""
+
+    trainer: TrainerConfig = option()
+    """Lightning's Trainer arguments."""
+
+    global_batch_size: int = option(ge=1)
+    """Sequences in one optimizer step, over all devices."""
+
+    micro_batch_size: int | None = option(None, ge=1, placement=True)
+    """Sequences in one forward pass of one device; null means global_batch_size / devices."""
+
+    checkpoint_every_steps: int = option(100, ge=1, placement=True)
+    """Steps between two checkpoints from which a stopped run resumes."""
+
+    def check(self) -> None:
+        world_size = self.world_size
+        if self.global_batch_size % world_size:
+            raise ConfigError(
+                f"global_batch_size ({self.global_batch_size}) must be a multiple of "
+                f"trainer.devices x trainer.num_nodes ({world_size})."
+            )
+        per_rank = self.global_batch_size // world_size
+        if self.micro_batch_size is not None and per_rank % self.micro_batch_size:
+            raise ConfigError(
+                f"micro_batch_size ({self.micro_batch_size}) must divide the {per_rank} sequences "
+                f"that each of {world_size} devices takes of global_batch_size ({self.global_batch_size})."
+            )
+        if self.schedule.warmup_steps > self.trainer.max_steps:
+            raise ConfigError(
+                f"schedule.warmup_steps ({self.schedule.warmup_steps}) must be at most "
+                f"trainer.max_steps ({self.trainer.max_steps})."
+            )
+
+    @property
+    def world_size(self) -> int:
+        """Number of training processes."""
+        return self.trainer.devices * self.trainer.num_nodes
+
+    @property
+    def resolved_micro_batch_size(self) -> int:
+        """Sequences in one forward pass of one device."""
+        return self.micro_batch_size or self.global_batch_size // self.world_size
+
+    @property
+    def accumulation(self) -> int:
+        """Forward passes of one device in one optimizer step."""
+        return self.global_batch_size // self.world_size // self.resolved_micro_batch_size
