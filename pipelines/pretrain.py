@@ -1,0 +1,61 @@
+"""The main pipeline: raw text to a measured model.
+
+Read from top to bottom: every line names an artifact that is computed once and then reused.
+"""
+
+from lmexp import stages
+from lmexp.core.config import option
+from lmexp.core.settings import RunConfig
+from lmexp.core.stage import Handle
+from lmexp.corpus.config import CorpusConfig
+from lmexp.evals.config import PerplexityConfig, PromptsConfig
+from lmexp.models.config import GPTConfig
+from lmexp.packing.config import PackingConfig
+from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.training.config import OptimizerConfig, PretrainConfig, ScheduleConfig, TrainerConfig
+
+
+class PretrainExperiment(RunConfig):
+    """The keys of this pipeline; each group is documented where it is read."""
+
+    seed: int = option(0, ge=0, le=2**63 - 1)
+    global_batch_size: int = option(32, ge=1)
+    micro_batch_size: int | None = option(None, ge=1, placement=True)
+    checkpoint_every_steps: int = option(100, ge=1, placement=True)
+    corpus: CorpusConfig = option(CorpusConfig())
+    tokenizer: TokenizerConfig = option(TokenizerConfig())
+    packing: PackingConfig = option(PackingConfig())
+    model: GPTConfig = option(GPTConfig())
+    optimizer: OptimizerConfig = option(OptimizerConfig())
+    schedule: ScheduleConfig = option(ScheduleConfig())
+    trainer: TrainerConfig = option()
+    perplexity: PerplexityConfig = option(PerplexityConfig())
+    prompts: PromptsConfig = option(PromptsConfig())
+
+
+def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
+    """Return the stages by name; nothing runs here."""
+    training = PretrainConfig(
+        seed=config.seed,
+        model=config.model,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        trainer=config.trainer,
+        global_batch_size=config.global_batch_size,
+        micro_batch_size=config.micro_batch_size,
+        checkpoint_every_steps=config.checkpoint_every_steps,
+    )
+    corpus = stages.corpus(config.corpus)
+    tokenizer = stages.tokenizer(config.tokenizer, corpus=corpus)
+    packing = stages.packing(config.packing, corpus=corpus, tokenizer=tokenizer)
+    model = stages.pretrain(training, packing=packing, tokenizer=tokenizer)
+    perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)
+    prompts = stages.prompts(config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, packing=packing)
+    return {
+        "corpus": corpus,
+        "tokenizer": tokenizer,
+        "packing": packing,
+        "pretrain": model,
+        "perplexity": perplexity,
+        "prompts": prompts,
+    }

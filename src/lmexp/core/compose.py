@@ -1,0 +1,220 @@
+"""From overrides to a checked configuration and its pipeline's handles.
+
+Hydra composes plain YAML; then the pipeline's frozen config class is built from it strictly, so that
+a misspelt key or a bad value fails before any work, wherever it came from: the command line, an
+experiment file or a `++` key. The class also seeds the composition: its fields with their defaults
+are the first entry of the defaults list, so that each key exists once and can be overridden without
+a `+`. Every message is one sentence with the nearest valid name.
+
+Shipped configs and pipelines are found beside the package (`_conf`, `_pipelines` of a wheel) or at
+the root of the checkout; `conf/` and `pipelines/` of the current directory are found beside them.
+"""
+
+import dataclasses
+import logging
+import re
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lmexp.core.config import Config, build
+from lmexp.core.settings import RunConfig, absolute_store, default_store
+from lmexp.core.stage import Handle
+from lmexp.core.worker import load_file
+from lmexp.errors import ConfigError, nearest
+
+CONFIG_NAME = "config"
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Composition:
+    """A checked configuration with the handles of its pipeline."""
+
+    experiment: str
+    config: RunConfig
+    handles: Mapping[str, Handle]
+
+    @property
+    def store(self) -> Path:
+        """The store's absolute path."""
+        return Path(self.config.store)
+
+
+def shipped(name: str) -> Path:
+    """Return the directory of the shipped `conf` or `pipelines`, in a wheel or a checkout."""
+    inside = _PACKAGE / f"_{name}"
+    return inside if inside.is_dir() else _PACKAGE.parents[1] / name
+
+
+def search_path_override() -> list[str]:
+    """Return the override that adds `conf/` of the current directory, where there is one."""
+    own = Path.cwd() / "conf"
+    if own.is_dir() and own.resolve() != shipped("conf").resolve():
+        return [f"hydra.searchpath=['file://{own}']"]
+    return []
+
+
+def register_schemas() -> None:
+    """Give Hydra the keys and defaults of the engine and of each shipped pipeline."""
+    store = ConfigStore.instance()
+    store.store(name="engine_schema", node=_defaults(RunConfig))
+    for path in sorted(shipped("pipelines").glob("*.py")):
+        store.store(name=f"{path.stem}_schema", node=_defaults(_config_class(path)))
+
+
+def compose(overrides: Sequence[str], *, config_name: str = CONFIG_NAME, config_dir: str | None = None) -> Composition:
+    """Compose one experiment from overrides.
+
+    Errors: `ConfigError` or `DataError`, one sentence.
+    """
+    extra = search_path_override()
+    if config_dir is not None:
+        extra = [f"hydra.searchpath=['file://{Path(config_dir).absolute()}']"]
+    register_schemas()
+    with translated_errors(), initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+        composed = hydra_compose(config_name, [*extra, *overrides], return_hydra_config=True)
+        choices = dict(composed.hydra.runtime.choices)
+    return check(composed, choices)
+
+
+def check(composed: DictConfig, choices: Mapping[str, Any]) -> Composition:
+    """Build the pipeline's config class from what Hydra composed, and its handles."""
+    with translated_errors():
+        masked = OmegaConf.masked_copy(composed, [k for k in composed if k != "hydra"])  # type: ignore[arg-type]
+        values = OmegaConf.to_container(masked, resolve=True)
+    assert isinstance(values, dict), "the primary configuration is a mapping"
+    config, handles = _build(typing.cast(dict[str, Any], values))
+    experiment = choices.get("experiment") or Path(config.pipeline).stem
+    return Composition(experiment=str(experiment), config=config, handles=handles)
+
+
+def handles_of(values: Mapping[str, Any]) -> Mapping[str, Handle]:
+    """Return the handles for a recorded configuration."""
+    return _build(values)[1]
+
+
+def _build(values: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Handle]]:
+    pipeline = find_pipeline(str(values.get("pipeline", "pretrain")))
+    config = build(_config_class(pipeline), values)
+    config = dataclasses.replace(_absolute_paths(config), store=str(absolute_store(config.store)))
+    return config, load_file(pipeline).pipeline(config)
+
+
+def expand(overrides: Sequence[str]) -> list[list[str]]:
+    """Return the points of a sweep, each a list of overrides, in Hydra's order."""
+    with translated_errors():
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        return [list(p) for batch in BasicSweeper.split_arguments(parsed, None) for p in batch]
+
+
+def find_pipeline(name: str) -> Path:
+    """Return the file of a pipeline, given its name or its path.
+
+    Errors: `ConfigError` with the nearest name.
+    """
+    if name.endswith(".py"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"pipeline={name}: there is no file {path.absolute()}.")
+        return path.absolute()
+    found = {p.stem: p for d in (shipped("pipelines"), Path.cwd() / "pipelines") for p in d.glob("*.py")}
+    if name not in found:
+        raise ConfigError(f"there is no pipeline {name!r}{nearest(name, found)}; give a name or a .py file.")
+    return found[name]
+
+
+def _config_class(pipeline: Path) -> type[RunConfig]:
+    module = load_file(pipeline)
+    function = getattr(module, "pipeline", None)
+    hint = typing.get_type_hints(function).get("config") if callable(function) else None
+    if not (isinstance(hint, type) and issubclass(hint, RunConfig)):
+        raise ConfigError(f"{pipeline} must define pipeline(config: C), where C derives from RunConfig.")
+    return hint
+
+
+def _defaults(cls: type[Config]) -> dict[str, Any]:
+    """Return every key of a config class with its default, `???` where it must be given."""
+    result: dict[str, Any] = {}
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        hint = hints[field.name]
+        if isinstance(hint, type) and issubclass(hint, Config):
+            result[field.name] = _defaults(hint)
+        elif field.default is dataclasses.MISSING:
+            result[field.name] = "???"
+        else:
+            result[field.name] = list(field.default) if isinstance(field.default, tuple) else field.default
+    if issubclass(cls, RunConfig):
+        result["store"] = default_store()
+    return result
+
+
+def _absolute_paths(config: typing.Any) -> typing.Any:
+    """Return a copy in which every path that is read by content is absolute."""
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, Config):
+            changes[field.name] = _absolute_paths(value)
+        elif field.metadata.get("by_content"):
+            changes[field.name] = tuple(str(Path(p).expanduser().absolute()) for p in value)
+    return dataclasses.replace(config, **changes)
+
+
+class translated_errors:  # noqa: N801 - reads as a context
+    """Turn what Hydra and OmegaConf raise into one sentence."""
+
+    def __enter__(self) -> None:
+        logging.getLogger("hydra").setLevel(logging.ERROR)
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, HydraException | OmegaConfBaseException):
+            raise ConfigError(_sentence(error)) from None
+
+
+def _sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        options = list(error.options or [])
+        known = f" (known: {', '.join(options)})" if options else ""
+        return f"there is no {group or 'configuration'} {name!r}{nearest(name, options)}{known}."
+    if isinstance(error, OverrideParseException):
+        return f"the override {error.override!r} cannot be read; write key=value, and quote it for the shell."
+    key = re.search(r"Could not (?:override|append to|delete from) '([^']+)'", text)
+    if key and "No match in the defaults list" in text:
+        return f"{key[1]} is a group without a default: write +{key[1]}=NAME."
+    if key and isinstance(error, ConfigCompositionException | OmegaConfBaseException):
+        return f"{key[1]} is not a known key{nearest(key[1], _known_keys())}."
+    return f"the configuration cannot be composed: {text}"
+
+
+def _known_keys() -> Iterator[str]:
+    for entry in ConfigStore.instance().repo.values():
+        node = getattr(entry, "node", None)
+        if node is not None and str(entry.name).endswith("_schema.yaml"):
+            yield from _dotted(OmegaConf.to_container(node), "")
+
+
+def _dotted(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _dotted(item, f"{path}.{key}" if path else key)
+    else:
+        yield path

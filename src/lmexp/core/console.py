@@ -1,0 +1,106 @@
+"""What a person sees while stages run: one line a stage, live in a terminal."""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from lmexp.core.files import read_lines
+from lmexp.core.plan import Plan, Verdict
+from lmexp.core.store import Record
+
+_REFRESH_S = 0.5
+_QUIET_REFRESH_S = 30.0
+
+
+class Console:
+    """Prints progress to standard error; a terminal shows a line that changes in place."""
+
+    def __init__(self, plan: Plan, stream: TextIO | None = None) -> None:
+        self._plan = plan
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._width = max((len(s.name) for s in plan.stages), default=0)
+        self._current: tuple[str, Path, float, int | None] | None = None
+        self._shown_at = 0.0
+        self._first: Mapping[str, Any] | None = None
+
+    def header(self, text: str) -> None:
+        """Print a line of its own."""
+        self._line(text)
+
+    def waiting(self, name: str, who: Mapping[str, Any]) -> None:
+        """Say who computes the stage."""
+        self._line(f"{name:{self._width}}  waiting for process {who.get('pid')} on {who.get('host')}")
+
+    def started(self, name: str, attempt: Path, from_step: int | None) -> None:
+        """Say that a stage starts or goes on."""
+        self._current = (name, attempt / "metrics.jsonl", time.monotonic(), from_step)
+        self._shown_at, self._first = time.monotonic(), None
+        self._line(f"{name:{self._width}}  " + ("runs" if from_step is None else f"resumes from step {from_step}"))
+
+    def tick(self) -> None:
+        """Refresh the progress line now and then."""
+        now = time.monotonic()
+        if self._current is None or now - self._shown_at < (_REFRESH_S if self._live else _QUIET_REFRESH_S):
+            return
+        self._shown_at = now
+        name, metrics_file, started, _ = self._current
+        text = f"{name:{self._width}}  {_duration(now - started)}{self._progress(name, metrics_file)}"
+        if self._live:
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
+        else:
+            self._line(text)
+
+    def finished(self, name: str, record: Record, action: str) -> None:
+        """Say what became of a stage."""
+        seconds = "" if action == "reused" else f"  {_duration(record.data['seconds'])}"
+        self._line(f"{name:{self._width}}  {action}{seconds}  {record.name}")
+        self._current = None
+
+    def _progress(self, name: str, metrics_file: Path) -> str:
+        points = list(read_lines(metrics_file))
+        if not points or "step" not in points[-1]:
+            return ""
+        last = points[-1]
+        self._first = self._first or last
+        handle = self._plan.by_name[name].handle
+        total = handle.stage.total_steps(handle.config) if handle.stage.total_steps else None
+        text = f"  step {last['step']}" + (f"/{total}" if total else "")
+        text += "".join(
+            f"  {key.rpartition('/')[2]} {_number(value)}"
+            for key, value in last.items()
+            if key not in ("step", "time") and isinstance(value, int | float)
+        )
+        steps = last["step"] - self._first["step"]
+        if total and steps > 0:
+            left = (last["time"] - self._first["time"]) / steps * (total - last["step"])
+            text += f"  {_duration(left)} left"
+        return text
+
+    def _line(self, text: str) -> None:
+        self._stream.write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
+        self._stream.flush()
+
+
+def plan_lines(plan: Plan, verdicts: Mapping[str, Verdict]) -> list[str]:
+    """Return one line a stage: name, action, reason."""
+    width = max((len(s.name) for s in plan.stages), default=0)
+    return [f"{name:{width}}  {v.action:6}  {v.reason}" for name, v in verdicts.items()]
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds below a minute with a decimal, else m:ss or h:mm:ss."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

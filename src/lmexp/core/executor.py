@@ -1,0 +1,264 @@
+"""The local executor: computes the stages of a plan, one after another, each under its lease.
+
+For every stage: reuse what is published; else acquire the lease, look again, compute in a child and
+publish. While another process holds the lease, wait and reuse what it publishes. A stage that was
+killed goes on from its newest checkpoint. Nothing here imports what a stage needs.
+"""
+
+import contextlib
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from lmexp.core.attempt import new_attempt
+from lmexp.core.config import to_dict
+from lmexp.core.environment import environment
+from lmexp.core.files import read_json, remove_tree
+from lmexp.core.launch import Outcome, run_child
+from lmexp.core.lease import Lease, Waiter, holder
+from lmexp.core.plan import Plan, PlannedStage
+from lmexp.core.runs import now
+from lmexp.core.settings import ExecutorConfig
+from lmexp.core.stage import registered_stage
+from lmexp.core.store import Record, Store
+from lmexp.errors import (
+    ConfigError,
+    DataError,
+    Interrupted,
+    LeaseLost,
+    LmexpError,
+    StageError,
+    StoreError,
+)
+
+_WAIT_POLL_S = 0.2
+_FULL_BYTES = 1_000_000
+
+
+class Observer(Protocol):
+    """Is told of what happens, as it happens."""
+
+    def waiting(self, name: str, who: Mapping[str, Any]) -> None:
+        """Another process computes the stage."""
+
+    def started(self, name: str, attempt: Path, from_step: int | None) -> None:
+        """The stage's child starts."""
+
+    def tick(self) -> None:
+        """The child still runs; called many times a second."""
+
+    def finished(self, name: str, record: Record, action: str) -> None:
+        """The stage's artifact is published; `action` is ran, resumed or reused."""
+
+
+def execute(plan: Plan, store: Store, config: ExecutorConfig, observer: Observer) -> dict[str, Record]:
+    """Make every artifact of the plan exist and return the records by handle name.
+
+    Errors: `Interrupted` after SIGINT, SIGTERM or SIGHUP; `StageError`, `DataError` or `ConfigError`
+    as a stage reports it; `StoreError` for a full disk; `VerificationError` for a damaged artifact.
+    """
+    records: dict[str, Record] = {}
+    with _Signals() as signals:
+        for planned in plan.stages:
+            try:
+                records[planned.name] = _Computation(planned, records, store, config, observer, signals).run()
+            except OSError as error:
+                if _is_full(store.root):
+                    raise _disk_full(store) from error
+                raise
+    store.hasher.save()
+    return records
+
+
+class _Computation:
+    """Brings one artifact into being."""
+
+    def __init__(
+        self,
+        planned: PlannedStage,
+        records: Mapping[str, Record],
+        store: Store,
+        config: ExecutorConfig,
+        observer: Observer,
+        signals: "_Signals",
+    ) -> None:
+        self.planned = planned
+        self.inputs = {key: records[source] for key, source in planned.inputs.items()}
+        self.store = store
+        self.config = config
+        self.observer = observer
+        self.signals = signals
+
+    def run(self) -> Record:
+        """Reuse, wait for or compute the artifact."""
+        waiter = Waiter(self.store.leases(self.planned.fingerprint), self.config.stale_after_s)
+        told = False
+        while True:
+            if not self.planned.force and (record := self._published()) is not None:
+                self.store.require_intact(record, self.planned.name)
+                self.observer.finished(self.planned.name, record, "reused")
+                return record
+            self.signals.check()
+            lease = waiter.try_acquire()
+            if lease is None:
+                if not told:
+                    who = holder(self.store.leases(self.planned.fingerprint)) or {}
+                    self.observer.waiting(self.planned.name, who)
+                    told = True
+                time.sleep(_WAIT_POLL_S)
+                continue
+            with contextlib.suppress(LeaseLost), _released(lease):
+                if not self.planned.force and self._published() is not None:
+                    continue
+                return self._compute(lease)
+
+    def _published(self) -> Record | None:
+        return self.store.find(self.planned.handle.stage.name, self.planned.fingerprint)
+
+    def _compute(self, lease: Lease) -> Record:
+        for key, record in self.inputs.items():
+            self.store.require_intact(record, self.planned.inputs[key])
+        handle, scratch = self.planned.handle, self.store.scratch(self.planned.fingerprint)
+        world_size = handle.num_ranks
+        threads = max(1, self.config.threads // world_size)
+        segment = {
+            "started": now(),
+            "world_size": world_size,
+            "threads": threads,
+            "config": to_dict(handle.config),
+            "environment": environment(),
+        }
+        attempt, from_step = new_attempt(scratch, lease.generation, segment)
+        self.observer.started(self.planned.name, attempt, from_step)
+        started, clock = now(), time.monotonic()
+        outcome = run_child(
+            self._spec(attempt, world_size),
+            threads=threads,
+            can_stop=handle.stage.resumes,
+            grace_s=self.config.stop_grace_s,
+            tick=lambda: self._tick(lease),
+        )
+        if lease.lost:
+            raise LeaseLost(f"another process took over {self.planned.name}.")
+        self._raise_unless_complete(outcome, attempt)
+        if (attempt / "metrics.jsonl").exists():
+            (attempt / "metrics.jsonl").rename(attempt / "out" / "metrics.jsonl")
+        record = self.store.publish(
+            attempt / "out",
+            {
+                "stage": handle.stage.name,
+                "version": handle.stage.version,
+                "label": handle.label,
+                "fingerprint": self.planned.fingerprint,
+                "status": "complete",
+                "identity": handle.identity(),
+                "config": to_dict(handle.config),
+                "content": dict(self.planned.content),
+                "inputs": {key: self._input_entry(record) for key, record in self.inputs.items()},
+                "metrics": outcome.result["metrics"],
+                "world_size": outcome.result["world_size"],
+                "started": started,
+                "finished": now(),
+                "seconds": round(time.monotonic() - clock, 3),
+                "cpu_seconds": round(outcome.cpu_seconds, 3),
+                "segments": read_json(attempt / "segments.json"),
+                "environment": environment(),
+                "argv": sys.argv,
+            },
+            replaces=self._published(),
+        )
+        remove_tree(scratch)
+        self.observer.finished(self.planned.name, record, "ran" if from_step is None else "resumed")
+        return record
+
+    def _input_entry(self, record: Record) -> dict[str, str]:
+        return {
+            "stage": record.stage,
+            "fingerprint": record.fingerprint,
+            "path": record.path.relative_to(self.store.root).as_posix(),
+        }
+
+    def _spec(self, attempt: Path, world_size: int) -> dict[str, Any]:
+        stage = registered_stage(self.planned.handle.stage.name)
+        return {
+            "stage": stage.name,
+            "provider": stage.provider,
+            "attempt": str(attempt),
+            "config": to_dict(self.planned.handle.config),
+            "content": dict(self.planned.content),
+            "inputs": {key: {"path": str(record.path)} for key, record in self.inputs.items()},
+            "world_size": world_size,
+        }
+
+    def _tick(self, lease: Lease) -> Literal["go", "stop", "kill"]:
+        self.observer.tick()
+        if self.signals.count > 1 or lease.lost:
+            return "kill"
+        return "stop" if self.signals.count else "go"
+
+    def _raise_unless_complete(self, outcome: Outcome, attempt: Path) -> None:
+        name = self.planned.name
+        if outcome.status == "complete":
+            return
+        if outcome.status in ("stopped", "killed"):
+            raise Interrupted(f"stopped in {name}; the same command goes on from there.")
+        if outcome.status == "disk_full" or _is_full(self.store.root):
+            raise _disk_full(self.store)
+        kinds: dict[int, type[LmexpError]] = {2: DataError}
+        error = kinds.get(outcome.exit_code, StageError)(f"{name}: {outcome.message}")
+        if outcome.traceback:
+            error.add_note(outcome.traceback)
+        error.log = attempt / "log.txt"  # type: ignore[attr-defined]
+        raise error
+
+
+class _Signals:
+    """Counts requests to stop; installed in the main thread only."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "_Signals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self._before[number] = signal.signal(number, self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _count(self, *_: object) -> None:
+        self.count += 1
+
+    def check(self) -> None:
+        """Raise `Interrupted` if a stop was requested."""
+        if self.count:
+            raise Interrupted("stopped between two stages; the same command goes on from there.")
+
+
+@contextlib.contextmanager
+def _released(lease: Lease) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        lease.release()
+
+
+def _is_full(path: Path) -> bool:
+    return shutil.disk_usage(path).free < _FULL_BYTES
+
+
+def _disk_full(store: Store) -> StoreError:
+    return StoreError(
+        f"the disk of the store {store.root} is full; nothing published was harmed: free some space "
+        f"(`lmexp gc` shows what can go) and give the same command again."
+    )
+
+

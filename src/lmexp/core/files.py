@@ -1,0 +1,125 @@
+"""Files written whole or not at all, and content hashes that are computed once.
+
+`write_json` and `write_text` write a temporary neighbour, flush it to the device and rename it, so
+that a reader sees the old file or the new one. `FileHasher` remembers a file's sha256 under its
+path, size, modification time, change time and inode: an unchanged file costs one `stat`, and a
+file that any ordinary program has touched is read again.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_RACY_S = 2.0
+"""A file modified this recently may change again within one tick of its clock: not remembered."""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text` atomically and durably."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by indented JSON atomically and durably."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return what `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Append one JSON line in a single write, so that writers of one file never mix lines."""
+    data = (json.dumps(value, ensure_ascii=False) + "\n").encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the complete JSON lines of `path`; a torn last line and a missing file yield nothing."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.endswith("\n"):
+                with contextlib.suppress(json.JSONDecodeError):
+                    yield json.loads(line)
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names inside a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a directory that other processes may be deleting too."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes, 64 hexadecimal characters."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class FileHasher:
+    """`sha256_file` with a memory in one JSON file; losing that file costs only time."""
+
+    def __init__(self, memory: Path | None = None) -> None:
+        self._memory = memory
+        self._known: dict[str, list[Any]] = {}
+        self._changed = False
+        if memory is not None and memory.exists():
+            with contextlib.suppress(OSError, ValueError):
+                self._known = dict(read_json(memory))
+
+    def __call__(self, path: Path) -> str:
+        """Return the sha256 of the file at `path` as it is now."""
+        key = os.path.abspath(path)
+        signature = _signature(path)
+        entry = self._known.get(key)
+        if entry is not None and entry[:-1] == signature:
+            return str(entry[-1])
+        value = sha256_file(path)
+        if _signature(path) == signature and time.time() - signature[2] / 1e9 > _RACY_S:
+            self._known[key] = [*signature, value]
+            self._changed = True
+        return value
+
+    def save(self) -> None:
+        """Write what was learnt, forgetting files that are gone."""
+        if self._memory is None or not self._changed:
+            return
+        with contextlib.suppress(OSError):
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self._memory, {k: v for k, v in self._known.items() if os.path.exists(k)})
+            self._changed = False
+
+
+def _signature(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]

@@ -1,0 +1,72 @@
+"""Fingerprints: a stage's result is named by what determines it.
+
+    fingerprint = sha256(canonical(stage name, its version, identity config, content of files read,
+                                   fingerprints of its inputs))
+
+The canonical form is JSON with sorted keys, no white space, ASCII only and Python's shortest
+round-trip notation for floats. What has no single such form (NaN, sets, objects, keys that are
+not text) is refused rather than guessed. Source code is never hashed: a stage whose results
+change by more than rounding gets a new `version` by hand.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+SHORT = 12
+"""Characters of a fingerprint that appear in directory names."""
+
+
+def canonical(value: Any) -> str:
+    """Return the one textual form of nested mappings, lists and scalars.
+
+    Errors: `TypeError` or `ValueError` for anything without a deterministic form.
+    """
+    _refuse(value, "value")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def fingerprint(
+    *,
+    stage: str,
+    version: int,
+    config: Mapping[str, Any],
+    content: Mapping[str, str],
+    inputs: Mapping[str, str],
+) -> str:
+    """Return the fingerprint, 64 hexadecimal characters, of one stage's result."""
+    identity = {
+        "stage": stage,
+        "version": version,
+        "config": dict(config),
+        "content": dict(content),
+        "inputs": dict(inputs),
+    }
+    return digest(identity)
+
+
+def digest(value: Any) -> str:
+    """Return the sha256, 64 hexadecimal characters, of the canonical form of `value`."""
+    return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
+
+
+def _refuse(value: Any, where: str) -> None:
+    if value is None or isinstance(value, bool | int | str):
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{where} is {value!r}, which has no canonical form.")
+        return
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{where} has the key {key!r}; only text keys have a canonical form.")
+            _refuse(item, f"{where}.{key}")
+        return
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _refuse(item, f"{where}[{index}]")
+        return
+    raise TypeError(f"{where} is a {type(value).__name__}, which has no canonical form.")

@@ -1,0 +1,57 @@
+"""Garbage collection: mark from runs, sweep the rest; nothing goes without `delete`.
+
+Kept are the artifacts of every named run (of all runs where none is named) and whatever another
+process computes at this moment. Everything else in the store can be computed again.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from lmexp.core.files import remove_tree
+from lmexp.core.lease import is_held
+from lmexp.core.runs import find_run, list_runs
+from lmexp.core.store import Store, directory_bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Garbage:
+    """A directory that no kept run needs."""
+
+    path: Path
+    num_bytes: int
+    reason: str
+
+
+def find_garbage(store: Store, keep: Sequence[str] = ()) -> list[Garbage]:
+    """Return what a sweep would delete. Errors: `ConfigError` for a name that is no run."""
+    runs = [find_run(store, name) for name in keep] if keep else list_runs(store)
+    marked = {entry["fingerprint"] for run in runs for entry in run.stages.values()}
+    found = [
+        Garbage(record.path, record.num_bytes, "no kept run uses it")
+        for record in store.records()
+        if record.fingerprint not in marked
+    ]
+    for path in sorted((store.root / "scratch").glob("*")):
+        if not is_held(store.leases(path.name)):
+            found.append(Garbage(path, directory_bytes(path), "an attempt that nobody continues"))
+    trash = store.root / "trash"
+    if trash.exists():
+        found.append(Garbage(trash, directory_bytes(trash), "was replaced"))
+    return found
+
+
+def sweep(store: Store, garbage: Sequence[Garbage]) -> int:
+    """Delete the garbage and return the freed bytes.
+
+    An artifact leaves by one rename first, so that no reader ever sees half of one.
+    """
+    for item in garbage:
+        if item.path.is_relative_to(store.root / "artifacts"):
+            target = store.root / "trash" / item.path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            item.path.rename(target)
+        else:
+            remove_tree(item.path)
+    store.empty_trash()
+    return sum(item.num_bytes for item in garbage)

@@ -1,0 +1,171 @@
+"""A lease: one process computes a stage, the others wait and then reuse.
+
+The lease of a fingerprint is a directory of numbered generations. Whoever creates the file of the
+next generation first (`link` fails if the name exists, also on NFS) holds the lease; the newest
+generation is the valid one, and an older holder that sees a newer one has lost it. Nothing is
+deleted while anybody may look, so releasing cannot race with beating or with taking over:
+
+    0001.json   who: host, boot, process id and its start time
+    0001.beat   a counter that only the holder of generation 1 writes
+    0001.done   generation 1 was released
+
+A lease is stale when its counter has not moved for `stale_after_s` of the waiter's own monotonic
+clock: no clocks are compared between machines. A holder on the same host whose process is gone is
+taken over at once.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lmexp.core.files import read_json, write_json, write_text
+
+BEAT_EVERY_S = 1.0
+
+
+class Lease:
+    """A held lease; beats in a daemon thread until it is released or lost."""
+
+    def __init__(self, directory: Path, generation: int) -> None:
+        self.generation = generation
+        self._directory = directory
+        self._beat_file = directory / f"{generation:04d}.beat"
+        self._stop = threading.Event()
+        self._lost = False
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="lmexp-lease")
+        self._thread.start()
+
+    @property
+    def lost(self) -> bool:
+        """Whether another process has taken over; then this one must stop and publish nothing."""
+        return self._lost or newest_generation(self._directory) != self.generation
+
+    def release(self) -> None:
+        """Let waiters go on; safe to call after the lease was lost."""
+        self._stop.set()
+        self._thread.join()
+        with contextlib.suppress(OSError):
+            write_text(self._directory / f"{self.generation:04d}.done", "")
+
+    def _beat(self) -> None:
+        counter = 0
+        while not self._stop.wait(BEAT_EVERY_S):
+            counter += 1
+            with contextlib.suppress(OSError):
+                self._beat_file.write_text(f"{counter}\n")
+                if newest_generation(self._directory) != self.generation:
+                    self._lost = True
+                    return
+
+
+class Waiter:
+    """Tries to acquire one lease; keeps what it has seen of the holder's heartbeat."""
+
+    def __init__(
+        self, directory: Path, stale_after_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._directory = directory
+        self._stale_after_s = stale_after_s
+        self._clock = clock
+        self._seen: tuple[int, str] | None = None
+        self._seen_at = 0.0
+
+    def try_acquire(self) -> Lease | None:
+        """Return the lease if it is free, released, dead or stale; None if its holder lives."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        generation = newest_generation(self._directory)
+        if generation and not self._is_free(generation):
+            return None
+        temporary = self._directory / f".{uuid.uuid4().hex}.tmp"
+        try:
+            write_json(temporary, _holder())
+            os.link(temporary, self._directory / f"{generation + 1:04d}.json")
+        except FileExistsError:
+            return None
+        finally:
+            temporary.unlink(missing_ok=True)
+        return Lease(self._directory, generation + 1)
+
+    def _is_free(self, generation: int) -> bool:
+        if not is_held(self._directory):
+            return True
+        try:
+            beat = (self._directory / f"{generation:04d}.beat").read_text()
+        except OSError:
+            beat = ""
+        if self._seen != (generation, beat):
+            self._seen, self._seen_at = (generation, beat), self._clock()
+            return False
+        return self._clock() - self._seen_at >= self._stale_after_s
+
+
+def newest_generation(directory: Path) -> int:
+    """Return the number of the valid generation, 0 where there was never one."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return 0
+    return max((int(n[:-5]) for n in names if n.endswith(".json") and n[:-5].isdigit()), default=0)
+
+
+def holder(directory: Path) -> dict[str, Any] | None:
+    """Return who holds the valid generation, or None where it was released or never taken."""
+    generation = newest_generation(directory)
+    if not generation or (directory / f"{generation:04d}.done").exists():
+        return None
+    try:
+        return dict(read_json(directory / f"{generation:04d}.json"))
+    except (OSError, ValueError):
+        return {"host": "unknown", "pid": 0}
+
+
+def is_held(directory: Path) -> bool:
+    """Whether the lease has a holder that is not known to be dead (it may still be stale)."""
+    who = holder(directory)
+    return who is not None and not _known_dead(who)
+
+
+def _holder() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "boot": _boot(), "pid": pid, "started": process_start(pid)}
+
+
+def _known_dead(who: dict[str, Any]) -> bool:
+    if who.get("host") != socket.gethostname() or who.get("boot") != _boot():
+        return False
+    return process_start(int(who["pid"])) != who.get("started")
+
+
+def _boot() -> str:
+    """Identify this boot of this machine and its process-id namespace; empty off Linux."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def process_start(pid: int) -> str | None:
+    """Return when a live process started, in the kernel's ticks; None if there is no such process.
+
+    Where there is no /proc, a live process gives an empty string.
+    """
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            return ""
+        return ""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in ("Z", "X") else fields[19]

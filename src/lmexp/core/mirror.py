@@ -1,0 +1,108 @@
+"""The parent's side of tracking: starts the mirror process and never waits for it while stages run."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmexp.core.files import read_json
+from lmexp.core.settings import TrackingConfig
+from lmexp.core.tracking import STATE, resolve_mode
+from lmexp.core.worker import PARENT_PID, PARENT_PIPE
+
+_OFFLINE_TIMEOUT_S = 60.0
+
+
+class Mirror:
+    """Mirrors one run to wandb in a process of its own; does nothing with `mode: off`."""
+
+    def __init__(self, run_directory: Path, config: TrackingConfig) -> None:
+        self._path = run_directory
+        self._config = config
+        self._mode = resolve_mode(config.mode)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe = -1
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether an earlier invocation has mirrored the whole run already."""
+        if self._mode == "off":
+            return True
+        state = self._state()
+        return bool(state.get("complete")) and state.get("mode") == self._mode
+
+    def start(self, mode: str | None = None) -> None:
+        """Start the mirror process unless it runs or tracking is off."""
+        if self._mode == "off" or self._process is not None:
+            return
+        (self._path / STATE).unlink(missing_ok=True)
+        read_end, self._pipe = os.pipe()
+        data = self._path / "wandb-data"
+        environment = {
+            **os.environ,
+            PARENT_PID: str(os.getpid()),
+            PARENT_PIPE: str(read_end),
+            "WANDB_DATA_DIR": str(data),
+            "WANDB_CACHE_DIR": str(data / "cache"),
+            "WANDB_CONFIG_DIR": str(data / "config"),
+            "WANDB_SILENT": "true",
+        }
+        with (self._path / "wandb.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "lmexp.core.tracking", str(self._path), mode or self._mode],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                pass_fds=(read_end,),
+                start_new_session=True,
+            )
+        os.close(read_end)
+
+    def finish(self) -> str:
+        """Wait for the mirror to send the rest; return one line that says where the run is.
+
+        A server that does not take the rest in time is left alone: the run is recorded offline.
+        """
+        if self._mode == "off":
+            return ""
+        if self._process is None and self.is_complete:
+            return _where(self._state())
+        self.start()
+        finished = self._wait(self._config.finish_timeout_s if self._mode == "online" else _OFFLINE_TIMEOUT_S)
+        if not finished and self._mode == "online":
+            self.start(mode="offline")
+            self._wait(_OFFLINE_TIMEOUT_S)
+        state = self._state()
+        if not state:
+            return f"wandb: nothing was recorded, see {self._path / 'wandb.log'}; the local record is complete"
+        return _where(state)
+
+    def _wait(self, timeout_s: float) -> bool:
+        assert self._process is not None, "the mirror was started"
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(self._pipe)
+            self._process = None
+        return bool(self._state())
+
+    def _state(self) -> Mapping[str, Any]:
+        try:
+            return dict(read_json(self._path / STATE))
+        except (OSError, ValueError):
+            return {}
+
+
+def _where(state: Mapping[str, Any]) -> str:
+    if state["mode"] == "online":
+        return f"wandb: online as {state['id']}"
+    why = f"{state['note']}; " if state["note"] else ""
+    return f"wandb: {why}recorded offline, upload it with: wandb sync {state['directory']}"

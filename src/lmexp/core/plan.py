@@ -1,0 +1,186 @@
+"""What a run would do, stage by stage, and why: pure functions of handles and the store.
+
+Every stage is in one of four states. *reuse*: its artifact is published. *wait*: another process
+computes it now. *resume*: an earlier attempt left a checkpoint. *run*: none of these; the reason is
+the difference, field by field, from the nearest artifact of the same stage.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from lmexp.core.attempt import newest_checkpoint
+from lmexp.core.fingerprint import fingerprint
+from lmexp.core.lease import holder, is_held
+from lmexp.core.stage import Handle
+from lmexp.core.store import Record, Store
+from lmexp.errors import ConfigError, nearest
+
+Action = Literal["reuse", "run", "resume", "wait"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlannedStage:
+    """One handle of the pipeline with its fingerprint and what the store holds of it."""
+
+    name: str
+    handle: Handle
+    fingerprint: str
+    content: Mapping[str, str]
+    inputs: Mapping[str, str]
+    """Input name to the name of the handle that provides it."""
+    input_fingerprints: Mapping[str, str]
+    force: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What would happen to one planned stage, and the reason in one line."""
+
+    action: Action
+    reason: str
+    record: Record | None
+
+
+class Plan:
+    """The stages of a pipeline in an order in which they can run."""
+
+    def __init__(self, stages: Sequence[PlannedStage]) -> None:
+        self.stages = tuple(stages)
+        self.by_name = {s.name: s for s in stages}
+
+    def verdicts(self, store: Store) -> dict[str, Verdict]:
+        """Return what would happen to each stage, by handle name, in order."""
+        result: dict[str, Verdict] = {}
+        for planned in self.stages:
+            result[planned.name] = _verdict(planned, store, result)
+        return result
+
+
+def make_plan(
+    handles: Mapping[str, Handle],
+    store: Store,
+    *,
+    force: Sequence[str] = (),
+    only: Sequence[str] = (),
+) -> Plan:
+    """Order the handles of a pipeline, with all that they need, and compute their fingerprints.
+
+    `force` and `only` name handles. Files that configs point at are hashed here (and remembered).
+
+    Errors: `ConfigError` for a name in `force` or `only` that is no handle; `DataError` from a
+    stage whose external files cannot be read.
+    """
+    for option, names in (("force", force), ("only", only)):
+        for name in names:
+            if name not in handles:
+                raise ConfigError(
+                    f"{option} names {name!r}, which is no stage of this pipeline "
+                    f"({', '.join(handles)}){nearest(name, handles)}."
+                )
+    names = {id(handle): name for name, handle in handles.items()}
+    planned: dict[str, PlannedStage] = {}
+
+    def visit(handle: Handle) -> PlannedStage:
+        name = names.setdefault(id(handle), handle.stage.name)
+        if name in planned:
+            if planned[name].handle is not handle:
+                raise ConfigError(f"two stages of the pipeline are named {name!r}; return them by two names.")
+            return planned[name]
+        inputs = {key: visit(value) for key, value in handle.inputs.items()}
+        content = handle.stage.content(handle.config, store.hasher) if handle.stage.content else {}
+        fingerprints = {key: value.fingerprint for key, value in inputs.items()}
+        planned[name] = PlannedStage(
+            name=name,
+            handle=handle,
+            fingerprint=fingerprint(
+                stage=handle.stage.name,
+                version=handle.stage.version,
+                config=handle.identity(),
+                content=content,
+                inputs=fingerprints,
+            ),
+            content=content,
+            inputs={key: value.name for key, value in inputs.items()},
+            input_fingerprints=fingerprints,
+            force=name in force,
+        )
+        return planned[name]
+
+    for name, handle in handles.items():
+        if not only or name in only:
+            visit(handle)
+    store.hasher.save()
+    return Plan(list(planned.values()))
+
+
+def _verdict(planned: PlannedStage, store: Store, before: Mapping[str, Verdict]) -> Verdict:
+    record = store.find(planned.handle.stage.name, planned.fingerprint)
+    if record is not None and not planned.force:
+        return Verdict(action="reuse", reason=f"published as {record.name}", record=record)
+    if is_held(store.leases(planned.fingerprint)):
+        who = holder(store.leases(planned.fingerprint)) or {}
+        reason = f"process {who.get('pid')} on {who.get('host')} computes it"
+        return Verdict(action="wait", reason=reason, record=None)
+    checkpoint = newest_checkpoint(store.scratch(planned.fingerprint))
+    if checkpoint is not None:
+        return Verdict(action="resume", reason=f"continues from {_step_of(checkpoint)}", record=None)
+    if planned.force:
+        return Verdict(action="run", reason="force names it", record=record)
+    return Verdict(action="run", reason=_why_run(planned, store, before), record=None)
+
+
+def _step_of(checkpoint: Path) -> str:
+    return f"step {int(checkpoint.stem.partition('-')[2])}"
+
+
+def _why_run(planned: PlannedStage, store: Store, before: Mapping[str, Verdict]) -> str:
+    name = planned.handle.stage.name
+    records = store.records(name)
+    if not records:
+        return f"no {name} has been computed in this store"
+    compared = [(_compare(r.data, planned), r) for r in reversed(records)]
+    found, record = min(compared, key=lambda pair: len(pair[0]))
+    fields = [d for d in found if not d.startswith("input ")]
+    inputs = [d for d in found if d.startswith("input ")]
+    running = [
+        f"its input {key} will be another one"
+        for key, source in planned.inputs.items()
+        if f"input {key}" in inputs and before[source].action != "reuse"
+    ]
+    others = [
+        f"its input {key} is another artifact"
+        for key, source in planned.inputs.items()
+        if f"input {key}" in inputs and before[source].action == "reuse"
+    ]
+    return f"{'; '.join([*fields, *running, *others])} (nearest: {record.name})"
+
+
+def _compare(data: Mapping[str, Any], planned: PlannedStage) -> list[str]:
+    """Return the differences that explain why an artifact is not the planned one."""
+    found = [
+        f"{planned.name}.{key} {old} -> {new}"
+        for key, old, new in differences(data["identity"], planned.handle.identity())
+    ]
+    if data["version"] != planned.handle.stage.version:
+        found.append(f"stage version {data['version']} -> {planned.handle.stage.version}")
+    if data["content"] != dict(planned.content):
+        changed = [key for key, _, _ in differences(data["content"], dict(planned.content))]
+        found.append(f"content of {', '.join(changed[:3])}{' and others' if len(changed) > 3 else ''} differs")
+    for key, value in planned.input_fingerprints.items():
+        if data["inputs"].get(key, {}).get("fingerprint") != value:
+            found.append(f"input {key}")
+    return found
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[tuple[str, Any, Any]]:
+    """Return (dotted key, old, new) for each leaf in which two nested mappings differ."""
+    found: list[tuple[str, Any, Any]] = []
+    for key in [*old, *(k for k in new if k not in old)]:
+        a, b = old.get(key, "(none)"), new.get(key, "(none)")
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += differences(a, b, f"{path}{key}.")
+        elif a != b:
+            found.append((f"{path}{key}", a, b))
+    return found

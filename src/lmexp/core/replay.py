@@ -1,0 +1,65 @@
+"""Replay: compute a published artifact again, from its record alone, and compare the bytes.
+
+The stage is found by its registered name, its config and the identities of its inputs come from the
+record, and the result goes to scratch: the published artifact is never touched.
+"""
+
+import dataclasses
+import uuid
+
+from lmexp.core.files import remove_tree, sha256_file
+from lmexp.core.launch import run_child
+from lmexp.core.stage import registered_stage
+from lmexp.core.store import VOLATILE, Record, Store
+from lmexp.errors import StageError, StoreError
+
+
+@dataclasses.dataclass(frozen=True)
+class Replayed:
+    """The outcome of one replay."""
+
+    record: Record
+    differing: tuple[str, ...]
+    """Files whose bytes differ, are missing or are new."""
+
+
+def replay(record: Record, store: Store) -> Replayed:
+    """Compute the artifact again where it was computed and compare every file.
+
+    Errors: `ConfigError` for a stage that is not registered, `StoreError` for a missing input,
+    `StageError` when the stage fails.
+    """
+    stage = registered_stage(record.stage)
+    inputs = {}
+    for key, entry in record.data["inputs"].items():
+        found = store.find(entry["stage"], entry["fingerprint"])
+        if found is None:
+            raise StoreError(f"{record.name} needs {entry['path']}, which is no longer in the store.")
+        store.require_intact(found, key)
+        inputs[key] = {"path": str(found.path)}
+    attempt = store.root / "scratch" / f"replay-{uuid.uuid4().hex[:8]}"
+    (attempt / "out").mkdir(parents=True)
+    (attempt / "work" / "checkpoints").mkdir(parents=True)
+    segment = record.data["segments"][-1]
+    spec = {
+        "stage": stage.name,
+        "provider": stage.provider,
+        "attempt": str(attempt),
+        "config": segment["config"],
+        "content": record.data["content"],
+        "inputs": inputs,
+        "world_size": segment["world_size"],
+    }
+    try:
+        outcome = run_child(
+            spec, threads=segment["threads"], can_stop=False, grace_s=0.0, tick=lambda: "go"
+        )
+        if outcome.status != "complete":
+            raise StageError(f"the replay of {record.name} failed: {outcome.message}")
+        out = attempt / "out"
+        new = {p.relative_to(out).as_posix(): sha256_file(p) for p in out.rglob("*") if p.is_file()}
+    finally:
+        remove_tree(attempt)
+    old = record.content_hashes()
+    names = sorted(({*old, *new}) - VOLATILE)
+    return Replayed(record, tuple(n for n in names if old.get(n) != new.get(n)))

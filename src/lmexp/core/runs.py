@@ -1,0 +1,165 @@
+"""Run records: what one experiment configuration has led to.
+
+    <store>/runs/<run>/run.json            the state after the latest invocation
+    <store>/runs/<run>/invocations.jsonl   one line for each invocation, append-only
+
+A run's name is its experiment's name and a hash of its stages' fingerprints: the same experiment is
+the same run, whenever and wherever it is started. Re-issuing a run is resuming it.
+"""
+
+import dataclasses
+import datetime
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmexp.core.files import append_line, read_json, write_json
+from lmexp.core.fingerprint import digest
+from lmexp.core.plan import Plan
+from lmexp.core.store import Record, Store
+from lmexp.errors import ConfigError, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run's directory and what `run.json` says of it."""
+
+    path: Path
+    data: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self.data["run"])
+
+    @property
+    def status(self) -> str:
+        """`running`, `done`, `failed` or `interrupted`."""
+        return str(self.data["status"])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Flat numbers, by ``<stage>/<metric>``."""
+        return dict(self.data["metrics"])
+
+    @property
+    def stages(self) -> dict[str, dict[str, Any]]:
+        """By handle name: stage, artifact, fingerprint, action, seconds, world_size."""
+        return dict(self.data["stages"])
+
+    def artifact(self, name: str) -> Path:
+        """Return the directory of a stage's artifact, by handle name."""
+        if name not in self.stages:
+            raise ConfigError(f"run {self.name} has no stage {name!r}{nearest(name, self.stages)}.")
+        return self.path.parents[1] / str(self.stages[name]["artifact"])
+
+
+class RunWriter:
+    """Keeps `run.json` true while a run goes on and appends its invocation at the end."""
+
+    def __init__(
+        self, store: Store, plan: Plan, *, experiment: str, group: str, config: Mapping[str, Any]
+    ) -> None:
+        self.name = run_name(experiment, plan)
+        self.path = store.runs / self.name
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._store = store
+        self._started = now()
+        self._data: dict[str, Any] = {
+            "run": self.name,
+            "experiment": experiment,
+            "group": group,
+            "status": "running",
+            "started": self._started,
+            "finished": None,
+            "argv": sys.argv,
+            "config": dict(config),
+            "stages": {},
+            "current": None,
+            "metrics": {},
+        }
+        self.save()
+
+    @property
+    def run(self) -> Run:
+        """The run as it stands."""
+        return Run(path=self.path, data=self._data)
+
+    def save(self) -> None:
+        """Write `run.json`."""
+        write_json(self.path / "run.json", self._data)
+
+    def started(self, name: str, attempt: Path) -> None:
+        """Note that a stage computes now, and where its curve grows."""
+        relative = (attempt / "metrics.jsonl").relative_to(self._store.root)
+        self._data["current"] = {"name": name, "metrics_file": relative.as_posix()}
+        self.save()
+
+    def finished(self, name: str, record: Record, action: str) -> None:
+        """Note a stage's artifact and merge its metrics."""
+        self._data["current"] = None
+        self._data["stages"][name] = {
+            "stage": record.stage,
+            "artifact": record.path.relative_to(self._store.root).as_posix(),
+            "fingerprint": record.fingerprint,
+            "action": action,
+            "seconds": record.data["seconds"],
+            "world_size": record.data["world_size"],
+        }
+        self._data["metrics"] |= {f"{name}/{key}": value for key, value in record.metrics.items()}
+        self.save()
+
+    def close(self, status: str, *, message: str = "", traceback: str = "") -> None:
+        """Write the final state and append this invocation."""
+        self._data |= {"status": status, "finished": now(), "current": None}
+        if message:
+            self._data["message"] = message
+        self.save()
+        invocation = {
+            "argv": sys.argv,
+            "started": self._started,
+            "finished": self._data["finished"],
+            "host": socket.gethostname(),
+            "outcome": status,
+            "stages": {name: entry["action"] for name, entry in self._data["stages"].items()},
+            "message": message,
+            "traceback": traceback,
+        }
+        append_line(self.path / "invocations.jsonl", invocation)
+
+
+def run_name(experiment: str, plan: Plan) -> str:
+    """Return ``<experiment>-<hash8>``, the same for the same content."""
+    return f"{experiment}-{digest({s.name: s.fingerprint for s in plan.stages})[:8]}"
+
+
+def find_run(store: Store, name: str) -> Run:
+    """Return the run with this name, a unique prefix of it, or the `last` one.
+
+    Errors: `ConfigError` for no run, several runs or an unknown name, with the nearest one.
+    """
+    runs = list_runs(store)
+    if not runs:
+        raise ConfigError(f"the store {store.root} holds no runs yet.")
+    if name == "last":
+        return max(runs, key=lambda r: str(r.data["started"]))
+    matches = [r for r in runs if r.name == name] or [r for r in runs if r.name.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    names = [r.name for r in runs]
+    if not matches:
+        raise ConfigError(f"the store {store.root} has no run {name!r}{nearest(name, names)}.")
+    raise ConfigError(f"{name!r} begins the names of {len(matches)} runs: {', '.join(r.name for r in matches)}.")
+
+
+def list_runs(store: Store) -> list[Run]:
+    """Return all runs of a store, oldest first."""
+    runs = [Run(path=p.parent, data=read_json(p)) for p in store.runs.glob("*/run.json")]
+    return sorted(runs, key=lambda r: str(r.data["started"]))
+
+
+def now() -> str:
+    """Return the time in UTC, to the millisecond, in ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,104 @@
+"""One invocation of one experiment: plan, execute, record, mirror."""
+
+import dataclasses
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmexp.core.compose import Composition
+from lmexp.core.config import to_dict
+from lmexp.core.console import Console, plan_lines
+from lmexp.core.executor import execute
+from lmexp.core.mirror import Mirror
+from lmexp.core.plan import Plan, make_plan
+from lmexp.core.runs import Run, RunWriter
+from lmexp.core.store import Record, Store
+from lmexp.errors import Interrupted, LmexpError
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A run that is done, and one line about where wandb has it."""
+
+    run: Run
+    tracking: str
+
+
+def plan_of(composition: Composition, store: Store) -> Plan:
+    """Return the plan of a composed experiment."""
+    config = composition.config
+    return make_plan(composition.handles, store, force=config.force, only=config.only)
+
+
+def run_composition(composition: Composition, *, group: str | None = None, quiet: bool = False) -> Finished:
+    """Run an experiment to its end and return its run.
+
+    `group` is the sweep's name; without one the experiment is its own group.
+
+    Errors: whatever a stage, the store or an interruption raises, after it was recorded.
+    """
+    store = Store(composition.store)
+    store.prepare()
+    plan = plan_of(composition, store)
+    writer = RunWriter(
+        store,
+        plan,
+        experiment=composition.experiment,
+        group=group or composition.experiment,
+        config=to_dict(composition.config),
+    )
+    mirror = Mirror(writer.path, composition.config.tracking)
+    console = None if quiet else Console(plan)
+    observer = _Observer(writer, mirror, console)
+    if console is not None:
+        verdicts = plan.verdicts(store)
+        console.header(f"run {writer.name} in {writer.path}")
+        if any(v.action != "reuse" for v in verdicts.values()):
+            for line in plan_lines(plan, verdicts):
+                console.header(f"  {line}")
+    try:
+        execute(plan, store, composition.config.executor, observer)
+    except BaseException as error:
+        _close_failed(writer, error)
+        raise
+    writer.close("done")
+    return Finished(writer.run, mirror.finish())
+
+
+def _close_failed(writer: RunWriter, error: BaseException) -> None:
+    status = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
+    notes = getattr(error, "__notes__", [])
+    trace = "" if isinstance(error, LmexpError) else "".join(traceback.format_exception(error))
+    try:
+        writer.close(status, message=str(error), traceback="".join(notes) or trace)
+    except OSError:  # a full disk is reported by the error itself
+        return
+
+
+class _Observer:
+    """Tells the record, the mirror and the console what happens."""
+
+    def __init__(self, writer: RunWriter, mirror: Mirror, console: Console | None) -> None:
+        self._writer = writer
+        self._mirror = mirror
+        self._console = console
+
+    def waiting(self, name: str, who: Mapping[str, Any]) -> None:
+        if self._console is not None:
+            self._console.waiting(name, who)
+
+    def started(self, name: str, attempt: Path, from_step: int | None) -> None:
+        self._writer.started(name, attempt)
+        self._mirror.start()
+        if self._console is not None:
+            self._console.started(name, attempt, from_step)
+
+    def tick(self) -> None:
+        if self._console is not None:
+            self._console.tick()
+
+    def finished(self, name: str, record: Record, action: str) -> None:
+        self._writer.finished(name, record, action)
+        if self._console is not None:
+            self._console.finished(name, record, action)

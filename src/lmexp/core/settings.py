@@ -1,0 +1,72 @@
+"""The keys that every pipeline has: where results go, how stages are run, what is mirrored.
+
+A pipeline's own configuration class derives from `RunConfig` and adds its stages' configs.
+"""
+
+import os
+from pathlib import Path
+
+from lmexp.core.config import Config, option
+
+STORE_VARIABLE = "LMEXP_STORE"
+
+
+class TrackingConfig(Config):
+    """How a run is mirrored to wandb. The local record is complete without it."""
+
+    mode: str = option("auto", choices=("auto", "off", "offline", "online"), placement=True)
+    """`auto` is online where a wandb key is set and offline otherwise."""
+
+    project: str = option("lmexp", placement=True)
+    """The wandb project."""
+
+    entity: str | None = option(None, placement=True)
+    """The wandb user or team; null means the key's own."""
+
+    finish_timeout_s: float = option(20.0, ge=0, le=86_400, placement=True)
+    """Longest time that a finished run waits for the mirror, in seconds."""
+
+
+class ExecutorConfig(Config):
+    """How stages are run on this machine."""
+
+    threads: int = option(1, ge=1, le=4096, placement=True)
+    """Threads of one stage, shared among its ranks (at least one each)."""
+
+    stale_after_s: float = option(30.0, ge=3, le=86_400, placement=True)
+    """A lease whose holder, on another host, has shown no heartbeat for this long is taken over."""
+
+    stop_grace_s: float = option(60.0, ge=0, le=86_400, placement=True)
+    """Time that an interrupted stage gets to write its checkpoint, in seconds."""
+
+
+class RunConfig(Config):
+    """What every pipeline's configuration has."""
+
+    pipeline: str = option("pretrain", placement=True)
+    """Name of a shipped pipeline, or the path of a Python file that defines `pipeline(config)`."""
+
+    store: str = option("outputs", placement=True)
+    """Directory of all results; made absolute when the configuration is composed."""
+
+    force: tuple[str, ...] = option((), placement=True)
+    """Stages that are computed again although their artifacts are published."""
+
+    only: tuple[str, ...] = option((), placement=True)
+    """Run these stages, with what they need, and no others; empty means all."""
+
+    tracking: TrackingConfig = option(TrackingConfig(), placement=True)
+    """wandb."""
+
+    executor: ExecutorConfig = option(ExecutorConfig(), placement=True)
+    """How stages are run."""
+
+
+def default_store() -> str:
+    """Return the store where none was given: $LMEXP_STORE, or `outputs` here."""
+    return os.environ.get(STORE_VARIABLE) or "outputs"
+
+
+def absolute_store(store: str) -> Path:
+    """Return the store's absolute path, with `~` expanded."""
+    return Path(os.path.abspath(Path(store).expanduser()))

@@ -1,0 +1,194 @@
+"""Stages and their handles: calling a stage runs nothing.
+
+A stage is one plain function with one frozen config that fills one directory:
+
+    @stage("tokenizer", version=1, produces=TokenizerArtifact)
+    def train(run: StageRun, config: TokenizerConfig, *, corpus: CorpusArtifact) -> Metrics:
+        ...write files into run.out...
+        return {"vocab_size": 4096}
+
+Calling it with a config and the handles of its inputs returns an inert `Handle`. A pipeline's
+graph is therefore its variables. The types of the keyword inputs are checked when the handle is
+made, so that a wrong wire is found before anything runs. Tests call `stage.function` directly.
+"""
+
+import dataclasses
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lmexp.core.config import Config, identity
+from lmexp.errors import ConfigError, nearest
+
+Metrics = Mapping[str, float | int]
+"""What a stage returns: flat names to numbers."""
+
+Hasher = Callable[[Path], str]
+ContentOf = Callable[[Any, Hasher], Mapping[str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """A published directory, read through typed methods of its subclasses."""
+
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageRun:
+    """What the engine hands to a running stage."""
+
+    out: Path
+    """Empty directory to fill; it becomes the artifact."""
+    work: Path
+    """Private directory; its `checkpoints/` outlives a killed attempt."""
+    log: Callable[[Mapping[str, Any]], None]
+    """Append one point of a curve: numbers by name, among them `step`."""
+    should_stop: Callable[[], bool]
+    """Whether the run was asked to stop; a stage that resumes saves and returns early."""
+    content: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Content hashes of the external files that the plan saw."""
+    rank: int = 0
+    world_size: int = 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stage:
+    """A registered stage; call it to get a handle."""
+
+    name: str
+    version: int
+    function: Callable[..., Metrics]
+    config_class: type[Config]
+    inputs: Mapping[str, type[Artifact]]
+    produces: type[Artifact]
+    content: ContentOf | None
+    """Names and hashes of external files that the config points at; None where there are none."""
+    ranks: Callable[[Any], int]
+    """Number of processes that a config asks for."""
+    resumes: bool
+    """Whether a killed or stopped run of it continues from `work/checkpoints`."""
+    total_steps: Callable[[Any], int] | None
+    """Last `step` of the curve, for the time left; None where a stage has no curve."""
+    label: Callable[[Any], str]
+    """A short name for people, from the config."""
+
+    def __call__(self, config: Config, **inputs: "Handle") -> "Handle":
+        if not isinstance(config, self.config_class):
+            raise TypeError(
+                f"stage {self.name} takes a {self.config_class.__name__}, was given {config!r}."
+            )
+        for name in inputs:
+            if name not in self.inputs:
+                raise TypeError(f"stage {self.name} has no input {name!r}{nearest(name, self.inputs)}.")
+        for name, kind in self.inputs.items():
+            if name not in inputs:
+                raise TypeError(f"stage {self.name} needs the input {name!r}, a {kind.__name__}.")
+            given = inputs[name]
+            if not isinstance(given, Handle) or not issubclass(given.stage.produces, kind):
+                what = given.stage.produces.__name__ if isinstance(given, Handle) else repr(given)
+                raise TypeError(
+                    f"input {name!r} of stage {self.name} must be a {kind.__name__}, was {what}."
+                )
+        return Handle(stage=self, config=config, inputs=dict(inputs))
+
+    @property
+    def provider(self) -> dict[str, str]:
+        """Where a child process finds this stage: an installed module, or a user's file."""
+        module = sys.modules[self.function.__module__]
+        if module.__name__.startswith(USER_MODULE_PREFIX):
+            return {"file": str(module.__file__)}
+        return {"module": module.__name__}
+
+
+USER_MODULE_PREFIX = "lmexp_user_"
+"""Prefix of the module names under which users' pipeline files are loaded."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Handle:
+    """The inert result of calling a stage: what will be computed, not yet computed."""
+
+    stage: Stage
+    config: Config
+    inputs: Mapping[str, "Handle"]
+
+    @property
+    def label(self) -> str:
+        """The stage's label for this config, safe as a directory name."""
+        return re.sub(r"[^A-Za-z0-9_.]+", "-", self.stage.label(self.config)).strip("-.")[:60] or self.stage.name
+
+    @property
+    def num_ranks(self) -> int:
+        """Processes that this stage runs in."""
+        return self.stage.ranks(self.config)
+
+    def identity(self) -> dict[str, Any]:
+        """The part of the config that is hashed."""
+        return identity(self.config)
+
+
+_REGISTRY: dict[str, Stage] = {}
+
+
+def stage(
+    name: str,
+    *,
+    version: int,
+    produces: type[Artifact],
+    content: ContentOf | None = None,
+    ranks: Callable[[Any], int] = lambda _config: 1,
+    resumes: bool = False,
+    total_steps: Callable[[Any], int] | None = None,
+    label: Callable[[Any], str] | None = None,
+) -> Callable[[Callable[..., Metrics]], Stage]:
+    """Register a function as a stage under `name`; see the module's docstring."""
+
+    def decorate(function: Callable[..., Metrics]) -> Stage:
+        hints = typing.get_type_hints(function)
+        parameters = list(inspect.signature(function).parameters.values())
+        positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        if len(positional) != 2:
+            raise TypeError(f"stage {name} must take (run, config, *, inputs...), has {len(positional)}.")
+        registered = Stage(
+            name=name,
+            version=version,
+            function=function,
+            config_class=hints[positional[1].name],
+            inputs={p.name: hints[p.name] for p in keyword},
+            produces=produces,
+            content=content,
+            ranks=ranks,
+            resumes=resumes,
+            total_steps=total_steps,
+            label=label or (lambda _config: name),
+        )
+        known = _REGISTRY.get(name)
+        if known is not None and _origin(known.function) != _origin(function):
+            raise ConfigError(
+                f"the stage name {name!r} is already taken by {_origin(known.function)}; "
+                f"choose another in {_origin(function)}."
+            )
+        _REGISTRY[name] = registered
+        return registered
+
+    return decorate
+
+
+def registered_stage(name: str) -> Stage:
+    """Return the stage registered under `name`.
+
+    Errors: `ConfigError` with the nearest registered name.
+    """
+    if name not in _REGISTRY:
+        raise ConfigError(f"{name!r} is not a registered stage{nearest(name, _REGISTRY)}.")
+    return _REGISTRY[name]
+
+
+def _origin(function: Callable[..., Any]) -> str:
+    return f"{inspect.getsourcefile(function)}:{function.__qualname__}"

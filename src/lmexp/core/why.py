@@ -1,0 +1,63 @@
+"""Why an experiment would compute what it would: key by key, against the nearest earlier run.
+
+For each key in which the two configurations differ, that key alone is changed in the earlier
+configuration and the pipeline is fingerprinted again: the stages whose fingerprints move are the
+ones that the key re-runs. No table of keys and stages has to be kept true.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lmexp.core.config import to_dict
+from lmexp.core.plan import differences, make_plan
+from lmexp.core.runs import Run, list_runs
+from lmexp.core.settings import RunConfig
+from lmexp.core.stage import Handle
+from lmexp.core.store import Store
+from lmexp.errors import LmexpError
+
+Rebuild = Callable[[Mapping[str, Any]], Mapping[str, Handle]]
+"""From a plain configuration to the handles of its pipeline."""
+
+
+def explain(config: RunConfig, handles: Mapping[str, Handle], store: Store, rebuild: Rebuild) -> list[str]:
+    """Return one line for each key that differs from the nearest run, and what it re-runs."""
+    new = to_dict(config)
+    runs = [r for r in list_runs(store) if r.data["config"].get("pipeline") == new["pipeline"]]
+    if not runs:
+        return [f"no run of this pipeline is in {store.root}: every stage runs"]
+    nearest = min(reversed(runs), key=lambda run: len(_changes(run, new)))
+    changes = _changes(nearest, new)
+    lines = [f"compared with run {nearest.name}:"]
+    old = _fingerprints(rebuild(nearest.data["config"]), store)
+    for key, before, after in changes:
+        changed = _set(nearest.data["config"], key, after)
+        try:
+            moved = [n for n, f in _fingerprints(rebuild(changed), store).items() if old.get(n) != f]
+        except LmexpError:
+            lines.append(f"{key} {before} -> {after}: only together with the other keys")
+            continue
+        lines.append(f"{key} {before} -> {after}: {_effect(moved)}")
+    if not changes:
+        moved = [n for n, e in nearest.stages.items() if n in old and old[n] != e["fingerprint"]]
+        new_content = f"the content of external files, or a stage's version, changed: {_effect(moved)}"
+        lines.append(new_content if moved else "no key differs: re-runs nothing")
+    return lines
+
+
+def _effect(moved: list[str]) -> str:
+    return f"re-runs {', '.join(moved)}" if moved else "no result depends on it, re-runs nothing"
+
+
+def _changes(run: Run, new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    engine = ("store", "force", "only")
+    return [d for d in differences(run.data["config"], new) if d[0] not in engine]
+
+
+def _fingerprints(handles: Mapping[str, Handle], store: Store) -> dict[str, str]:
+    return {s.name: s.fingerprint for s in make_plan(handles, store).stages}
+
+
+def _set(config: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    head, _, rest = key.partition(".")
+    return {**config, head: _set(config[head], rest, value) if rest else value}

@@ -1,0 +1,199 @@
+"""The child process that runs one stage from a frozen spec: ``python -m lmexp.core.worker SPEC``.
+
+The parent writes the spec, starts this module and never imports what the stage needs. Where the
+spec asks for several ranks, the first process becomes the agent of ``torch.distributed.run``, whose
+children are this module again, one a rank. Every process dies with its parent, also when that is
+killed: each asks the kernel for it (PR_SET_PDEATHSIG) and, off Linux, the first one also watches a
+pipe that only the parent holds open.
+
+The outcome is told by files beside the spec (``result.json``, or ``error-<rank>.json``) and by the
+exit code; a full disk, on which no file can be written, has an exit code of its own.
+"""
+
+import contextlib
+import ctypes
+import errno
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from lmexp.core.config import build
+from lmexp.core.files import append_line, read_json, write_json
+from lmexp.core.stage import USER_MODULE_PREFIX, StageRun, registered_stage
+from lmexp.errors import LmexpError, StageError
+
+EXIT_DISK_FULL = 28
+"""The number of ENOSPC: the stage failed since the disk is full."""
+
+_PR_SET_PDEATHSIG = 1
+PARENT_PID = "LMEXP_PARENT_PID"
+PARENT_PIPE = "LMEXP_PARENT_PIPE"
+
+
+def main(spec_path: str) -> NoReturn:
+    """Run the stage that the spec describes and leave the process."""
+    die_with_parent()
+    spec = read_json(Path(spec_path))
+    rank = int(os.environ.get("RANK", "0"))
+    is_agent = spec["world_size"] > 1 and "RANK" not in os.environ
+    code = 1
+    try:
+        if is_agent:
+            _run_agent(spec, spec_path)
+        else:
+            _run_stage(spec, rank)
+        code = 0
+    except BaseException as error:  # the process ends here, whatever it was
+        code = _report(error, Path(spec["attempt"]), "agent" if is_agent else str(rank))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # gloo's threads abort an ordinary exit now and then
+
+
+def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size != spec["world_size"]:
+        raise StageError(f"{spec['world_size']} ranks were asked for, but {world_size} were started.")
+    load_provider(spec["provider"])
+    stage = registered_stage(spec["stage"])
+    attempt = Path(spec["attempt"])
+    config = build(stage.config_class, spec["config"])
+    inputs = {name: stage.inputs[name](Path(entry["path"])) for name, entry in spec["inputs"].items()}
+    run = StageRun(
+        out=attempt / "out",
+        work=attempt / "work",
+        log=_logger(attempt / "metrics.jsonl"),
+        should_stop=lambda: os.path.exists(attempt / "stop"),
+        content=spec["content"],
+        rank=rank,
+        world_size=world_size,
+    )
+    metrics = stage.function(run, config, **inputs)
+    if rank == 0:
+        stopped = stage.resumes and run.should_stop() and metrics.get("stopped", 0) == 1
+        result = {
+            "status": "stopped" if stopped else "complete",
+            "metrics": {k: v for k, v in metrics.items() if k != "stopped"},
+            "world_size": world_size,
+        }
+        write_json(attempt / "result.json", result)
+
+
+def _run_agent(spec: Mapping[str, Any], spec_path: str) -> None:
+    """Start one process a rank and wait for them all.
+
+    Errors: `StageError` naming the first rank that failed and how.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as run_ranks
+
+    os.environ[PARENT_PID] = str(os.getpid())
+    os.environ.pop(PARENT_PIPE, None)
+    arguments = ["--standalone", f"--nproc-per-node={spec['world_size']}", "--max-restarts=0"]
+    try:
+        run_ranks([*arguments, "-m", "lmexp.core.worker", spec_path])
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode == EXIT_DISK_FULL:
+            raise OSError(errno.ENOSPC, "no space left on device") from None
+        how = describe_exit(failure.exitcode)
+        raise StageError(f"rank {rank} of {spec['world_size']} {how}.") from None
+
+
+def describe_exit(code: int) -> str:
+    """Return how a process ended, as the end of a sentence."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    memory = " (often the system was out of memory)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{memory}"
+
+
+def _logger(path: Path) -> Callable[[Mapping[str, Any]], None]:
+    def log(point: Mapping[str, Any]) -> None:
+        append_line(path, {"time": round(time.time(), 3), **point})
+
+    return log
+
+
+def _report(error: BaseException, attempt: Path, who: str) -> int:
+    """Write what went wrong for the parent; return the exit code."""
+    text = "".join(traceback.format_exception(error))
+    sys.stderr.write(text)
+    full = is_disk_full(error)
+    message = str(error) if isinstance(error, LmexpError) else f"{type(error).__name__}: {error}"
+    entry = {
+        "message": message,
+        "type": type(error).__name__,
+        "exit_code": getattr(error, "exit_code", 1),
+        "expected": isinstance(error, LmexpError),
+        "traceback": text,
+        "time": time.time(),
+    }
+    with contextlib.suppress(OSError):
+        write_json(attempt / f"error-{who}.json", entry)
+    return EXIT_DISK_FULL if full else int(getattr(error, "exit_code", 1))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an exception, of Python or of a native library, means that a disk is full."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    text = str(error)
+    return "No space left on device" in text or "os error 28" in text or "Errno 28" in text
+
+
+def load_provider(provider: Mapping[str, str]) -> None:
+    """Import the module or the user's file that registers a stage."""
+    if "file" in provider:
+        load_file(Path(provider["file"]))
+    else:
+        importlib.import_module(provider["module"])
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a user's Python file under a name of its own, once."""
+    name = f"{USER_MODULE_PREFIX}{path.stem}"
+    module = sys.modules.get(name)
+    if module is not None and module.__file__ == str(path):
+        return module
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None, "a file that ends in .py always has a loader"
+    assert spec.loader is not None, "a file that ends in .py always has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def die_with_parent() -> None:
+    """Make this process end as soon as the one that started it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    expected = int(os.environ.get(PARENT_PID, "0"))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if expected and os.getppid() != expected:
+        os._exit(1)
+    pipe = os.environ.get(PARENT_PIPE)
+    if pipe:
+        threading.Thread(target=_watch, args=(int(pipe),), daemon=True, name="lmexp-parent").start()
+
+
+def _watch(pipe: int) -> None:
+    with contextlib.suppress(OSError):
+        os.read(pipe, 1)  # returns only when the parent's end is closed
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

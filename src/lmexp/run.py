@@ -1,0 +1,117 @@
+"""``python -m lmexp.run +experiment=small_gpt``: compose, plan, execute, summarise.
+
+Hydra owns the command line, sweeps included (``-m``). Every point of a sweep is composed and checked
+before the first stage runs. Exit codes: 0 done, 2 the user's input, 1 a failure, 75 interrupted and
+resumable by the same command.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+import hydra.version
+from hydra._internal.utils import _run_hydra, get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from lmexp.core import compose
+from lmexp.core.compose import CONFIG_NAME, Composition
+from lmexp.core.config import to_dict
+from lmexp.core.fingerprint import digest
+from lmexp.core.session import run_composition
+from lmexp.errors import ConfigError, Interrupted, LmexpError
+from lmexp.summary import summary
+
+_INFORMATION = ("help", "hydra_help", "version", "cfg", "info", "shell_completion")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = get_args_parser()
+    try:
+        options = parser.parse_intermixed_args(arguments)
+    except SystemExit as stop:
+        return 0 if stop.code in (0, None) else 2
+    runner = _Runner()
+    try:
+        compose.register_schemas()
+        if options.experimental_rerun is not None:
+            raise ConfigError("--experimental-rerun is not accepted: give the same command again to resume.")
+        if options.config_path is not None:
+            raise ConfigError("--config-path is not accepted: add your configs with --config-dir DIR.")
+        if options.multirun and not any(getattr(options, name) for name in _INFORMATION):
+            runner.group = _check_sweep(options.overrides, options.config_dir, options.config_name)
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed
+        options.overrides = [*compose.search_path_override(), *options.overrides]
+        hydra.version.setbase("1.3")
+        with compose.translated_errors():
+            _run_hydra(
+                args=options,
+                args_parser=parser,
+                task_function=runner.run_point,
+                config_path=str(compose.shipped("conf")),
+                config_name=CONFIG_NAME,
+            )
+    except LmexpError as error:
+        return runner.report(error)
+    except KeyboardInterrupt:
+        return runner.report(Interrupted("stopped; the same command goes on from there."))
+    return runner.exit_code
+
+
+def _check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: str | None) -> str:
+    """Compose every point of a sweep, so that a mistake in the last shows first; return the group.
+
+    The group's name comes from the points themselves: the same sweep, re-issued, is the same group.
+    """
+    points = [
+        compose.compose(point, config_name=config_name or CONFIG_NAME, config_dir=config_dir)
+        for point in compose.expand([o for o in overrides if not o.startswith("hydra")])
+    ]
+    engine = {"store", "tracking", "executor", "force", "only"}
+    configs = [{k: v for k, v in to_dict(p.config).items() if k not in engine} for p in points]
+    return f"{points[0].experiment}-sweep-{digest(configs)[:8]}"
+
+
+class _Runner:
+    """Hydra's task function: runs one composed point and remembers how it went."""
+
+    def __init__(self) -> None:
+        self.group: str | None = None
+        self.exit_code = 0
+
+    def run_point(self, composed: DictConfig) -> None:
+        """Run one point, printing its table; Hydra calls this."""
+        choices = HydraConfig.get().runtime.choices
+        try:
+            self._run(compose.check(composed, choices))
+        except Interrupted:
+            raise
+        except LmexpError as error:
+            if self.group is None:
+                raise
+            self.report(error)  # the other points of a sweep still run
+
+    def _run(self, composition: Composition) -> None:
+        finished = run_composition(composition, group=self.group)
+        print(summary(finished.run))
+        if finished.tracking:
+            print(finished.tracking)
+
+    def report(self, error: LmexpError) -> int:
+        """Print one sentence, and how to go on; return the exit code."""
+        self.exit_code = max(self.exit_code, error.exit_code)
+        print(f"lmexp: {error}", file=sys.stderr)
+        log = getattr(error, "log", None)
+        if log is not None and error.exit_code == 1:
+            print(f"The stage's own output: {log}", file=sys.stderr)
+        if error.exit_code in (1, 75):
+            command = shlex.join(["python", "-m", "lmexp.run", *sys.argv[1:]])
+            print(f"To resume: {command}", file=sys.stderr)
+        return self.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

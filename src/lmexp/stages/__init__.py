@@ -1,0 +1,23 @@
+"""The stages: one file each, the thin layer that joins the engine and the domain."""
+
+from lmexp.stages.corpus import CorpusArtifact, corpus
+from lmexp.stages.packing import PackingArtifact, packing
+from lmexp.stages.perplexity import PerplexityArtifact, perplexity
+from lmexp.stages.pretrain import ModelArtifact, pretrain
+from lmexp.stages.prompts import PromptsArtifact, prompts
+from lmexp.stages.tokenizer import TokenizerArtifact, tokenizer
+
+__all__ = [
+    "CorpusArtifact",
+    "ModelArtifact",
+    "PackingArtifact",
+    "PerplexityArtifact",
+    "PromptsArtifact",
+    "TokenizerArtifact",
+    "corpus",
+    "packing",
+    "perplexity",
+    "pretrain",
+    "prompts",
+    "tokenizer",
+]

@@ -1,0 +1,42 @@
+"""The corpus stage: documents from their sources, deduplicated and split, as Parquet files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lmexp.core.files import FileHasher
+from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.corpus.config import CorpusConfig
+from lmexp.corpus.sources import content_hashes, corpus_files
+from lmexp.errors import DataError
+
+if TYPE_CHECKING:
+    from lmexp.corpus.documents import Document
+
+
+class CorpusArtifact(Artifact):
+    """Documents by split."""
+
+    def documents(self, split: str) -> "Iterator[Document]":
+        """Yield the documents of `train`, `validation` or `test`, in source order."""
+        from lmexp.corpus.build import iter_documents
+
+        return iter_documents(self.path, split)
+
+
+def _label(config: CorpusConfig) -> str:
+    return Path(config.files[0]).stem if config.files else "python_stdlib"
+
+
+@stage("corpus", version=1, produces=CorpusArtifact, content=content_hashes, label=_label)
+def corpus(run: StageRun, config: CorpusConfig) -> Metrics:
+    """Build the corpus. Errors: `DataError` for unreadable, malformed, empty or changing input."""
+    from lmexp.corpus.build import build_corpus
+
+    files = corpus_files(config)
+    metrics = build_corpus(config, files, run.out)
+    now = content_hashes(config, FileHasher())
+    if run.content and now != run.content:
+        changed = [n for n in {*now, *run.content} if now.get(n) != run.content.get(n)]
+        raise DataError(f"{', '.join(sorted(changed)[:3])} changed while being read; give the command again.")
+    return metrics

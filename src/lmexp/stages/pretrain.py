@@ -1,0 +1,66 @@
+"""The pretrain stage: a GPT trained from its initial weights, one or several ranks."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.stages.packing import PackingArtifact
+from lmexp.stages.tokenizer import TokenizerArtifact
+from lmexp.training.config import PretrainConfig
+
+if TYPE_CHECKING:
+    from lmexp.models.gpt import GPT
+
+
+class ModelArtifact(Artifact):
+    """Weights, model config and tokenizer in one directory that `transformers` loads as Qwen3."""
+
+    def load(self) -> "GPT":
+        """Return the model, on the CPU, in evaluation mode."""
+        from lmexp.models.folder import load_model
+
+        return load_model(self.path).eval()
+
+
+def _label(config: PretrainConfig) -> str:
+    return f"gpt-{config.model.num_layers}x{config.model.d_model}-{config.trainer.max_steps}"
+
+
+@stage(
+    "pretrain",
+    version=1,
+    produces=ModelArtifact,
+    ranks=lambda config: config.world_size,
+    resumes=True,
+    total_steps=lambda config: config.trainer.max_steps,
+    label=_label,
+)
+def pretrain(
+    run: StageRun, config: PretrainConfig, *, packing: PackingArtifact, tokenizer: TokenizerArtifact
+) -> Metrics:
+    """Train on the train split; continue from `work/checkpoints` where an attempt left one."""
+    from lmexp.models.folder import save_model
+    from lmexp.training.pretrain import pretrain as train
+
+    store = packing.load()
+    result = train(
+        config,
+        tokens=store.split("train"),
+        vocab_size=store.vocab_size,
+        checkpoints=run.work / "checkpoints",
+        log=run.log,
+        should_stop=run.should_stop,
+    )
+    if run.rank == 0 and not result.stopped:
+        save_model(result.model, run.out, eos_token_id=store.eos_token_id)
+        copy_tokenizer(tokenizer.path, run.out)
+    return {**result.metrics, "stopped": int(result.stopped)}
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Put the tokenizer's files beside the weights, so that the directory is whole by itself."""
+    for name in os.listdir(source):
+        if name.startswith(("tokenizer", "special_tokens")):
+            shutil.copyfile(source / name, target / name)

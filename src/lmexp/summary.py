@@ -1,0 +1,72 @@
+"""The table that a run ends with: a pure function of its record."""
+
+from collections.abc import Iterable, Mapping
+
+from lmexp.core.runs import Run
+
+_HEADLINES = ("bits_per_byte", "perplexity", "word_perplexity", "loss")
+
+
+def summary(run: Run) -> str:
+    """Return the run's stages, headline metrics and accuracies as text."""
+    parts = [f"\n{run.name}  {run.status}", _stages(run)]
+    for rows in (_perplexity(run.metrics), _prompts(run.metrics)):
+        if rows:
+            parts.append(_table(rows))
+    return "\n\n".join(parts)
+
+
+def _stages(run: Run) -> str:
+    rows = [("stage", "action", "seconds", "artifact")]
+    for name, entry in run.stages.items():
+        rows.append((name, entry["action"], f"{entry['seconds']:.1f}", entry["artifact"]))
+    return _table(rows)
+
+
+def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
+    """Return bits per byte of the model and of the compressors, a row each, by split."""
+    rows: list[tuple[str, ...]] = []
+    for key, value in metrics.items():
+        head, _, name = key.rpartition("/")
+        if not head or not name.endswith("bits_per_byte"):
+            continue
+        who = name.removesuffix("bits_per_byte").rstrip("_") or "model"
+        error = metrics.get(f"{key}/stderr")
+        extra = ""
+        if who == "model":
+            extra = f"perplexity {metrics[f'{head}/perplexity']:.2f} per token"
+        rows.append((head, who, _value(value, error), extra))
+    return [("held-out text", "", "bits per byte", ""), *rows] if rows else []
+
+
+def _prompts(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
+    """Return one row for each task and number of shots."""
+    rows: list[tuple[str, ...]] = []
+    for key, value in metrics.items():
+        parts = key.split("/")
+        if len(parts) < 3 or parts[-2] != "acc" or not parts[-1].isdigit():
+            continue
+        task = "/".join(parts[:-2])
+        bigram = metrics.get(f"{task}/bigram_acc")
+        rows.append(
+            (
+                task,
+                parts[-1],
+                _value(value, metrics.get(f"{key}/stderr")),
+                "" if bigram is None else f"{bigram:.3f}",
+                f"{metrics.get(f'{task}/items', 0):.0f}",
+            )
+        )
+    return [("prompts", "shots", "accuracy", "bigram", "items"), *rows] if rows else []
+
+
+def _value(value: float, error: float | None) -> str:
+    return f"{value:.3f}" if error is None else f"{value:.3f} ± {error:.3f}"
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    listed = list(rows)
+    widths = [max(len(row[i]) for row in listed) for i in range(len(listed[0]))]
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in listed
+    )
