@@ -8,6 +8,7 @@ from lmexp.core.config import option
 from lmexp.core.settings import RunConfig
 from lmexp.core.stage import Handle
 from lmexp.corpus.config import CorpusConfig
+from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
 from lmexp.models.config import GPTConfig
 from lmexp.packing.config import PackingConfig
@@ -31,6 +32,13 @@ class PretrainExperiment(RunConfig):
     trainer: TrainerConfig = option()
     perplexity: PerplexityConfig = option(PerplexityConfig())
     prompts: PromptsConfig = option(PromptsConfig())
+
+    def check(self) -> None:
+        stride, context_length = self.perplexity.stride, self.model.context_length
+        if stride is not None and stride > context_length:
+            raise ConfigError(
+                f"perplexity.stride ({stride}) must be at most model.context_length ({context_length})."
+            )
 
 
 def pipeline(config: PretrainExperiment) -> dict[str, Handle]:

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ConfigError("--experimental-rerun is not accepted: give the same command again to resume.")
         if options.config_path is not None:
             raise ConfigError("--config-path is not accepted: add your configs with --config-dir DIR.")
-        if options.multirun and not any(getattr(options, name) for name in _INFORMATION):
+        if options.multirun and not any(getattr(options, name, None) for name in _INFORMATION):
             runner.group = _check_sweep(options.overrides, options.config_dir, options.config_name)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed
         options.overrides = [*compose.search_path_override(), *options.overrides]
@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     except LmexpError as error:
         return runner.report(error)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         return runner.report(Interrupted("stopped; the same command goes on from there."))
     return runner.exit_code
@@ -87,12 +89,10 @@ class _Runner:
         choices = HydraConfig.get().runtime.choices
         try:
             self._run(compose.check(composed, choices))
-        except Interrupted:
-            raise
+        except Interrupted as error:
+            sys.exit(self.report(error))  # the points that follow in a sweep do not start
         except LmexpError as error:
-            if self.group is None:
-                raise
-            self.report(error)  # the other points of a sweep still run
+            self.report(error)  # Hydra would print it again; the other points of a sweep still run
 
     def _run(self, composition: Composition) -> None:
         finished = run_composition(composition, group=self.group)

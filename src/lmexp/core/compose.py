@@ -32,13 +32,15 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lmexp.core.config import Config, build
+from lmexp.core.config import Config, build, refused_names
 from lmexp.core.settings import RunConfig, absolute_store, default_store
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
 from lmexp.errors import ConfigError, nearest
 
 CONFIG_NAME = "config"
+_REFUSED: dict[str, str] = {}
+"""Names that shipped pipelines refuse, with the reason; filled by `register_schemas`."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -75,7 +77,9 @@ def register_schemas() -> None:
     store = ConfigStore.instance()
     store.store(name="engine_schema", node=_defaults(RunConfig))
     for path in sorted(shipped("pipelines").glob("*.py")):
-        store.store(name=f"{path.stem}_schema", node=_defaults(_config_class(path)))
+        cls = _config_class(path)
+        store.store(name=f"{path.stem}_schema", node=_defaults(cls))
+        _REFUSED.update(refused_names(cls))
 
 
 def compose(overrides: Sequence[str], *, config_name: str = CONFIG_NAME, config_dir: str | None = None) -> Composition:
@@ -200,6 +204,8 @@ def _sentence(error: BaseException) -> str:
     key = re.search(r"Could not (?:override|append to|delete from) '([^']+)'", text)
     if key and "No match in the defaults list" in text:
         return f"{key[1]} is a group without a default: write +{key[1]}=NAME."
+    if key and key[1] in _REFUSED:
+        return f"{key[1]} is not accepted: {_REFUSED[key[1]]}."
     if key and isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         return f"{key[1]} is not a known key{nearest(key[1], _known_keys())}."
     return f"the configuration cannot be composed: {text}"

@@ -101,6 +101,8 @@ def build(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
                 raise ConfigError(f"{prefix}{name} is required and was not given.")
             continue
         value = values[name]
+        if value is None and type(None) not in typing.get_args(hints[name]):
+            raise ConfigError(f"{prefix}{name} is required and was not given.")
         nested = _config_class(hints[name])
         if nested is not None and not isinstance(value, Config) and value is not None:
             value = build(nested, value, f"{prefix}{name}")
@@ -127,6 +129,17 @@ def identity(config: Config) -> dict[str, Any]:
             continue
         result[field.name] = identity(value) if isinstance(value, Config) else _plain(value)
     return result
+
+
+def refused_names(cls: type[Config], path: str = "") -> dict[str, str]:
+    """Return the dotted names, at any depth, that a config class refuses, each with its reason."""
+    found = {f"{path}{name}": reason for name, reason in cls.refused.items()}
+    hints = _hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        nested = _config_class(hints[field.name])
+        if nested is not None:
+            found |= refused_names(nested, f"{path}{field.name}.")
+    return found
 
 
 def placement_keys(cls: type[Config], path: str = "") -> set[str]:

@@ -30,7 +30,7 @@ def perplexity(
     corpus: CorpusArtifact,
 ) -> Metrics:
     """Score every document of each split alone and compress the same text."""
-    from lmexp.evals.compressors import compressor_metrics
+    from lmexp.evals.compressors import compressor_bits_per_byte
     from lmexp.evals.perplexity import evaluate_perplexity
     from lmexp.evals.scoring import ModelScorer
 
@@ -42,13 +42,15 @@ def perplexity(
         batch_size=config.batch_size,
         eos_token_id=encoder.eos_token_id,
     )
-    stride = min(config.stride or context_length // 2, context_length)
+    stride = config.stride or max(1, context_length // 2)
     metrics: dict[str, float] = {}
     for split in config.splits:
         documents = held_out(corpus, split, config.limit)
-        rows, found = evaluate_perplexity(scorer, _encoded(documents, encoder), context_length, stride)
+        rows, found = evaluate_perplexity(
+            scorer, _encoded(documents, encoder), context_length=context_length, stride=stride
+        )
         write_rows(run.out / f"{split}.jsonl", rows)
-        found = {**found, **compressor_metrics([document.text for document in documents])}
+        found = {**found, **compressor_bits_per_byte(document.text for document in documents)}
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
     return metrics
 

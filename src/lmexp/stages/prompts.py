@@ -44,17 +44,20 @@ def prompts(
     bigram = BigramScorer(
         Bigram.fit(train.read(0, train.num_tokens), encoder.vocab_size), eos_token_id=encoder.eos_token_id
     )
-    test, validation = list(corpus.documents("test")), list(corpus.documents("validation"))
+    test, validation = ([(d.id, d.text) for d in corpus.documents(s)] for s in ("test", "validation"))
     needs_shots = max(config.num_fewshot) > 0
     metrics: dict[str, float] = {}
     for task in config.tasks:
         items = make_pairs(task, test, config.limit, config.seed)
         shots = make_pairs(task, validation, config.limit, config.seed) if needs_shots else []
         for num_fewshot in config.num_fewshot:
-            rows, found = evaluate_prompts(scorer, encoder, task, items, shots, num_fewshot, config.seed)
+            rows, found = evaluate_prompts(
+                scorer, encoder, task, items, shots, num_fewshot=num_fewshot, seed=config.seed
+            )
+            del found["items"]
             write_rows(run.out / f"{task}-{num_fewshot}.jsonl", rows)
             metrics |= {f"{task}/{_key(name, num_fewshot)}": value for name, value in found.items()}
-        _, baseline = evaluate_prompts(bigram, encoder, task, items, shots, 0, config.seed)
+        _, baseline = evaluate_prompts(bigram, encoder, task, items, [], num_fewshot=0, seed=config.seed)
         metrics |= {f"{task}/bigram_acc": baseline["acc"], f"{task}/items": len(items)}
     return metrics
 

@@ -15,7 +15,10 @@ class OptimizerConfig(Config):
     """`adamw` (Loshchilov and Hutter, arXiv 1711.05101) or `muon` (Jordan et al., 2024)."""
 
     lr: float = option(3e-3, gt=0, le=10)
-    """Peak learning rate of AdamW's parameters."""
+    """Peak learning rate of AdamW's parameters, the embedding apart."""
+
+    embedding_lr: float | None = option(None, gt=0, le=10)
+    """Peak learning rate of the embedding; null means `lr`. A tied head is the embedding."""
 
     betas: tuple[float, ...] = option((0.9, 0.95), ge=0, lt=1)
     """AdamW's decay rates of the first and second moment."""
@@ -31,6 +34,9 @@ class OptimizerConfig(Config):
 
     muon_momentum: float = option(0.95, ge=0, lt=1)
     """Muon's momentum (Nesterov); read only with `name: muon`."""
+
+    muon_ns_steps: int = option(5, ge=1, le=20)
+    """Newton-Schulz iterations of one Muon step; read only with `name: muon`."""
 
     def check(self) -> None:
         if len(self.betas) != 2:

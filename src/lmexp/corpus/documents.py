@@ -1,0 +1,60 @@
+"""The one document type that everything downstream reads, and how a long text becomes several.
+
+A document is a text with an id and plain metadata. Its identity is its text: deduplication and
+splits go by the hash of the text, never by the id, the file it came from or its position.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text, a name that is unique within its corpus, and plain metadata."""
+
+    text: str
+    id: str
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def text_hash(text: str) -> bytes:
+    """Return the 32 bytes of the sha256 of `text` in UTF-8."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def hash_fraction(digest: bytes) -> float:
+    """Return the first 8 bytes of `digest`, read as a big-endian fraction, in [0, 1]."""
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def cut_text(text: str, max_bytes: int) -> list[str]:
+    """Cut `text` into pieces of at most `max_bytes` bytes of UTF-8 that join to `text` again.
+
+    Each piece ends after the last run of blank lines that fits; where none fits, after the last
+    line end; where none fits either, between two characters. Nothing is added or lost.
+
+    Errors: `ValueError` where `max_bytes` is less than 4, the size of the largest character.
+    """
+    if max_bytes < 4:
+        raise ValueError(f"max_bytes must be at least 4, was {max_bytes}.")
+    data = text.encode()
+    pieces: list[str] = []
+    begin = 0
+    while len(data) - begin > max_bytes:
+        end = _cut_point(data, begin, begin + max_bytes)
+        pieces.append(data[begin:end].decode())
+        begin = end
+    if begin < len(data):
+        pieces.append(data[begin:].decode())
+    return pieces
+
+
+def _cut_point(data: bytes, begin: int, limit: int) -> int:
+    """Return where the piece that starts at `begin` ends: past `begin` and at most `limit`."""
+    for separator in (b"\n\n", b"\r\n\r\n", b"\n"):
+        position = data.rfind(separator, begin, limit)
+        if position > begin:
+            return position + len(separator)
+    while data[limit] & 0xC0 == 0x80:  # a continuation byte: the character began earlier
+        limit -= 1
+    return limit

@@ -1,0 +1,131 @@
+"""From a step number to its batch: a pure function of (seed, step), whatever the world size.
+
+A token stream is cut into samples of `context_length` tokens: sample i reads tokens
+[i T, i T + T + 1), predicts the last T of them from the first T, and overlaps its successor by
+one token, so every token but the first is predicted once an epoch. Each epoch visits the samples
+in a fresh order, a Philox permutation keyed by (seed, epoch); a global batch may cross the border
+of two epochs. There is no state to save: the position in the data is the step number.
+
+World size and micro-batch size only cut the global batch: rank r of W takes its r-th contiguous
+part, and micro-batch j of a rank the j-th part of that.
+
+Shapes: B sequences of a micro-batch, T context_length.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lmexp.errors import DataError
+
+
+class TokenReader(Protocol):
+    """A stream of token ids that can be read anywhere."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Length of the stream, in tokens."""
+
+    def read(self, start: int, length: int) -> npt.NDArray[np.int64]:
+        """Return tokens [start, start + length) as int64."""
+
+
+class BatchOrder:
+    """Which samples each step trains on."""
+
+    def __init__(self, num_tokens: int, context_length: int, global_batch_size: int, seed: int) -> None:
+        """Cut `num_tokens` tokens into samples of `context_length`.
+
+        Errors: `DataError` if there are too few tokens for one sample.
+        """
+        self.num_samples = (num_tokens - 1) // context_length
+        if self.num_samples < 1:
+            raise DataError(
+                f"the training split holds {num_tokens} tokens, which is too few for one sample of "
+                f"context_length ({context_length}) + 1; give more text or a smaller context_length."
+            )
+        self.context_length = context_length
+        self.global_batch_size = global_batch_size
+        self.seed = seed
+        self._permutations: dict[int, npt.NDArray[np.int64]] = {}
+
+    def sample_indices(self, step: int) -> npt.NDArray[np.int64]:
+        """Return the samples ``[global_batch_size]`` of step `step`, which counts from zero."""
+        first = step * self.global_batch_size
+        parts, end = [], first + self.global_batch_size
+        while first < end:
+            epoch, offset = divmod(first, self.num_samples)
+            count = min(end - first, self.num_samples - offset)
+            parts.append(self._permutation(epoch)[offset : offset + count])
+            first += count
+        return np.concatenate(parts)
+
+    def _permutation(self, epoch: int) -> npt.NDArray[np.int64]:
+        if epoch not in self._permutations:
+            if len(self._permutations) == 2:  # the two epochs whose border a batch may cross
+                del self._permutations[min(self._permutations)]
+            key = np.random.SeedSequence((self.seed, epoch)).generate_state(2, np.uint64)
+            order = np.random.Generator(np.random.Philox(key=key)).permutation(self.num_samples)
+            self._permutations[epoch] = order.astype(np.int64, copy=False)
+        return self._permutations[epoch]
+
+
+class MicroBatches(torch.utils.data.Dataset[dict[str, Tensor | int]]):
+    """The micro-batches of one rank, numbered from the start of training.
+
+    It is a map-style data set for ``DataLoader(batch_size=None, num_workers=0)``: reading a
+    memory map is faster than any worker process could hand tokens over.
+    """
+
+    def __init__(
+        self,
+        tokens: TokenReader,
+        order: BatchOrder,
+        *,
+        rank: int,
+        world_size: int,
+        micro_batch_size: int,
+        max_steps: int,
+    ) -> None:
+        per_rank = order.global_batch_size // world_size
+        assert per_rank * world_size == order.global_batch_size, "the configuration checks divisibility"
+        assert per_rank % micro_batch_size == 0, "the configuration checks divisibility"
+        self.tokens = tokens
+        self.order = order
+        self.micro_batch_size = micro_batch_size
+        self.accumulation = per_rank // micro_batch_size
+        self._first = rank * per_rank
+        self._length = max_steps * self.accumulation
+
+    def __len__(self) -> int:
+        """Return the number of micro-batches of all steps."""
+        return self._length
+
+    def sample_indices(self, index: int) -> npt.NDArray[np.int64]:
+        """Return the samples ``[B]`` of micro-batch `index` of this rank."""
+        step, micro = divmod(index, self.accumulation)
+        first = self._first + micro * self.micro_batch_size
+        return self.order.sample_indices(step)[first : first + self.micro_batch_size]
+
+    def __getitem__(self, index: int) -> dict[str, Tensor | int]:
+        """Return micro-batch `index`.
+
+        `input_ids` and `labels` are int64 ``[B, T]``; `num_valid_tokens` counts the labels of the
+        step's whole global batch, by which its loss is divided.
+        """
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        length = self.order.context_length
+        rows = np.empty((self.micro_batch_size, length + 1), dtype=np.int64)
+        for row, sample in zip(rows, self.sample_indices(index), strict=True):
+            row[:] = self.tokens.read(int(sample) * length, length + 1)
+        windows = torch.from_numpy(rows)
+        # Every label of a packed stream counts, so the count needs no look at other ranks' data.
+        return {
+            "input_ids": windows[:, :-1].contiguous(),
+            "labels": windows[:, 1:].contiguous(),
+            "num_valid_tokens": self.order.global_batch_size * length,
+        }

@@ -1,0 +1,231 @@
+"""Token shards on disk: one flat stream of tokens a split, memory-mapped, with its documents.
+
+    <split>-00000.bin        little-endian uint16 (uint32 past 65,536 ids), shard after shard one
+                             stream; each document's tokens are followed by the end-of-text token
+    <split>.documents.npy    int64 [N, 2]: where the document's first token lies in the stream, and
+                             the bytes of its text
+    packing.json             dtype, vocabulary size, end-of-text id and the sizes of each split
+
+Shards only bound the size of files: documents run across them, and the stream is the same for any
+shard size. A store is read-only once packed.
+"""
+
+import json
+from array import array
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmexp.errors import DataError, nearest
+
+MANIFEST = "packing.json"
+_VERSION = 1
+
+
+def token_dtype(vocab_size: int) -> str:
+    """Return the dtype in which ids below `vocab_size` are stored."""
+    return "<u2" if vocab_size <= 65_536 else "<u4"
+
+
+def pack_split(
+    token_lists: Iterable[tuple[list[int], int]],
+    out: Path,
+    split: str,
+    *,
+    vocab_size: int,
+    eos_token_id: int,
+    shard_tokens: int,
+) -> dict[str, Any]:
+    """Write one split and return its entry for `write_manifest`.
+
+    `token_lists` yields (token ids, bytes of the text) of each document in order.
+    The entry holds `shards` (file name and tokens of each), `documents`, `tokens` (the end-of-text
+    tokens included) and `bytes`.
+    Errors: `DataError` for a split without documents or an id outside the vocabulary.
+    """
+    writer = _ShardWriter(out, split, token_dtype(vocab_size), shard_tokens)
+    rows = array("q")
+    num_tokens = num_bytes = 0
+    with writer:
+        for ids, document_bytes in token_lists:
+            tokens = np.asarray([*ids, eos_token_id], dtype=np.int64)
+            if tokens.min() < 0 or tokens.max() >= vocab_size:
+                wrong = int(tokens.max()) if tokens.max() >= vocab_size else int(tokens.min())
+                raise DataError(
+                    f"Document {len(rows) // 2} of {split} has token {wrong}, outside the vocabulary of "
+                    f"{vocab_size}; was it encoded by another tokenizer?"
+                )
+            rows.extend((num_tokens, document_bytes))
+            writer.write(tokens)
+            num_tokens += len(tokens)
+            num_bytes += document_bytes
+    if not rows:
+        raise DataError(f"The split {split!r} has no documents to pack.")
+    documents = np.frombuffer(rows, dtype=np.int64).reshape(-1, 2)
+    np.save(out / _documents_name(split), documents, allow_pickle=False)
+    return {
+        "shards": [{"file": name, "tokens": tokens} for name, tokens in writer.shards],
+        "documents": len(documents),
+        "tokens": num_tokens,
+        "bytes": num_bytes,
+    }
+
+
+def write_manifest(
+    out: Path, splits: Mapping[str, Mapping[str, Any]], *, vocab_size: int, eos_token_id: int
+) -> None:
+    """Write packing.json, which makes the directory a store, after all splits were packed."""
+    manifest = {
+        "version": _VERSION,
+        "dtype": token_dtype(vocab_size),
+        "vocab_size": vocab_size,
+        "eos_token_id": eos_token_id,
+        "splits": {name: dict(entry) for name, entry in splits.items()},
+    }
+    (out / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+class TokenStore:
+    """A packed corpus."""
+
+    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+        self._path = path
+        self._manifest = manifest
+        self.vocab_size = int(manifest["vocab_size"])
+        """Number of ids of the tokenizer that encoded the store."""
+        self.eos_token_id = int(manifest["eos_token_id"])
+        """Id that ends every document."""
+        self.splits: tuple[str, ...] = tuple(manifest["splits"])
+        """Names of the splits."""
+
+    @classmethod
+    def open(cls, path: Path) -> "TokenStore":
+        """Open the store in directory `path`. Errors: `DataError` where there is none."""
+        try:
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(
+                f"{path} holds no {MANIFEST}; give the directory of a packing artifact."
+            ) from None
+        except ValueError as error:
+            raise DataError(f"{path / MANIFEST} is not JSON: {error}.") from None
+        if not isinstance(manifest, dict) or manifest.get("version") != _VERSION:
+            raise DataError(
+                f"{path / MANIFEST} is not a manifest of version {_VERSION}; pack the corpus again."
+            )
+        return cls(path, manifest)
+
+    def split(self, name: str) -> "TokenSplit":
+        """Return one split, memory-mapped. Errors: `DataError` for an unknown name."""
+        if name not in self.splits:
+            raise DataError(
+                f"The token store {self._path} has no split {name!r}{nearest(name, self.splits)}."
+            )
+        return TokenSplit(self._path, name, self._manifest["splits"][name], self._manifest["dtype"])
+
+
+class TokenSplit:
+    """One stream of tokens and the documents in it. Nothing is read before it is asked for."""
+
+    def __init__(self, path: Path, name: str, entry: Mapping[str, Any], dtype: str) -> None:
+        self.name = name
+        self.num_tokens = int(entry["tokens"])
+        """Tokens in the stream, the end-of-text tokens included."""
+        self.num_bytes = int(entry["bytes"])
+        """Bytes of the documents' texts."""
+        sizes = [int(shard["tokens"]) for shard in entry["shards"]]
+        self._shards = [
+            _map_shard(path / shard["file"], size, np.dtype(dtype))
+            for shard, size in zip(entry["shards"], sizes, strict=True)
+        ]
+        self._ends = np.cumsum(sizes, dtype=np.int64)
+        self.documents: NDArray[np.int64] = _load_documents(path / _documents_name(name))
+        """[N, 2]: the position of each document's first token, and the bytes of its text."""
+        if self._ends[-1] != self.num_tokens or self.documents.shape != (entry["documents"], 2):
+            raise DataError(f"The split {name!r} of {path} does not fit its manifest; pack the corpus again.")
+
+    def read(self, start: int, length: int) -> NDArray[np.int64]:
+        """Return the tokens [start, start + length) of the stream, [length].
+
+        Errors: `DataError` for a range that is not inside the stream.
+        """
+        if start < 0 or length < 0 or start + length > self.num_tokens:
+            raise DataError(
+                f"Tokens {start} to {start + length} of {self.name} were asked for; "
+                f"it has {self.num_tokens:,} tokens."
+            )
+        result = np.empty(length, dtype=np.int64)
+        filled = 0
+        shard = int(np.searchsorted(self._ends, start, side="right"))
+        while filled < length:
+            begin = start + filled - (int(self._ends[shard - 1]) if shard else 0)
+            piece = self._shards[shard][begin : begin + length - filled]
+            result[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            shard += 1
+        return result
+
+    def document(self, index: int) -> NDArray[np.int64]:
+        """Return the tokens of one document, without the end-of-text token after it."""
+        if not 0 <= index < len(self.documents):
+            raise DataError(f"Document {index} of {self.name} was asked for; it has {len(self.documents):,}.")
+        start = int(self.documents[index, 0])
+        last = index + 1 == len(self.documents)
+        end = self.num_tokens if last else int(self.documents[index + 1, 0])
+        return self.read(start, end - start - 1)
+
+
+class _ShardWriter:
+    """Cuts a stream of tokens into files of `shard_tokens` tokens."""
+
+    def __init__(self, out: Path, split: str, dtype: str, shard_tokens: int) -> None:
+        self._out, self._split, self._dtype, self._limit = out, split, dtype, shard_tokens
+        self._file: BinaryIO | None = None
+        self.shards: list[tuple[str, int]] = []
+
+    def __enter__(self) -> "_ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, tokens: NDArray[np.int64]) -> None:
+        while len(tokens):
+            if self._file is None or self.shards[-1][1] == self._limit:
+                self._next()
+            name, size = self.shards[-1]
+            piece, tokens = tokens[: self._limit - size], tokens[self._limit - size :]
+            assert self._file is not None
+            self._file.write(piece.astype(self._dtype).tobytes())
+            self.shards[-1] = (name, size + len(piece))
+
+    def _next(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        name = f"{self._split}-{len(self.shards):05d}.bin"
+        self._file = (self._out / name).open("wb")
+        self.shards.append((name, 0))
+
+
+def _map_shard(path: Path, num_tokens: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    expected = num_tokens * dtype.itemsize
+    size = path.stat().st_size if path.exists() else None
+    if size != expected:
+        found = "is missing" if size is None else f"has {size:,} bytes"
+        raise DataError(f"{path} {found}, but its manifest says {expected:,} bytes; pack the corpus again.")
+    return np.memmap(path, dtype=dtype, mode="r", shape=(num_tokens,))
+
+
+def _load_documents(path: Path) -> NDArray[np.int64]:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.int64)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}; pack the corpus again.") from None
+
+
+def _documents_name(split: str) -> str:
+    return f"{split}.documents.npy"

@@ -1,0 +1,37 @@
+"""Trains byte-level BPE (Sennrich et al., arXiv 1508.07909) as GPT-2 has it.
+
+Text is split by GPT-2's pattern into words that carry their leading space, each byte is written as
+one character, and the most frequent adjacent pair is merged until the vocabulary is full. All 256
+bytes are in the vocabulary, so that every text can be encoded. GPT-2's pattern is kept as it is
+because other programs recognise it by what it does.
+
+The result is a pure function of the texts and their order of counting does not matter: equal
+counts are resolved by the pair's ids.
+"""
+
+from collections.abc import Iterator
+
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.tokenizer import END_OF_TEXT, Tokenizer
+
+
+def train_tokenizer(config: TokenizerConfig, texts: Iterator[str]) -> Tokenizer:
+    """Train on `texts`, read once.
+
+    ``<|endoftext|>`` has id 0, the 256 bytes follow, then the merges. A small corpus may run out
+    of pairs before `config.vocab_size`; `Tokenizer.vocab_size` says what was reached.
+    """
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.vocab_size,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer=trainer)
+    return Tokenizer(backend)

@@ -1,0 +1,244 @@
+"""What happens after an optimizer step: the training curve, stopping, checkpoints, garbage.
+
+Each callback acts after whole optimizer steps only, in the order in which `pretrain` lists them,
+and on every rank alike, because each may communicate. Away from the steps at which one acts,
+nothing waits for the device.
+"""
+
+import gc
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import distributed
+
+from lmexp.errors import StageError
+from lmexp.training.checkpoints import checkpoint_path, publish_checkpoint
+from lmexp.training.config import PretrainConfig
+from lmexp.training.module import PretrainModule
+
+STEPS_BEFORE_TIMING = 2
+"""First steps of a process, slower than the rest, that its `tokens_per_second` leaves out."""
+
+SECONDS_BETWEEN_POLLS = 1.0
+"""How often several ranks agree on whether to stop, about."""
+
+STEPS_BETWEEN_COLLECTIONS = 500
+"""Optimizer steps between two collections of Python's garbage."""
+
+
+class AfterStep(pl.Callback):
+    """A callback that acts after whole optimizer steps, not after micro-batches."""
+
+    def __init__(self, config: PretrainConfig) -> None:
+        self.config = config
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
+        """Call `after_step` if this micro-batch completed a step."""
+        if (batch_idx + 1) % self.config.accumulation == 0:
+            assert isinstance(pl_module, PretrainModule)
+            self.after_step(trainer, pl_module, trainer.global_step)
+
+    def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
+        """Act after `step` completed optimizer steps."""
+        raise NotImplementedError
+
+
+class Curve(AfterStep):
+    """Hands the points of the training curve to `log`, on rank 0, and keeps the totals."""
+
+    def __init__(self, config: PretrainConfig, log: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(config)
+        self.tokens_per_step = config.global_batch_size * config.model.context_length
+        self.last_loss = math.nan
+        """Loss at the last point, in nats per token."""
+        self.tokens_per_second = math.nan
+        """Rate of this process's steps but the first few, over all ranks."""
+        self.cpu_seconds = 0.0
+        """CPU time of all ranks and of all processes before a resume."""
+        self._log = log
+        self._cpu_mark = time.process_time()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Start the clocks."""
+        self._first_step = trainer.global_step
+        self._last_point = self._timed_from = (self._first_step, time.perf_counter())
+
+    def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
+        """Log a point of the curve where one is due.
+
+        Errors: `StageError` if the loss is no longer finite.
+        """
+        if step == self._first_step + STEPS_BEFORE_TIMING:
+            _wait_for_device(module)
+            self._timed_from = (step, time.perf_counter())
+        if step % self.config.trainer.log_every_n_steps and step != self.config.trainer.max_steps:
+            return
+        self.last_loss = _finite_loss(module, step)
+        now = time.perf_counter()
+        if trainer.is_global_zero:
+            assert module.grad_norm is not None
+            self._log(
+                {
+                    "step": step,
+                    "train/loss": self.last_loss,
+                    "lr": module.lr,
+                    "grad_norm": float(module.grad_norm),
+                    "tokens_seen": step * self.tokens_per_step,
+                    "tokens_per_second": self._rate(self._last_point, (step, now)),
+                }
+            )
+        self._last_point = (step, now)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clocks."""
+        assert isinstance(pl_module, PretrainModule)
+        _wait_for_device(pl_module)
+        self.tokens_per_second = self._rate(self._timed_from, (trainer.global_step, time.perf_counter()))
+        self.add_cpu_time(pl_module)
+
+    def add_cpu_time(self, module: PretrainModule) -> None:
+        """Add what all ranks have used since the last call to `cpu_seconds`; all ranks call it at once."""
+        used = time.process_time() - self._cpu_mark
+        self._cpu_mark += used
+        seconds = torch.tensor(used, dtype=torch.float32, device=module.device)
+        self.cpu_seconds += float(module.trainer.strategy.reduce(seconds, reduce_op="sum"))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run continues."""
+        return {"last_loss": self.last_loss, "cpu_seconds": self.cpu_seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue the totals of the run that saved `state_dict`."""
+        self.last_loss = state_dict["last_loss"]
+        self.cpu_seconds += state_dict["cpu_seconds"]
+
+    def _rate(self, start: tuple[int, float], end: tuple[int, float]) -> float:
+        steps, seconds = end[0] - start[0], end[1] - start[1]
+        return steps * self.tokens_per_step / seconds if steps and seconds > 0 else math.nan
+
+
+class StopOnRequest(AfterStep):
+    """Ends training early once rank 0's `should_stop` says so.
+
+    A single rank asks after every step. Several ranks must leave after the same step, so rank 0
+    broadcasts its answer, together with the number of steps until it will be asked again, which
+    it sets so that about a second passes.
+    """
+
+    def __init__(self, config: PretrainConfig, should_stop: Callable[[], bool]) -> None:
+        super().__init__(config)
+        self.stopped = False
+        self._should_stop = should_stop
+        self._next_poll = 0
+        self._last_poll = (0, time.monotonic())
+
+    def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
+        """Ask, where a question is due; the last step is never a stop."""
+        if step >= self.config.trainer.max_steps or step < self._next_poll:
+            return
+        if self.config.world_size == 1:
+            self.stopped = self._should_stop()
+        else:
+            answer = torch.zeros(2, dtype=torch.int64)
+            if trainer.is_global_zero:
+                answer = torch.tensor([int(self._should_stop()), self._steps_until_next_poll(step)])
+            answer = answer.to(module.device)
+            distributed.broadcast(answer, src=0)
+            stop, steps = answer.tolist()
+            self.stopped, self._next_poll = bool(stop), step + steps
+        if self.stopped:
+            trainer.should_stop = True
+
+    def _steps_until_next_poll(self, step: int) -> int:
+        (last_step, last_time), now = self._last_poll, time.monotonic()
+        self._last_poll = (step, now)
+        if not last_step or now <= last_time:
+            return 1
+        steps = round((step - last_step) / (now - last_time) * SECONDS_BETWEEN_POLLS)
+        # Never much further than what was just measured: the first steps are slow.
+        return max(1, min(steps, 2 * (step - last_step)))
+
+
+class Checkpoints(AfterStep):
+    """Saves all state every `checkpoint_every_steps` steps, and when training stops early."""
+
+    def __init__(self, config: PretrainConfig, directory: Path, curve: Curve, stop: StopOnRequest) -> None:
+        super().__init__(config)
+        self.directory = directory
+        self._curve = curve
+        self._stop = stop
+
+    def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
+        """Save where a checkpoint is due.
+
+        Errors: `StageError` if the loss is no longer finite, so that no broken state is kept.
+        """
+        if step % self.config.checkpoint_every_steps and not self._stop.stopped:
+            return
+        _finite_loss(module, step)
+        self._curve.add_cpu_time(module)
+        final = checkpoint_path(self.directory, step)
+        temporary = final.with_suffix(".tmp")
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            publish_checkpoint(temporary, final)
+        trainer.strategy.barrier()
+
+
+class CollectGarbage(AfterStep):
+    """Keeps Python from collecting garbage at times of its own, which stalls all ranks in turn."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Turn automatic collection off."""
+        self._was_enabled = gc.isenabled()
+        gc.collect()
+        gc.disable()
+
+    def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:  # noqa: ARG002
+        """Collect where it is due, on all ranks after the same step."""
+        if step % STEPS_BETWEEN_COLLECTIONS == 0:
+            gc.collect()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Turn automatic collection on again."""
+        if self._was_enabled:
+            gc.enable()
+
+    def on_exception(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        exception: BaseException,  # noqa: ARG002
+    ) -> None:
+        """Turn automatic collection on again."""
+        if hasattr(self, "_was_enabled"):
+            self.on_train_end(trainer, pl_module)
+
+
+def _finite_loss(module: PretrainModule, step: int) -> float:
+    """Return the step's loss in nats per token; `StageError` on every rank if it is not finite."""
+    loss = module.mean_loss()
+    if not math.isfinite(loss):
+        raise StageError(
+            f"the training loss became {loss} at step {step}, most likely because the learning rate is "
+            f"too high; lower optimizer.lr (now {module.config.optimizer.lr:g}) or lengthen "
+            f"schedule.warmup_steps."
+        )
+    return loss
+
+
+def _wait_for_device(module: PretrainModule) -> None:
+    if module.device.type == "cuda":
+        torch.cuda.synchronize(module.device)

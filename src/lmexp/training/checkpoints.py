@@ -1,0 +1,42 @@
+"""Checkpoint files: written beside their name, synced, renamed; the newest complete one counts.
+
+A file `step-00000100.ckpt` holds everything that Lightning needs to go on after 100 optimizer
+steps. What a killed process leaves is at most a `.tmp` file, which is ignored and overwritten.
+"""
+
+import os
+import re
+from pathlib import Path
+
+_NAME = re.compile(r"step-(\d+)\.ckpt")
+
+
+def checkpoint_path(directory: Path, step: int) -> Path:
+    """Return the name of the checkpoint after `step` optimizer steps."""
+    return directory / f"step-{step:08d}.ckpt"
+
+
+def newest_checkpoint(directory: Path) -> tuple[int, Path] | None:
+    """Return (step, path) of the newest complete checkpoint, or None."""
+    if not directory.is_dir():
+        return None
+    found = [(int(match[1]), path) for path in directory.iterdir() if (match := _NAME.fullmatch(path.name))]
+    return max(found, default=None)
+
+
+def publish_checkpoint(temporary: Path, final: Path) -> None:
+    """Give `temporary` its name once its bytes are on disk, then remove what is older."""
+    _sync(temporary)
+    os.replace(temporary, final)
+    _sync(final.parent)
+    for path in final.parent.iterdir():
+        if _NAME.fullmatch(path.name) and path.name < final.name:
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,145 @@
+"""AdamW, or Muon with AdamW, as one torch optimizer over named groups of parameters.
+
+Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon) replaces the momentum of a
+hidden matrix by the nearest matrix with orthonormal rows or columns, found by Newton-Schulz
+iteration; embeddings, the head and vectors stay with AdamW (arXiv 1711.05101). Both live in one
+optimizer because Lightning steps exactly one by itself.
+
+Every group carries `peak_lr`, from which the training loop sets `lr` at each step, and `kind`.
+All state is tensors, so a checkpoint loads with ``weights_only=True``.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
+
+from lmexp.training.config import OptimizerConfig
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of x -> a x + b x^3 + c x^5, which drives singular values towards one."""
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Groups of kind `muon` hold matrices only; groups of kind `adamw` hold anything.
+
+    Weight decay is decoupled in both: a step multiplies the weights by 1 - lr * weight_decay.
+    """
+
+    def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
+        super().__init__(groups, {})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; return what `closure` returns."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters and group["kind"] == "muon":
+                self._step_muon(group, parameters)
+            elif parameters:
+                self._step_adamw(group, parameters)
+        return loss
+
+    def _step_muon(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+        by_shape: dict[torch.Size, list[Tensor]] = {}
+        for parameter in parameters:
+            by_shape.setdefault(parameter.shape, []).append(parameter)
+        for (rows, columns), same in by_shape.items():
+            for parameter in same:
+                if not self.state[parameter]:
+                    self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+            gradients = _gradients(same)
+            momenta = [self.state[p]["momentum_buffer"] for p in same]
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            nesterov = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
+            updates = orthogonalize(nesterov, group["ns_steps"])
+            torch._foreach_mul_(same, 1 - group["lr"] * group["weight_decay"])
+            scale = max(1.0, rows / columns) ** 0.5
+            torch._foreach_add_(same, list(updates.unbind()), alpha=-group["lr"] * scale)
+
+    def _step_adamw(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {
+                    "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+        states = [self.state[p] for p in parameters]
+        adamw(
+            parameters,
+            _gradients(parameters),
+            [s["exp_avg"] for s in states],
+            [s["exp_avg_sq"] for s in states],
+            [],
+            [s["step"] for s in states],
+            fused=True,
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )
+
+
+def _gradients(parameters: list[Tensor]) -> list[Tensor]:
+    return [p.grad for p in parameters if p.grad is not None]
+
+
+def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Return matrices ``[n, rows, columns]`` with the same singular vectors and values near one.
+
+    It multiplies in bf16, except that fp64 stays fp64: there, results are compared between placements.
+    """
+    x = matrices if matrices.dtype == torch.float64 else matrices.bfloat16()
+    tall = x.shape[-2] > x.shape[-1]
+    if tall:
+        x = x.mT
+    norms = torch.linalg.matrix_norm(x.to(matrices.dtype), keepdim=True)
+    x = x / (norms.to(x.dtype) + 1e-7)
+    a, b, c = NEWTON_SCHULZ
+    for _ in range(steps):
+        square = x @ x.mT
+        square = torch.baddbmm(square, square, square, beta=b, alpha=c)
+        x = torch.baddbmm(x, square, x, beta=a)
+    return (x.mT if tall else x).to(matrices.dtype)
+
+
+def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer of `model` (a `GPT`), its parameters sorted into groups.
+
+    Hidden matrices are decayed (and, with `muon`, orthogonalised); an untied head is decayed;
+    embeddings, a tied head and norms are not decayed.
+    """
+    groups: dict[str, list[nn.Parameter]] = {"hidden": [], "head": [], "embedding": [], "vectors": []}
+    for name, parameter in model.named_parameters():
+        matrix = {"model.embed_tokens.weight": "embedding", "lm_head.weight": "head"}.get(name, "hidden")
+        groups[matrix if parameter.ndim == 2 else "vectors"].append(parameter)
+    # `fused` also tells torch to keep the step counter on the device when it loads a checkpoint.
+    shared = {"kind": "adamw", "fused": True, "betas": tuple(config.betas), "eps": config.eps}
+    decayed = shared | {"lr": config.lr, "weight_decay": config.weight_decay}
+    hidden = decayed
+    if config.name == "muon":
+        hidden = {
+            "kind": "muon",
+            "lr": config.muon_lr,
+            "momentum": config.muon_momentum,
+            "ns_steps": config.muon_ns_steps,
+            "weight_decay": config.weight_decay,
+        }
+    plain = decayed | {"weight_decay": 0.0}
+    embedding = plain | {"lr": config.embedding_lr or config.lr}
+    settings = {"hidden": hidden, "head": decayed, "embedding": embedding, "vectors": plain}
+    return MuonAdamW(
+        {"params": groups[name], "peak_lr": setting["lr"], **setting}
+        for name, setting in settings.items()
+        if groups[name]
+    )

@@ -1,0 +1,185 @@
+"""Pretraining: from a token stream to a trained GPT, resumable at any checkpoint.
+
+Lightning runs the loop, the precision and DDP. What it does each step beyond that is taken away:
+logging, progress bars, sanity checks, samplers, signal handlers and the broadcast that its SIGTERM
+handler needs. The data order, the learning rate and the initial weights are pure functions of
+configuration and step, and there is no dropout, so that weights, optimizer state and the step
+number are the whole state: a resumed run is bit-exact at equal placement, and equal to rounding
+at another world size or micro-batch size.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.warnings import PossibleUserWarning
+
+from lmexp.errors import StageError
+from lmexp.models.gpt import GPT
+from lmexp.packing.batches import BatchOrder, MicroBatches, TokenReader
+from lmexp.training import ranks
+from lmexp.training.callbacks import Checkpoints, CollectGarbage, Curve, StopOnRequest
+from lmexp.training.checkpoints import newest_checkpoint
+from lmexp.training.config import PretrainConfig
+from lmexp.training.module import PretrainModule
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainResult:
+    """What training leaves behind."""
+
+    model: GPT
+    """The model, on the CPU, in the dtype that it was trained in."""
+
+    metrics: dict[str, float]
+    """`train/loss` (last point, nats per token), `tokens_per_second`, `steps`, `tokens_seen`,
+    `parameters` and `cpu_seconds` (all ranks, resumed runs included)."""
+
+    stopped: bool
+    """Whether training stopped on request before its last step."""
+
+    world_size: int
+    """Number of ranks that trained."""
+
+
+def pretrain(
+    config: PretrainConfig,
+    *,
+    tokens: TokenReader,
+    vocab_size: int,
+    checkpoints: Path,
+    log: Callable[[dict[str, Any]], None],
+    should_stop: Callable[[], bool],
+) -> PretrainResult:
+    """Train a fresh GPT, or go on from the newest checkpoint in the directory `checkpoints`.
+
+    Every rank calls it. Rank 0 calls `log` with each point of the training curve and asks
+    `should_stop` after steps (each step if alone, about once a second among several ranks).
+
+    Errors: `DataError` if `tokens` does not hold one sample; `StageError` if the process group is
+    not the configured one, the accelerator is missing, or the loss stops being finite.
+    """
+    ranks.check_world_size(config.world_size)
+    order = BatchOrder(
+        tokens.num_tokens, config.model.context_length, config.global_batch_size, seed=config.seed
+    )
+    model = GPT(config.model, vocab_size, seed=config.seed).train()
+    if config.trainer.precision == "64-true":
+        model.double()  # Lightning would restore fp64 weights into the fp32 ones and convert only then
+    module = PretrainModule(config, model)
+    start_step, resume_from = newest_checkpoint(checkpoints) or (0, None)
+    curve = Curve(config, log)
+    stop = StopOnRequest(config, should_stop)
+    with _quiet_lightning():
+        trainer = _build_trainer(
+            config,
+            checkpoints,
+            [curve, stop, Checkpoints(config, checkpoints, curve, stop), CollectGarbage(config)],
+        )
+        assert trainer.world_size == config.world_size, "Lightning must join the ranks that were started"
+        batches = MicroBatches(
+            tokens,
+            order,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+            micro_batch_size=config.resolved_micro_batch_size,
+            max_steps=config.trainer.max_steps,
+        )
+        trainer.fit(
+            module,
+            train_dataloaders=_Remaining(batches, first=start_step * config.accumulation),
+            ckpt_path=resume_from,
+            weights_only=True,
+        )
+    steps = trainer.global_step
+    return PretrainResult(
+        model=module.model.eval(),
+        metrics={
+            "train/loss": curve.last_loss,
+            "tokens_per_second": curve.tokens_per_second,
+            "steps": steps,
+            "tokens_seen": steps * curve.tokens_per_step,
+            "parameters": module.model.num_parameters,
+            "cpu_seconds": curve.cpu_seconds,
+        },
+        stopped=stop.stopped,
+        world_size=trainer.world_size,
+    )
+
+
+class _Remaining:
+    """The micro-batches from `first` on, with the length of all of them.
+
+    Lightning finds the end of training by comparing its count of all micro-batches with the length.
+    """
+
+    def __init__(self, batches: MicroBatches, first: int) -> None:
+        self.batches = batches
+        self.first = first
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(self.batches.__getitem__, range(self.first, len(self.batches)))
+
+
+def _build_trainer(config: PretrainConfig, directory: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    arguments = config.trainer
+    try:
+        trainer = pl.Trainer(
+            accelerator=arguments.accelerator,
+            devices=arguments.devices,
+            num_nodes=arguments.num_nodes,
+            precision=arguments.precision,  # type: ignore[arg-type]
+            max_steps=arguments.max_steps,
+            gradient_clip_val=arguments.gradient_clip_val,
+            gradient_clip_algorithm=arguments.gradient_clip_algorithm,
+            deterministic=arguments.deterministic,
+            benchmark=arguments.benchmark,
+            accumulate_grad_batches=config.accumulation,
+            strategy=ranks.strategy(config.world_size, arguments.accelerator),
+            plugins=[ranks.cluster_environment(config.world_size)],
+            callbacks=callbacks,
+            default_root_dir=directory,
+            max_epochs=-1,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except MisconfigurationException as error:
+        raise StageError(
+            f"Lightning cannot run trainer.accelerator={arguments.accelerator} with "
+            f"trainer.devices={arguments.devices} on this machine: {str(error).splitlines()[0]}"
+        ) from error
+    # The worker process owns the signals. Without Lightning's handler its broadcast per
+    # micro-batch, which also waits for the device, has nothing to tell (Lightning issue 21487).
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's banners and tips off the terminal; warnings about real trouble stay."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PossibleUserWarning)
+            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # Lightning's own use
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,135 @@
+"""Fixtures of the engine's tests: the toy pipeline, run in this process or as a command."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+import pytest
+
+from lmexp.core.config import build
+from lmexp.core.executor import execute
+from lmexp.core.plan import Plan, make_plan
+from lmexp.core.settings import ExecutorConfig
+from lmexp.core.store import Record, Store
+from lmexp.core.worker import load_file
+
+TOY = Path(__file__).with_name("toy.py")
+
+
+class Silent:
+    """An observer that only remembers."""
+
+    def __init__(self) -> None:
+        self.actions: dict[str, str] = {}
+        self.attempts: dict[str, Path] = {}
+
+    def waiting(self, name, who): ...
+
+    def tick(self): ...
+
+    def started(self, name, attempt, from_step):
+        self.attempts[name] = attempt
+
+    def finished(self, name, record, action):
+        self.actions[name] = action
+
+
+@pytest.fixture
+def toy() -> ModuleType:
+    return load_file(TOY)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    made = Store(tmp_path / "store")
+    made.prepare()
+    return made
+
+
+@pytest.fixture
+def plan_toy(toy, store) -> Callable[..., Plan]:
+    def plan(force=(), only=(), **values) -> Plan:
+        config = build(toy.ToyExperiment, values)
+        return make_plan(toy.pipeline(config), store, force=force, only=only)
+
+    return plan
+
+
+@pytest.fixture
+def run_toy(plan_toy, store) -> Callable[..., tuple[dict[str, str], dict[str, Record]]]:
+    def run(force=(), only=(), **values):
+        observer = Silent()
+        records = execute(plan_toy(force=force, only=only, **values), store, ExecutorConfig(), observer)
+        return observer.actions, records
+
+    return run
+
+
+CONFIG = """
+defaults: [engine, _self_]
+pipeline: {toy}
+tracking: {{mode: 'off'}}
+numbers: {{count: 5, offset: 0, sleep_s: 0.0}}
+total: {{power: 1, step_s: 0.0, fail_at: null, fill_bytes: 0}}
+"""
+
+
+class Command:
+    """The toy pipeline behind ``python -m lmexp.run``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.store = directory / "store"
+        (directory / "configs").mkdir(exist_ok=True)
+        (directory / "configs" / "toy.yaml").write_text(CONFIG.format(toy=TOY))
+
+    def start(self, *overrides: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "lmexp.run", "--config-dir", "configs", "--config-name", "toy"]
+        return subprocess.Popen(
+            [*command, f"store={self.store}", *overrides],
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *overrides: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*overrides)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def processes_of(path: Path) -> list[psutil.Process]:
+    """Return the live processes whose command line or directory names `path`."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = " ".join(process.cmdline())
+            if str(path) in words and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+    """Wait for a condition. Errors: AssertionError when it does not come true."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def command(tmp_path) -> Iterator[Command]:
+    made = Command(tmp_path)
+    yield made
+    for process in processes_of(tmp_path):
+        os.kill(process.pid, signal.SIGKILL)

@@ -1,0 +1,91 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmexp.core.config import Config, build, identity, option, placement_keys, to_dict
+from lmexp.errors import ConfigError
+
+
+class Inner(Config):
+    width: int = option(4, ge=1, le=64)
+    rate: float = option(0.5, gt=0, lt=1)
+    kind: str = option("red", choices=("red", "green"))
+
+
+class Outer(Config):
+    refused = {"colour": "it is spelt inner.kind"}
+    inner: Inner = option(Inner())
+    names: tuple[str, ...] = option(())
+    limit: int | None = option(None, ge=1)
+    workers: int = option(0, ge=0, placement=True)
+    files: tuple[str, ...] = option((), by_content=True)
+    later: int = option(7, absent_means=3)
+    needed: bool = option()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "needed is required"),
+        ({"needed": True, "innr": {}}, "innr is not a known key (did you mean 'inner'?)"),
+        ({"needed": True, "inner": {"widht": 3}}, "inner.widht is not a known key (did you mean 'width'?)"),
+        ({"needed": True, "inner": {"width": "wide"}}, "inner.width must be an integer, was 'wide'"),
+        ({"needed": True, "inner": {"width": 0}}, "inner.width must be at least 1 and at most 64, was 0"),
+        ({"needed": True, "inner": {"rate": 1}}, "inner.rate must be greater than 0 and less than 1, was 1.0"),
+        ({"needed": True, "inner": {"kind": "gren"}}, "was 'gren' (did you mean 'green'?)"),
+        ({"needed": 1}, "needed must be true or false, was 1"),
+        ({"needed": True, "names": "abc"}, "names must be a list like [a,b], was 'abc'"),
+        ({"needed": True, "names": ["a", 2]}, "names[1] must be text, was 2"),
+        ({"needed": True, "limit": 0}, "limit must be at least 1, was 0"),
+        ({"needed": True, "inner": 3}, "inner must be a group of keys, was 3"),
+        ({"needed": True, "colour": 3}, "colour is not accepted: it is spelt inner.kind"),
+        ({"needed": True, "inner": {"rate": float("nan")}}, "inner.rate must be a finite number"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_sentence_that_names_the_key(values, message):
+    with pytest.raises(ConfigError) as error:
+        build(Outer, values)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_direct_construction_checks_as_the_builder_does():
+    with pytest.raises(ConfigError):
+        Inner(width=0)
+
+
+def test_whole_numbers_are_accepted_where_a_number_is_declared_and_hash_alike():
+    class Rate(Config):
+        value: float = option(ge=0)
+
+    assert identity(Rate(value=1)) == identity(Rate(value=1.0))
+    assert isinstance(Rate(value=1).value, float)
+
+
+def test_identity_leaves_out_placement_paths_and_absent_values():
+    config = Outer(needed=True, workers=9, files=("a.txt",), later=3)
+    assert identity(config) == {
+        "inner": {"width": 4, "rate": 0.5, "kind": "red"},
+        "names": [],
+        "limit": None,
+        "needed": True,
+    }
+
+
+def test_a_field_is_absent_only_at_its_frozen_value_and_not_at_its_default():
+    assert identity(Outer(needed=True))["later"] == 7
+
+
+def test_placement_keys_are_named_with_dots():
+    assert placement_keys(Outer) == {"workers"}
+
+
+@given(
+    width=st.integers(1, 64),
+    rate=st.floats(0.01, 0.99),
+    names=st.lists(st.text(max_size=5), max_size=3),
+    limit=st.none() | st.integers(1, 10),
+)
+def test_a_config_survives_the_way_through_plain_values(width, rate, names, limit):
+    config = Outer(inner=Inner(width=width, rate=rate), names=tuple(names), limit=limit, needed=False)
+    assert build(Outer, to_dict(config)) == config

@@ -1,0 +1,74 @@
+import hashlib
+import os
+import threading
+import time
+
+from lmexp.core import files
+from lmexp.core.files import FileHasher, append_line, read_json, read_lines, write_json
+
+
+def test_writing_replaces_the_whole_file_and_leaves_no_neighbour(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    write_json(path, {"b": 2})
+    assert read_json(path) == {"b": 2}
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_torn_last_line_is_not_read(tmp_path):
+    path = tmp_path / "a.jsonl"
+    append_line(path, {"step": 1})
+    with path.open("a") as file:
+        file.write('{"step": 2')
+    assert list(read_lines(path)) == [{"step": 1}]
+
+
+def test_lines_of_several_writers_never_mix(tmp_path):
+    path = tmp_path / "a.jsonl"
+    writers = [
+        threading.Thread(target=lambda: [append_line(path, {"text": "x" * 500}) for _ in range(200)])
+        for _ in range(4)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(list(read_lines(path))) == 800
+
+
+def test_an_unchanged_file_is_read_once_and_a_changed_one_again(tmp_path, monkeypatch):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"one")
+    monkeypatch.setattr(files, "_RACY_S", 0.0)
+    reads = []
+    real = files.sha256_file
+    monkeypatch.setattr(files, "sha256_file", lambda p: reads.append(p) or real(p))
+    hasher = FileHasher(tmp_path / "memory.json")
+    assert hasher(path) == hasher(path) == hashlib.sha256(b"one").hexdigest()
+    hasher.save()
+    assert FileHasher(tmp_path / "memory.json")(path) == hashlib.sha256(b"one").hexdigest()
+    assert len(reads) == 1
+    path.write_bytes(b"two")
+    assert FileHasher(tmp_path / "memory.json")(path) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_a_change_that_restores_the_modification_time_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_RACY_S", 0.0)
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"one")
+    old = time.time() - 100
+    os.utime(path, (old, old))
+    hasher = FileHasher(tmp_path / "memory.json")
+    hasher(path)
+    path.write_bytes(b"two")
+    os.utime(path, (old, old))
+    assert hasher(path) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_a_file_that_was_just_written_is_not_remembered(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"one")
+    hasher = FileHasher(tmp_path / "memory.json")
+    hasher(path)
+    hasher.save()
+    assert not (tmp_path / "memory.json").exists()

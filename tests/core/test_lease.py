@@ -1,0 +1,121 @@
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lmexp.core import lease as leases
+from lmexp.core.lease import Lease, Waiter, holder, is_held, process_start
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_one_process_holds_and_the_next_gets_it_after_release(tmp_path):
+    first = Waiter(tmp_path, 30).try_acquire()
+    assert isinstance(first, Lease)
+    assert Waiter(tmp_path, 30).try_acquire() is None
+    first.release()
+    second = Waiter(tmp_path, 30).try_acquire()
+    assert second is not None
+    assert (first.generation, second.generation) == (1, 2)
+    second.release()
+
+
+def test_a_dead_holder_on_this_host_is_taken_over_at_once(tmp_path):
+    code = f"import os; from lmexp.core.lease import Waiter; from pathlib import Path; Waiter(Path({str(tmp_path)!r}), 30).try_acquire(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert holder(tmp_path) is not None
+    assert not is_held(tmp_path)
+    taken = Waiter(tmp_path, 30).try_acquire()
+    assert taken is not None
+    taken.release()
+
+
+def test_a_reused_process_id_is_not_mistaken_for_the_holder(tmp_path):
+    held = Waiter(tmp_path, 30).try_acquire()
+    who = json.loads((tmp_path / "0001.json").read_text())
+    (tmp_path / "0001.json").write_text(json.dumps({**who, "started": "1"}))
+    assert not is_held(tmp_path)
+    held.release()
+
+
+def elsewhere(directory, generation=1):
+    directory.mkdir(exist_ok=True)
+    who = {"host": "another", "boot": "b", "pid": 1, "started": "1"}
+    (directory / f"{generation:04d}.json").write_text(json.dumps(who))
+
+
+def test_a_holder_on_another_host_is_taken_over_only_when_its_heartbeat_stands_still(tmp_path):
+    elsewhere(tmp_path)
+    clock = Clock()
+    waiter = Waiter(tmp_path, 30, clock)
+    assert waiter.try_acquire() is None
+    clock.now = 29
+    assert waiter.try_acquire() is None
+    (tmp_path / "0001.beat").write_text("1")
+    clock.now = 31
+    assert waiter.try_acquire() is None, "the heartbeat moved, so the time starts anew"
+    clock.now = 60
+    assert waiter.try_acquire() is None
+    clock.now = 61
+    taken = waiter.try_acquire()
+    assert taken is not None
+    assert taken.generation == 2
+    taken.release()
+
+
+def test_a_holder_that_was_taken_over_knows_that_it_lost(tmp_path):
+    held = Waiter(tmp_path, 30).try_acquire()
+    assert not held.lost
+    elsewhere(tmp_path, generation=2)
+    assert held.lost
+    held.release()
+    assert not (tmp_path / "0002.done").exists(), "releasing a lost lease leaves the new one alone"
+
+
+def test_the_holder_beats(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "BEAT_EVERY_S", 0.02)
+    held = Waiter(tmp_path, 30).try_acquire()
+    beat = tmp_path / "0001.beat"
+    while not beat.exists() or int(beat.read_text() or 0) < 3:
+        pass
+    held.release()
+    assert int(beat.read_text()) >= 3
+
+
+def contend(directory, start, results):
+    from pathlib import Path
+
+    start.wait()
+    lease = Waiter(Path(directory), 30).try_acquire()
+    results.put(lease.generation if lease else None)
+    start.wait()
+    os._exit(0)
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_of_many_processes_that_try_at_once_one_gets_the_lease(tmp_path, attempt):
+    context = multiprocessing.get_context("fork")
+    start, results = context.Barrier(8), context.SimpleQueue()
+    processes = [context.Process(target=contend, args=(str(tmp_path), start, results)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    got = [results.get() for _ in processes]
+    for process in processes:
+        process.join()
+    assert sorted(g for g in got if g is not None) == [1]
+
+
+def test_process_start_tells_processes_apart_and_knows_the_dead():
+    assert process_start(os.getpid()) == process_start(os.getpid())
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    assert process_start(child.pid) is None

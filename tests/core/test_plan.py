@@ -1,0 +1,79 @@
+import pytest
+
+from lmexp.core.attempt import new_attempt
+from lmexp.core.lease import Waiter
+from lmexp.core.plan import differences
+from lmexp.errors import ConfigError
+
+
+def actions(plan, store):
+    return {name: verdict.action for name, verdict in plan.verdicts(store).items()}
+
+
+def test_an_empty_store_runs_everything_and_a_full_one_reuses_everything(plan_toy, run_toy, store):
+    assert actions(plan_toy(), store) == {"numbers": "run", "total": "run"}
+    run_toy()
+    assert actions(plan_toy(), store) == {"numbers": "reuse", "total": "reuse"}
+
+
+def test_the_reason_to_run_is_the_field_that_differs_from_the_nearest_artifact(plan_toy, run_toy, store):
+    run_toy(numbers={"count": 3, "offset": 2}, total={"power": 2})
+    run_toy(numbers={"count": 5})
+    verdicts = plan_toy(numbers={"count": 6}).verdicts(store)
+    assert verdicts["numbers"].reason.startswith("numbers.count 5 -> 6 (nearest: toy_numbers-")
+    assert "its input numbers will be another one" in verdicts["total"].reason
+
+
+def test_a_change_below_re_runs_nothing_above(plan_toy, run_toy, store):
+    run_toy()
+    assert actions(plan_toy(total={"power": 2}), store) == {"numbers": "reuse", "total": "run"}
+
+
+def test_placement_changes_no_fingerprint(plan_toy):
+    a, b = plan_toy(), plan_toy(numbers={"sleep_s": 1.0}, executor={"threads": 2}, tracking={"mode": "off"})
+    assert [s.fingerprint for s in a.stages] == [s.fingerprint for s in b.stages]
+
+
+def test_a_stage_that_another_process_computes_is_waited_for(plan_toy, store):
+    plan = plan_toy()
+    lease = Waiter(store.leases(plan.stages[0].fingerprint), 30).try_acquire()
+    assert actions(plan, store) == {"numbers": "wait", "total": "run"}
+    lease.release()
+    assert actions(plan, store) == {"numbers": "run", "total": "run"}
+
+
+def test_a_stage_with_a_checkpoint_is_resumed(plan_toy, store):
+    plan = plan_toy()
+    attempt, _ = new_attempt(store.scratch(plan.stages[1].fingerprint), 1, {})
+    (attempt / "work" / "checkpoints" / "step-00000003.ckpt").write_text("[3, 3]")
+    verdict = plan.verdicts(store)["total"]
+    assert (verdict.action, verdict.reason) == ("resume", "continues from step 3")
+
+
+def test_only_leaves_out_what_the_named_stages_do_not_need(plan_toy):
+    assert [s.name for s in plan_toy(only=["numbers"]).stages] == ["numbers"]
+    assert [s.name for s in plan_toy(only=["total"]).stages] == ["numbers", "total"]
+
+
+@pytest.mark.parametrize("option", ["force", "only"])
+def test_an_unknown_stage_name_is_refused_with_the_nearest(plan_toy, option):
+    with pytest.raises(ConfigError, match=r"'totl'.*did you mean 'total'"):
+        plan_toy(**{option: ["totl"]})
+
+
+def test_a_wrong_wire_is_found_when_the_handle_is_made(toy):
+    values = toy.numbers(toy.NumbersConfig())
+    added = toy.total(toy.SumConfig(), numbers=values)
+    with pytest.raises(TypeError, match="must be a Numbers, was Total"):
+        toy.total(toy.SumConfig(), numbers=added)
+    with pytest.raises(TypeError, match=r"no input 'number' \(did you mean 'numbers'"):
+        toy.total(toy.SumConfig(), number=values)
+    with pytest.raises(TypeError, match="needs the input 'numbers'"):
+        toy.total(toy.SumConfig())
+
+
+def test_differences_name_leaves_with_dots():
+    old = {"a": {"b": 1, "c": 2}, "d": 3}
+    new = {"a": {"b": 1, "c": 4}, "e": 5}
+    expected = [("a.c", 2, 4), ("d", 3, "(none)"), ("e", "(none)", 5)]
+    assert differences(old, new) == expected

@@ -1,0 +1,137 @@
+"""Model folders against transformers, in both directions."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from lmexp.errors import DataError
+from lmexp.models.config import GPTConfig
+from lmexp.models.folder import load_model, save_model
+from lmexp.models.gpt import GPT
+
+VOCAB = 29
+CASES = {
+    "grouped, tied, explicit head_dim": GPTConfig(
+        context_length=32, num_layers=2, num_heads=4, num_kv_heads=2, d_model=24, head_dim=10, rope_theta=5e3
+    ),
+    "ungrouped, untied": GPTConfig(
+        context_length=32, num_layers=2, num_heads=3, num_kv_heads=3, d_model=24, tie_embeddings=False
+    ),
+}
+cases = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
+
+
+def awake(config: GPTConfig) -> GPT:
+    model = GPT(config, VOCAB, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.empty_like(parameter).normal_(std=0.2, generator=generator))
+    return model
+
+
+def some_ids() -> torch.Tensor:
+    return torch.randint(VOCAB, (3, 32), generator=torch.Generator().manual_seed(0))
+
+
+@cases
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_transformers_computes_the_logits_of_a_saved_model(tmp_path, config, dtype):
+    transformers = pytest.importorskip("transformers")
+    model = awake(config).to(dtype)
+    save_model(model, tmp_path, eos_token_id=0)
+    theirs, report = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(report[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert type(theirs).__name__ == "Qwen3ForCausalLM"
+    assert theirs.dtype == dtype
+    assert theirs.config.eos_token_id == theirs.generation_config.eos_token_id == 0
+    with torch.no_grad():
+        torch.testing.assert_close(model(some_ids()), theirs(some_ids()).logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_model_that_transformers_saved_computes_the_same_logits_here(tmp_path, tied):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    theirs = transformers.Qwen3ForCausalLM(
+        transformers.Qwen3Config(
+            vocab_size=VOCAB,
+            hidden_size=24,
+            intermediate_size=40,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=8,
+            max_position_embeddings=32,
+            tie_word_embeddings=tied,
+            initializer_range=0.3,
+            rope_parameters={"rope_type": "default", "rope_theta": 7000.0},
+        )
+    )
+    theirs.save_pretrained(tmp_path)
+    ours = load_model(tmp_path)
+    assert ours.config.tie_embeddings == tied
+    with torch.no_grad():
+        torch.testing.assert_close(ours(some_ids()), theirs(some_ids()).logits, rtol=1e-4, atol=1e-4)
+
+
+@cases
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_round_trip_keeps_every_bit_and_the_configuration(tmp_path, config, dtype):
+    model = awake(config).to(dtype)
+    save_model(model, tmp_path, eos_token_id=3)
+    again = load_model(tmp_path)
+    before, after = model.state_dict(), again.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) and after[name].dtype == dtype for name in before)
+    assert again.config.rope_theta == config.rope_theta
+    assert again.config.resolved_d_ff == config.resolved_d_ff
+
+
+def test_a_tied_head_is_stored_once(tmp_path):
+    for name, config in CASES.items():
+        save_model(awake(config), tmp_path / name, eos_token_id=0)
+        with safe_open(tmp_path / name / "model.safetensors", framework="pt") as file:
+            assert ("lm_head.weight" in file.keys()) == (not config.tie_embeddings)  # noqa: SIM118
+            assert file.metadata() == {"format": "pt"}
+
+
+@pytest.mark.parametrize(
+    ("config", "drop", "add", "sentence"),
+    [
+        ({}, "lm_head.weight", {}, r"lacks tensor lm_head\.weight"),
+        ({}, None, {"extra": torch.zeros(1)}, r"unknown tensor extra"),
+        ({}, None, {"model.norm.weight": torch.ones(24).half()}, r"mixes the dtypes"),
+        ({"vocab_size": 30}, None, {}, r"shape \[29, 24\], and its config\.json means \[30, 24\]"),
+        ({"model_type": "llama"}, None, {}, r"model_type='llama'"),
+        ({"attention_bias": True}, None, {}, r"attention_bias=True"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, None, {}, r"rope_type='yarn'"),
+        ({"rope_parameters": {}}, None, {}, r"lacks the key 'rope_theta'"),
+        ({"num_attention_heads": 4}, None, {}, r"describes no valid model: num_heads \(4\)"),
+    ],
+)
+def test_a_folder_that_is_not_one_model_is_refused_in_a_sentence(tmp_path, config, drop, add, sentence):
+    save_model(awake(CASES["ungrouped, untied"]), tmp_path, eos_token_id=0)
+    values = json.loads((tmp_path / "config.json").read_text())
+    weights = load_file(tmp_path / "model.safetensors")
+    weights.pop(drop, None)
+    (tmp_path / "config.json").write_text(json.dumps(values | config))
+    save_file(weights | add, tmp_path / "model.safetensors")
+    with pytest.raises(DataError, match=sentence):
+        load_model(tmp_path)
+
+
+def test_missing_or_damaged_files_are_refused_in_a_sentence(tmp_path):
+    with pytest.raises(DataError, match=r"config\.json cannot be read"):
+        load_model(tmp_path)
+    save_model(awake(CASES["ungrouped, untied"]), tmp_path, eos_token_id=0)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"not a readable safetensors file"):
+        load_model(tmp_path)
+    weights.unlink()
+    with pytest.raises(DataError, match=r"holds no model\.safetensors"):
+        load_model(tmp_path)

@@ -1,0 +1,101 @@
+"""Pretraining on two ranks under torchrun against one rank, in one process group for speed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
+from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
+
+from tests.training.pretrain_runs import run, run_under_torchrun
+
+TWO = {"trainer.devices": 2}
+FP32 = {"trainer.precision": "32-true"}
+
+
+def losses(points):
+    return [point["train/loss"] for point in points]
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory):
+    """Run all jobs of two ranks at once: most of their time is the start of the processes."""
+    directory = tmp_path_factory.mktemp("ranks")
+    run({}, directory / "from_one", stop_after=5)
+    jobs = {
+        "whole": {"changes": TWO},
+        "accumulated": {"changes": {**TWO, "micro_batch_size": 2}},
+        "single": {"changes": {**TWO, **FP32, "micro_batch_size": 2}},
+        "muon": {"changes": {**TWO, "optimizer.name": "muon"}},
+        "stopped": {"changes": {**TWO, "micro_batch_size": 3}, "stop_after": 3},
+        "resumed": {"changes": {**TWO, "micro_batch_size": 3}},
+        "straight": {"changes": {**TWO, "micro_batch_size": 3}},
+        "to_one": {"changes": TWO, "stop_after": 4},
+        "from_one": {"changes": {**TWO, "micro_batch_size": 2}},
+    }
+    for name, job in jobs.items():
+        place = {"resumed": "stopped"}.get(name, name)
+        job["checkpoints"] = str(directory / place)
+    results = run_under_torchrun(list(jobs.values()), directory, ranks=2)
+    return directory, dict(zip(jobs, results, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "tolerance"),
+    [
+        ("whole", {}, 1e-9),
+        ("accumulated", {"micro_batch_size": 4}, 1e-9),
+        ("single", FP32, 1e-5),
+        ("muon", {"optimizer.name": "muon", "micro_batch_size": 3}, 1e-9),
+    ],
+)
+def test_two_ranks_have_the_whole_curve_of_one(two_ranks, tmp_path, name, changes, tolerance):
+    result, points = run(changes, tmp_path)
+    ours = two_ranks[1][name]
+    assert ours["world_size"] == 2
+    assert losses(ours["points"]) == pytest.approx(losses(points), rel=tolerance)
+    for key in ("step", "lr", "tokens_seen"):
+        assert [p[key] for p in ours["points"]] == [p[key] for p in points]
+    norms = [p["grad_norm"] for p in points]
+    assert [p["grad_norm"] for p in ours["points"]] == pytest.approx(norms, rel=max(tolerance * 10, 1e-8))
+    if tolerance < 1e-6:
+        torch.testing.assert_close(ours["weights"], dict(result.model.state_dict()), rtol=1e-7, atol=1e-9)
+
+
+def test_two_ranks_stopped_together_resume_to_the_same_bits_as_without_a_stop(two_ranks):
+    _, results = two_ranks
+    stopped, resumed, straight = (results[name] for name in ("stopped", "resumed", "straight"))
+    assert stopped["stopped"]
+    assert not resumed["stopped"]
+    assert 3 <= stopped["points"][-1]["step"] < 12
+    assert losses(stopped["points"] + resumed["points"]) == losses(straight["points"])
+    for name, weight in straight["weights"].items():
+        assert torch.equal(weight, resumed["weights"][name]), name
+
+
+def test_a_training_goes_on_at_another_world_size_with_the_same_curve(two_ranks, tmp_path):
+    directory, results = two_ranks
+    _, curve = run({}, tmp_path)
+    assert results["to_one"]["stopped"]
+    _, rest = run({"micro_batch_size": 4}, shutil.copytree(directory / "to_one", tmp_path / "copy"))
+    assert losses(results["to_one"]["points"] + rest) == pytest.approx(losses(curve), rel=1e-9)
+    assert [p["step"] for p in results["from_one"]["points"]] == list(range(6, 13))
+    assert losses(results["from_one"]["points"]) == pytest.approx(losses(curve)[5:], rel=1e-9)
+
+
+def test_ranks_broadcast_nothing_each_micro_batch(two_ranks):
+    # Lightning's own broadcast would come 36 times; ours asks at most once a step, and at its start
+    # DDP spreads the weights.
+    assert two_ranks[1]["accumulated"]["broadcasts"] <= 12
+
+
+def test_what_is_taken_out_of_lightning_is_still_there_to_be_taken_out():
+    assert callable(_TrainingEpochLoop._broadcast_sigterm_tensor)
+    assert callable(_SignalConnector.register_signal_handlers)
+
+
+def test_all_cpu_time_is_counted(two_ranks):
+    for result in two_ranks[1].values():
+        assert result["metrics"]["cpu_seconds"] > 0
+    assert isinstance(two_ranks[0], Path)
