@@ -22,6 +22,7 @@ class PretrainExperiment(RunConfig):
     seed: int = option(0, ge=0, le=2**63 - 1)
     global_batch_size: int = option(32, ge=1)
     micro_batch_size: int | None = option(None, ge=1, placement=True)
+    train_samples: int | None = option(None, ge=1)
     checkpoint_every_steps: int = option(100, ge=1, placement=True)
     corpus: CorpusConfig = option(CorpusConfig())
     tokenizer: TokenizerConfig = option(TokenizerConfig())
@@ -51,6 +52,7 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
         trainer=config.trainer,
         global_batch_size=config.global_batch_size,
         micro_batch_size=config.micro_batch_size,
+        train_samples=config.train_samples,
         checkpoint_every_steps=config.checkpoint_every_steps,
     )
     corpus = stages.corpus(config.corpus)

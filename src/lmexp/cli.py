@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
     parser = _parser()
-    arguments, unknown = parser.parse_known_args(sys.argv[1:] if argv is None else list(argv))
+    arguments, unknown = parser.parse_known_intermixed_args(sys.argv[1:] if argv is None else list(argv))
     try:
         if unknown:
             known = [o for a in parser._actions for o in a.option_strings]

@@ -91,10 +91,19 @@ def test_items_depend_on_the_seed_and_on_nothing_else():
 
 
 def test_every_document_gives_a_few_items_before_any_gives_more():
-    items = make_pairs("python_bracket", DOCUMENTS, 9, 3)
+    items = make_pairs("python_identifier", DOCUMENTS, 15, 3)
     assert set(Counter(item.id.rsplit(":", 1)[0] for item in items).values()) == {3}
-    more = make_pairs("python_bracket", DOCUMENTS, 60, 3)
-    assert len(more) == 60
+    assert len(make_pairs("python_identifier", DOCUMENTS, 60, 3)) == 60
+
+
+def test_kinds_of_brackets_are_correct_equally_often_as_far_as_the_files_go():
+    kinds: Counter[str] = Counter()
+    for item in make_pairs("python_bracket", DOCUMENTS, 60, 3):
+        right, wrong = item.choices[item.gold], item.choices[1 - item.gold]
+        kinds[next(a for a, b in zip(right, wrong, strict=True) if a != b)] += 1
+    assert kinds.total() == 60
+    assert abs(kinds["]"] - kinds[")"]) <= 1
+    assert 1 <= kinds["}"] <= 20
 
 
 SOURCE = '''
@@ -143,10 +152,10 @@ def test_arguments_are_swapped_where_their_order_matters():
     }
 
 
-def test_brackets_are_those_that_close_something_longer():
+def test_opening_brackets_and_empty_pairs_are_left_alone():
     found = Counter((text, line) for text, line, _ in edits_of("python_bracket"))
-    assert found == {(")", 7): 1, (")", 10): 1, ("]", 11): 1, (")", 12): 1, (")", 13): 1, (")", 14): 2,
-                     (")", 17): 1, (")", 20): 1}  # fmt: skip
+    assert found == {(")", 7): 1, (")", 10): 1, ("]", 11): 1, (")", 11): 1, (")", 12): 1, ("]", 13): 1,
+                     (")", 13): 1, (")", 14): 1, (")", 17): 1, (")", 18): 1, (")", 20): 1}  # fmt: skip
     assert all(set(others) == set(")]}") - {text} for text, _, others in edits_of("python_bracket"))
 
 

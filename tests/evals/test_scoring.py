@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from lmexp.errors import DataError
 from lmexp.evals.scoring import BigramScorer, ModelScorer
 from lmexp.models.bigram import Bigram
+from lmexp.models.config import GPTConfig
+from lmexp.models.gpt import GPT
 
 CONTEXT_LENGTH = 8
 EOS = 0
@@ -60,6 +62,18 @@ def test_a_model_scores_every_pair_as_it_would_alone(model, pairs, batch_size):
     assert len(scores) == len(pairs)
     for (context, continuation), score in zip(pairs, scores, strict=True):
         np.testing.assert_allclose(score, naive(model, context, continuation), atol=2e-5)
+
+
+@given(PAIRS)
+@settings(max_examples=20, deadline=None)
+def test_our_own_model_scores_the_same_with_its_head_on_few_positions(pairs):
+    shape = GPTConfig(context_length=CONTEXT_LENGTH, num_layers=1, num_heads=2, num_kv_heads=1, d_model=8)
+    ours = GPT(shape, 11, seed=1)
+    torch.nn.init.normal_(ours.model.embed_tokens.weight)
+    for (context, continuation), score in zip(
+        pairs, ModelScorer(ours, CONTEXT_LENGTH, 4, EOS).score(pairs), strict=True
+    ):
+        np.testing.assert_allclose(score, naive(ours, context, continuation), atol=2e-5)
 
 
 def test_a_continuation_may_fill_the_context_and_no_more(model):

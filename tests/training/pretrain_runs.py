@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from lmexp.core.config import build
 from lmexp.training.config import PretrainConfig
 from lmexp.training.pretrain import PretrainResult, pretrain
-from lmexp.training.ranks import leave
+from lmexp.training.ranks import close_group
 
 VOCAB = 23
 
@@ -152,7 +152,8 @@ def main(path: Path) -> None:
             (path.parent / f"{i}.json").write_text(json.dumps(outcome))
         else:
             assert not points, "rank 0 alone logs"
-    leave(0)
+    close_group()
+    os._exit(0)
 
 
 if __name__ == "__main__":

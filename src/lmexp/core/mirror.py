@@ -50,6 +50,9 @@ class Mirror:
             "WANDB_CONFIG_DIR": str(data / "config"),
             "WANDB_SILENT": "true",
         }
+        if (mode or self._mode) == "offline":  # what records locally has no business with a server
+            for name in ("WANDB_BASE_URL", "WANDB_API_KEY"):
+                environment.pop(name, None)
         with (self._path / "wandb.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "lmexp.core.tracking", str(self._path), mode or self._mode],

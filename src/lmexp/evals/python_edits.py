@@ -8,9 +8,8 @@ it replaces. Which edits count is a rule of the file alone, never of any model:
   and in the visible context. Alternatives are other names of the same length that are in scope and
   occur in the visible context, those of the same function if there are any, or else the module's;
 - operator: a binary, comparison or augmenting operator, and the others of its class;
-- bracket: the closing bracket of a pair that holds at least 10 characters, and the other two kinds.
-  What closes a pair was decided where it was opened, here some tokens ago; what opens one, or
-  closes an empty one, is mostly decided by the token before it;
+- bracket: the closing bracket of a pair that is not empty, and the other two kinds. What closes a
+  pair was decided where it was opened; what opens one is mostly decided by the token before it;
 - argument: two adjacent positional arguments on one line, swapped, unless the function is one
   that does not care about the order.
 """
@@ -21,9 +20,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lmexp.evals.python_files import ParsedFile, Token
-
-MIN_PAIR_CHARACTERS = 10
-"""Characters between two brackets from which on the closing one asks for context."""
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -91,14 +87,14 @@ def operator_edits(file: ParsedFile) -> Iterator[Edit]:
 
 
 def bracket_edits(file: ParsedFile) -> Iterator[Edit]:
-    """Yield the closing brackets of pairs that hold enough."""
+    """Yield the closing brackets of pairs that are not empty."""
     stack: list[Token] = []
     for token in file.tokens:
         if token.text in ("(", "[", "{"):
             stack.append(token)
         elif token.text in (")", "]", "}"):
             opening = stack.pop()
-            if token.start - opening.end >= MIN_PAIR_CHARACTERS:
+            if file.lines.text[opening.end : token.start].strip():
                 others = tuple(kind for kind in ")]}" if kind != token.text)
                 yield Edit(token.start, token.end, others)
 

@@ -8,12 +8,14 @@ no normalisation by length decides.
 
 Rules of selection, which look at the file and never at a model: at least 200 characters of context;
 at most 200 characters of continuation; one item of a task in a statement; documents in a random
-order that depends on the seed, each giving a few items before any gives more. The correct choice
-comes first in half of the items.
+order that depends on the seed, each giving a few items before any gives more. Each kind of closing
+bracket is correct equally often as far as the files go, so that the frequency of ")" answers
+nothing. The correct choice comes first in half of the items.
 
 The method is that of BLiMP (Warstadt et al., arXiv 1912.00582), on code.
 """
 
+import bisect
 import math
 import random
 import sys
@@ -24,7 +26,7 @@ from itertools import islice
 
 from lmexp.errors import DataError
 from lmexp.evals.config import TASKS
-from lmexp.evals.python_edits import EDITS, Edit
+from lmexp.evals.python_edits import EDITS
 from lmexp.evals.python_files import parse
 
 MIN_CONTEXT_CHARACTERS = 200
@@ -32,8 +34,10 @@ MAX_CONTINUATION_CHARACTERS = 200
 ITEMS_AT_ONCE = 3
 """Items of one document before the next one is asked, where there are enough documents."""
 
-KINDS_IN_TURN = frozenset(("python_bracket",))
-"""Tasks that take their kinds (what is correct: a `)`, a `]`, ...) by turns within a document."""
+BALANCED_KINDS = {"python_bracket": ("}", "]", ")")}
+"""Tasks whose items are shared out evenly over what is correct, the rarest kind first."""
+
+_Found = tuple[str, str, str, str]  # id, context, correct, corrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +65,20 @@ def make_pairs(
     rng = random.Random(f"{seed}-{task}")  # noqa: S311 (reproducible, not secret)
     order = list(range(len(documents)))
     rng.shuffle(order)
-    counts: Counter[str] = Counter() if skipped is None else skipped
-    wanted = sys.maxsize if limit is None else limit
-    at_once = max(ITEMS_AT_ONCE, math.ceil(wanted / max(len(documents), 1)))
-    sources = [_items(task, *documents[i], seed=seed, skipped=counts) for i in order]
-    found: list[tuple[str, str, str, str]] = []
-    while sources and len(found) < wanted:
-        unfinished = []
-        for source in sources:
-            taken = list(islice(source, min(at_once, wanted - len(found))))
-            found += taken
-            if len(taken) == at_once:
-                unfinished.append(source)
-            if len(found) == wanted:
-                break
-        sources = unfinished
+    shuffled = [documents[i] for i in order]
+    counts: Counter[str] = Counter()
+    found: list[_Found] = []
+    used: set[tuple[str, int]] = set()
+    kinds: tuple[str | None, ...] = BALANCED_KINDS.get(task, (None,))
+    for i, kind in enumerate(kinds):
+        counts.clear()
+        share = sys.maxsize if limit is None else (limit - len(found)) // (len(kinds) - i)
+        sources = [
+            _items(task, kind, *document, seed=seed, used=used, skipped=counts) for document in shuffled
+        ]
+        found += _spread(sources, share)
+    if skipped is not None:
+        skipped.update(counts)
     if not found:
         raise DataError(
             f"The task {task} found no item in {len(documents)} held-out documents, of which "
@@ -90,43 +93,53 @@ def make_pairs(
     ]
 
 
+def _spread(sources: list[Iterator[_Found]], limit: int) -> list[_Found]:
+    """Take up to `limit` items, a few of each source before any gives more."""
+    at_once = max(ITEMS_AT_ONCE, math.ceil(limit / max(len(sources), 1)))
+    found: list[_Found] = []
+    while sources and len(found) < limit:
+        unfinished = []
+        for source in sources:
+            taken = list(islice(source, min(at_once, limit - len(found))))
+            found += taken
+            if len(taken) == at_once:
+                unfinished.append(source)
+            if len(found) == limit:
+                break
+        sources = unfinished
+    return found
+
+
 def _items(
-    task: str, name: str, text: str, *, seed: int, skipped: Counter[str]
-) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (id, context, correct, corrupted) of one document in a random order of its own."""
+    task: str,
+    kind: str | None,
+    name: str,
+    text: str,
+    *,
+    seed: int,
+    used: set[tuple[str, int]],
+    skipped: Counter[str],
+) -> Iterator[_Found]:
+    """Yield the items of one document in a random order of its own, from statements not yet `used`."""
     file = parse(text)
     if file is None:
         skipped["does not parse"] += 1
         return
+    edits = [edit for edit in EDITS[task](file) if kind is None or text[edit.start : edit.end] == kind]
+    edits.sort(key=lambda edit: (edit.start, edit.end))
     rng = random.Random(f"{seed}-{task}-{name}")  # noqa: S311
-    edits = _in_turn(list(EDITS[task](file)), text, task, rng)
+    rng.shuffle(edits)
     lines = file.lines
     del file  # the tree and the tokens are many times the text
-    used: set[int] = set()
     for edit in edits:
-        logical_end = lines.logical_end_of(edit.start)
-        start = lines.start_of(edit.start)
+        start, logical_end = lines.start_of(edit.start), lines.logical_end_of(edit.start)
         context = text[lines.context_start(start) : start]
         end = min(logical_end, lines.end_of(lines.end_of(edit.end) + 1))
         fits = len(context) >= MIN_CONTEXT_CHARACTERS and end - start <= MAX_CONTINUATION_CHARACTERS
-        if not fits or logical_end in used:
+        if not fits or (name, logical_end) in used:
             continue
-        used.add(logical_end)
+        used.add((name, logical_end))
         right = text[start:end]
         wrong = text[start : edit.start] + rng.choice(edit.alternatives) + text[edit.end : end]
-        yield f"{name}:{text.count(chr(10), 0, edit.start) + 1}", context, right, wrong
-
-
-def _in_turn(edits: list[Edit], text: str, task: str, rng: random.Random) -> list[Edit]:
-    """Return the edits in random order; of a task with kinds, one of each kind by turns."""
-    edits.sort(key=lambda edit: (edit.start, edit.end))
-    rng.shuffle(edits)
-    if task not in KINDS_IN_TURN:
-        return edits
-    turns: Counter[str] = Counter()
-    keyed: list[tuple[int, int, Edit]] = []
-    for edit in edits:
-        kind = text[edit.start : edit.end]
-        turns[kind] += 1
-        keyed.append((turns[kind], len(keyed), edit))
-    return [edit for _, _, edit in sorted(keyed, key=lambda entry: entry[:2])]
+        line = bisect.bisect_right(lines.starts, edit.start)
+        yield f"{name}:{line}", context, right, wrong

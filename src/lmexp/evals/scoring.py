@@ -5,20 +5,21 @@ probability of each continuation token, given the context and the continuation b
 context stands for the beginning of a document: the end-of-text token takes its place.
 
 A pair of n tokens needs n - 1 inputs, since the last token is only a target; a model of context
-length L therefore scores up to L + 1 tokens. Longer contexts lose tokens on their left.
+length L therefore scores up to L + 1 tokens. Longer contexts lose tokens on their left. A continuation
+of more than L tokens is scored in pieces, after the first one of L // 2 tokens each.
 
 Legend: B batch, T time, V vocabulary, N scored positions of a batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lmexp.errors import DataError
 from lmexp.models.bigram import Bigram
+from lmexp.models.gpt import GPT
 
 Pair = tuple[Sequence[int], Sequence[int]]
 
@@ -57,10 +58,19 @@ class ModelScorer:
         self._device = device
 
     def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
-        """Return the log-probabilities of each continuation.
+        """Return the log-probabilities of each continuation."""
+        pieces = [list(self._pieces(context, continuation)) for context, continuation in pairs]
+        scores = iter(self._score([piece for own in pieces for piece in own]))
+        return [np.concatenate([next(scores) for _ in own]) for own in pieces]
 
-        Errors: `DataError` for a continuation longer than the model's context.
-        """
+    def _pieces(self, context: Sequence[int], continuation: Sequence[int]) -> Iterator[Pair]:
+        """Cut a continuation that does not fit; each piece sees what stands before it."""
+        yield context, continuation[: self._limit]
+        half = max(1, self._limit // 2)
+        for begin in range(self._limit, len(continuation), half):
+            yield [*context, *continuation[:begin]], continuation[begin : begin + half]
+
+    def _score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
         sequences = [self._fit(context, continuation) for context, continuation in pairs]
         results: list[NDArray[np.float64]] = [np.empty(0)] * len(pairs)
         order = sorted(
@@ -77,11 +87,6 @@ class ModelScorer:
         return results
 
     def _fit(self, context: Sequence[int], continuation: Sequence[int]) -> NDArray[np.int64]:
-        if len(continuation) > self._limit:
-            raise DataError(
-                f"A continuation of {len(continuation)} tokens cannot be scored by a model with "
-                f"context_length {self._limit}; shorten it, or train with a longer context."
-            )
         room = self._limit + 1 - len(continuation)
         kept = list(context[-room:]) if len(context) else [self._eos]
         return np.asarray([*kept, *continuation], dtype=np.int64)
@@ -102,10 +107,16 @@ class ModelScorer:
         row, column, target = (
             torch.from_numpy(np.concatenate(part)).to(self._device) for part in (rows, columns, targets)
         )  # [N] each
-        logits = self._model(torch.from_numpy(input_ids).to(self._device))  # [B, T, V]
-        scored = logits[row, column].float()  # [N, V]
+        scored = self._logits(torch.from_numpy(input_ids).to(self._device), row, column).float()  # [N, V]
         scores = scored.gather(1, target[:, None])[:, 0] - scored.logsumexp(dim=1)  # [N]
         return np.split(scores.double().cpu().numpy(), np.cumsum(lengths)[:-1])
+
+    def _logits(self, input_ids: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+        """Return the logits [N, V] at the positions (row, column) of ``input_ids [B, T]``."""
+        if isinstance(self._model, GPT):  # its head runs on the scored positions only
+            return self._model.logits(self._model.hidden_states(input_ids)[row, column])
+        logits: torch.Tensor = self._model(input_ids)
+        return logits[row, column]
 
 
 class BigramScorer:

@@ -40,8 +40,8 @@ class GPTConfig(Config):
     norm_eps: float = option(1e-6, gt=0, lt=1)
     """Added to the mean square in RMSNorm."""
 
-    init_std: float = option(0.02, gt=0, lt=1)
-    """Standard deviation of the initial weights."""
+    init_std: float = option(0.02, gt=0, le=10)
+    """Standard deviation of the initial embedding; see `lmexp.models.gpt` for the other weights."""
 
     @property
     def resolved_head_dim(self) -> int:

@@ -43,6 +43,7 @@ def pretrain(
     """Train on the train split; continue from `work/checkpoints` where an attempt left one."""
     from lmexp.models.folder import save_model
     from lmexp.training.pretrain import pretrain as train
+    from lmexp.training.ranks import close_group
 
     store = packing.load()
     result = train(
@@ -56,6 +57,7 @@ def pretrain(
     if run.rank == 0 and not result.stopped:
         save_model(result.model, run.out, eos_token_id=store.eos_token_id)
         copy_tokenizer(tokenizer.path, run.out)
+    close_group()
     return {**result.metrics, "stopped": int(result.stopped)}
 
 

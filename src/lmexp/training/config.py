@@ -155,6 +155,9 @@ class PretrainConfig(Config):
     micro_batch_size: int | None = option(None, ge=1, placement=True)
     """Sequences in one forward pass of one device; null means global_batch_size / devices."""
 
+    train_samples: int | None = option(None, ge=1, absent_means=None)
+    """Train on the first so many samples of the train split only; null takes all of it."""
+
     checkpoint_every_steps: int = option(100, ge=1, placement=True)
     """Steps between two checkpoints from which a stopped run resumes."""
 

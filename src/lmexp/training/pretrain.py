@@ -66,9 +66,10 @@ def pretrain(
     not the configured one, the accelerator is missing, or the loss stops being finite.
     """
     ranks.check_world_size(config.world_size)
-    order = BatchOrder(
-        tokens.num_tokens, config.model.context_length, config.global_batch_size, seed=config.seed
-    )
+    num_tokens = tokens.num_tokens
+    if config.train_samples is not None:
+        num_tokens = min(num_tokens, config.train_samples * config.model.context_length + 1)
+    order = BatchOrder(num_tokens, config.model.context_length, config.global_batch_size, seed=config.seed)
     model = GPT(config.model, vocab_size, seed=config.seed).train()
     if config.trainer.precision == "64-true":
         model.double()  # Lightning would restore fp64 weights into the fp32 ones and convert only then

@@ -1,0 +1,47 @@
+import json
+
+from lmexp.core.gc import find_garbage, sweep
+from lmexp.core.lease import Waiter
+from lmexp.core.store import Store
+
+
+def runs_of(command):
+    return sorted(p.name for p in (command.store / "runs").iterdir())
+
+
+def test_only_what_no_kept_run_needs_is_swept(command):
+    assert command.run("numbers.count=3").returncode == 0
+    first = runs_of(command)
+    assert command.run("numbers.count=3", "total.power=2").returncode == 0
+    (second,) = set(runs_of(command)) - set(first)
+    store = Store(command.store)
+    assert find_garbage(store) == []
+    garbage = find_garbage(store, keep=[second])
+    assert [g.path.name.startswith("power-1-") for g in garbage] == [True]
+    assert sweep(store, garbage) == garbage[0].num_bytes > 0
+    assert [r.data["identity"].get("power") for r in store.records("toy_total")] == [2]
+    assert len(store.records("toy_numbers")) == 1
+
+
+def test_what_another_process_computes_is_kept(command):
+    store = Store(command.store)
+    store.prepare()
+    for name in ("a" * 64, "b" * 64):
+        (store.scratch(name) / "0001-x").mkdir(parents=True)
+    lease = Waiter(store.leases("a" * 64), 30).try_acquire()
+    assert [g.path.name for g in find_garbage(store)] == ["b" * 64]
+    lease.release()
+
+
+def test_a_swept_artifact_is_computed_again_when_it_is_needed(command):
+    assert command.run().returncode == 0
+    store = Store(command.store)
+    (run,) = (command.store / "runs").iterdir()
+    run.joinpath("run.json").write_text(
+        json.dumps({**json.loads(run.joinpath("run.json").read_text()), "stages": {}})
+    )
+    assert len(find_garbage(store)) == 2
+    sweep(store, find_garbage(store))
+    assert store.records() == []
+    assert command.run().returncode == 0
+    assert len(store.records()) == 2

@@ -1,0 +1,110 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from lmexp import cli
+from lmexp.core.runs import find_run
+
+
+@pytest.fixture
+def lmexp(finished, capsys):
+    store, _, _ = finished
+
+    def call(*words):
+        code = cli.main([*words, f"store={store.root}"])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_help_and_ls_import_nothing_heavy(finished):
+    code = "import sys; from lmexp.cli import main; main(sys.argv[1:]); print(sorted(sys.modules))"
+    for words in (["--help"], ["ls", f"store={finished[0].root}"]):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+        modules = done.stdout.splitlines()[-1] if words[0] == "ls" else ""
+        assert done.returncode == 0, done.stderr
+        for heavy in ("'torch'", "'numpy'", "'hydra'", "'wandb'", "'pyarrow'"):
+            assert heavy not in modules
+
+
+def test_ls_lists_runs_and_artifacts(lmexp, finished):
+    _, run, _ = finished
+    code, out, _ = lmexp("ls", "--json")
+    listed = json.loads(out)
+    assert code == 0
+    assert run.name in [r["run"] for r in listed["runs"]]
+    assert {a["stage"] for a in listed["artifacts"]} >= set(run.stages)
+
+
+@pytest.mark.parametrize("name", ["last", "tiny-", None])
+def test_show_takes_a_prefix_or_last_and_prints_the_record(lmexp, finished, name):
+    _, run, _ = finished
+    code, out, _ = lmexp("show", name or run.name, "--json")
+    assert code == 0
+    assert json.loads(out)["run"] == run.name
+
+
+def test_show_prints_the_record_of_an_artifact(lmexp, finished):
+    entry = finished[1].stages["tokenizer"]
+    for word in (entry["artifact"], entry["fingerprint"], entry["fingerprint"][:12]):
+        code, out, _ = lmexp("show", word)
+        assert code == 0
+        assert json.loads(out)["fingerprint"] == entry["fingerprint"]
+
+
+def test_an_unknown_run_or_verb_names_the_nearest(lmexp, finished):
+    name = finished[1].name
+    code, _, err = lmexp("show", f"{name}x")
+    assert (code, f"did you mean {name!r}" in err) == (2, True)
+    code, _, err = lmexp("verfy")
+    assert (code, "did you mean 'verify'" in err) == (2, True)
+
+
+def test_plan_prints_reuse_for_a_finished_run(finished, small, capsys):
+    store, run, _ = finished
+    assert cli.main(["plan", *small, f"store={store.root}", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["run"] == run.name
+    assert {s["action"] for s in plan["stages"].values()} == {"reuse"}
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("prompts.num_fewshot=[0,1]", "prompts.num_fewshot [0] -> [0, 1]: re-runs prompts"),
+        ("trainer.devices=2", "trainer.devices 1 -> 2: no result depends on it, re-runs nothing"),
+        (
+            "tokenizer.vocab_size=300",
+            "tokenizer.vocab_size 512 -> 300: re-runs tokenizer, packing, pretrain, perplexity, prompts",
+        ),
+    ],
+)
+def test_why_says_in_one_line_what_a_key_re_runs(finished, small, capsys, override, line):
+    store, _, _ = finished
+    assert cli.main(["why", *small, override, f"store={store.root}"]) == 0
+    assert line in capsys.readouterr().out.splitlines()
+
+
+def test_verify_is_content_with_what_was_published(lmexp):
+    code, out, _ = lmexp("verify")
+    assert code == 0
+    assert "are as published" in out
+
+
+def test_replay_gives_identical_bytes(lmexp, finished):
+    entries = finished[1].stages
+    code, out, _ = lmexp("replay", *(entries[name]["artifact"] for name in ("corpus", "tokenizer", "packing")))
+    assert code == 0, out
+    assert out.count("identical") == 3
+
+
+def test_gc_without_delete_deletes_nothing_and_keeps_what_runs_need(lmexp, finished):
+    store, run, _ = finished
+    code, out, _ = lmexp("gc", "--json")
+    assert code == 0
+    kept = {str(run.artifact(name)) for name in run.stages}
+    assert not kept & {item["path"] for item in json.loads(out)["garbage"]}
+    assert all(find_run(store, run.name).artifact(name).exists() for name in run.stages)

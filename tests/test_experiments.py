@@ -1,0 +1,36 @@
+"""Every shipped experiment composes, and its identity changes only on purpose."""
+
+import pytest
+
+from lmexp.core.compose import compose, shipped
+from lmexp.core.fingerprint import digest
+
+EXPERIMENTS = sorted(p.stem for p in shipped("conf").glob("experiment/*.yaml"))
+DEBUG = sorted(p.stem for p in shipped("conf").glob("debug/*.yaml"))
+
+PINNED: dict[str, dict[str, str]] = {}
+
+
+def identities(overrides):
+    handles = compose(overrides).handles
+    return {name: digest([h.stage.name, h.stage.version, h.identity()])[:12] for name, h in handles.items()}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_identity_of_a_shipped_experiment_is_pinned(experiment):
+    assert identities([f"+experiment={experiment}"]) == PINNED[experiment]
+
+
+@pytest.mark.parametrize("debug", DEBUG)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_debug_preset_composes_with_every_experiment(debug, experiment):
+    assert identities([f"+experiment={experiment}", f"+debug={debug}"]) != PINNED[experiment]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_file_says_what_it_is_for(experiment):
+    lines = (shipped("conf") / "experiment" / f"{experiment}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    head = "\n".join(line for line in lines[:25] if line.startswith("#"))
+    for word in ("Hypothesis:", "Command:", "Duration:", "Result:"):
+        assert word in head, f"{experiment}.yaml does not state its {word}"
