@@ -96,7 +96,9 @@ def test_verify_is_content_with_what_was_published(lmexp):
 
 def test_replay_gives_identical_bytes(lmexp, finished):
     entries = finished[1].stages
-    code, out, _ = lmexp("replay", *(entries[name]["artifact"] for name in ("corpus", "tokenizer", "packing")))
+    code, out, _ = lmexp(
+        "replay", *(entries[name]["artifact"] for name in ("corpus", "tokenizer", "packing"))
+    )
     assert code == 0, out
     assert out.count("identical") == 3
 

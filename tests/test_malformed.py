@@ -125,7 +125,9 @@ HAND = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "words"), HAND, ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "words"), HAND, ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else ""
+)
 def test_impossible_and_unknown_things_are_refused(arguments, words, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert words in refuse(arguments, tmp_path / "store", capsys)

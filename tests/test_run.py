@@ -22,7 +22,15 @@ def test_one_command_goes_from_text_to_a_table(finished):
     assert run.status == "done"
     assert list(run.stages) == STAGES
     assert {entry["action"] for entry in run.stages.values()} == {"ran"}
-    for words in ("bits per byte", "perplexity/test", "xz", "gzip", "zstd", "prompts/python_operator", "wandb"):
+    for words in (
+        "bits per byte",
+        "perplexity/test",
+        "xz",
+        "gzip",
+        "zstd",
+        "prompts/python_operator",
+        "wandb",
+    ):
         assert words in out
 
 
@@ -54,7 +62,15 @@ def test_the_same_command_reuses_everything_and_imports_nothing_heavy(finished, 
     assert done.returncode == 0, done.stderr
     imported = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert "lmexp.stages" in imported
-    assert not imported & {"torch", "numpy", "pyarrow", "pytorch_lightning", "wandb", "datasets", "tokenizers"}
+    assert not imported & {
+        "torch",
+        "numpy",
+        "pyarrow",
+        "pytorch_lightning",
+        "wandb",
+        "datasets",
+        "tokenizers",
+    }
     assert {e["action"] for e in find_run(store, run.name).stages.values()} == {"reused"}
 
 

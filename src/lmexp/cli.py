@@ -80,9 +80,7 @@ def _composed(arguments: argparse.Namespace) -> "tuple[Composition, Store]":
     from lmexp.core.compose import compose
     from lmexp.core.store import Store
 
-    composition = compose(
-        arguments.words, config_name=arguments.config_name, config_dir=arguments.config_dir
-    )
+    composition = compose(arguments.words, config_name=arguments.config_name, config_dir=arguments.config_dir)
     return composition, Store(composition.store)
 
 
@@ -120,7 +118,7 @@ def why(arguments: argparse.Namespace) -> int:
     from lmexp.core.why import explain
 
     composition, store = _composed(arguments)
-    print("\n".join(explain(composition.config, composition.handles, store, handles_of)))
+    print("\n".join(explain(composition.config, store, handles_of)))
     return 0
 
 

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.multirun and not any(getattr(options, name, None) for name in _INFORMATION):
             runner.group = _check_sweep(options.overrides, options.config_dir, options.config_name)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed
-        options.overrides = [*compose.search_path_override(), *options.overrides]
+        options.config_dir = compose.own_config_dir(options.config_dir)
         hydra.version.setbase("1.3")
         with compose.translated_errors():
             _run_hydra(

@@ -107,12 +107,13 @@ class Command:
 
 
 def processes_of(path: Path) -> list[psutil.Process]:
-    """Return the live processes whose command line or directory names `path`."""
+    """Return the live processes whose command line names `path`, and any wandb service left alone."""
     found = []
     for process in psutil.process_iter():
         try:
             words = " ".join(process.cmdline())
-            if str(path) in words and process.status() != psutil.STATUS_ZOMBIE:
+            orphan = "wandb-core" in words and process.ppid() == 1
+            if (str(path) in words or orphan) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ class Inner(Config):
 
 
 class Outer(Config):
-    refused = {"colour": "it is spelt inner.kind"}
+    refused: ClassVar[dict[str, str]] = {"colour": "it is spelt inner.kind"}
     inner: Inner = option(Inner())
     names: tuple[str, ...] = option(())
     limit: int | None = option(None, ge=1)
@@ -31,7 +33,10 @@ class Outer(Config):
         ({"needed": True, "inner": {"widht": 3}}, "inner.widht is not a known key (did you mean 'width'?)"),
         ({"needed": True, "inner": {"width": "wide"}}, "inner.width must be an integer, was 'wide'"),
         ({"needed": True, "inner": {"width": 0}}, "inner.width must be at least 1 and at most 64, was 0"),
-        ({"needed": True, "inner": {"rate": 1}}, "inner.rate must be greater than 0 and less than 1, was 1.0"),
+        (
+            {"needed": True, "inner": {"rate": 1}},
+            "inner.rate must be greater than 0 and less than 1, was 1.0",
+        ),
         ({"needed": True, "inner": {"kind": "gren"}}, "was 'gren' (did you mean 'green'?)"),
         ({"needed": 1}, "needed must be true or false, was 1"),
         ({"needed": True, "names": "abc"}, "names must be a list like [a,b], was 'abc'"),

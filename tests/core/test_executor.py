@@ -124,7 +124,9 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(command):
     assert command.run("total.step_s=0.0", "numbers.count=30").returncode == 0
     run = read_json(next(command.store.glob("runs/*/run.json")))
     assert run["stages"]["total"]["action"] == "resumed"
-    outcomes = [json.loads(line)["outcome"] for line in next(command.store.glob("runs/*/invocations.jsonl")).open()]
+    outcomes = [
+        json.loads(line)["outcome"] for line in next(command.store.glob("runs/*/invocations.jsonl")).open()
+    ]
     assert outcomes == ["interrupted", "done"]
 
 

@@ -32,15 +32,15 @@ def test_different_values_have_different_forms(a, b):
         assert json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, {1, 2}, object(), {1: "a"}, b"bytes", {"a": [math.nan]}])
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, {1, 2}, object(), {1: "a"}, b"bytes", {"a": [math.nan]}]
+)
 def test_what_has_no_canonical_form_is_refused(value):
     with pytest.raises((TypeError, ValueError), match="canonical form"):
         canonical(value)
 
 
 def test_a_fingerprint_is_the_sha256_of_the_written_out_identity():
-    text = (
-        '{"config":{"a":1.5},"content":{"f":"00"},"inputs":{"x":"ff"},"stage":"s","version":2}'
-    )
+    text = '{"config":{"a":1.5},"content":{"f":"00"},"inputs":{"x":"ff"},"stage":"s","version":2}'
     found = fingerprint(stage="s", version=2, config={"a": 1.5}, content={"f": "00"}, inputs={"x": "ff"})
     assert found == hashlib.sha256(text.encode()).hexdigest()

@@ -30,7 +30,12 @@ def test_one_process_holds_and_the_next_gets_it_after_release(tmp_path):
 
 
 def test_a_dead_holder_on_this_host_is_taken_over_at_once(tmp_path):
-    code = f"import os; from lmexp.core.lease import Waiter; from pathlib import Path; Waiter(Path({str(tmp_path)!r}), 30).try_acquire(); os._exit(0)"
+    code = f"""
+import os, pathlib
+from lmexp.core.lease import Waiter
+Waiter(pathlib.Path({str(tmp_path)!r}), 30).try_acquire()
+os._exit(0)
+"""
     subprocess.run([sys.executable, "-c", code], check=True)
     assert holder(tmp_path) is not None
     assert not is_held(tmp_path)

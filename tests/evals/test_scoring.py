@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmexp.errors import DataError
 from lmexp.evals.scoring import BigramScorer, ModelScorer
 from lmexp.models.bigram import Bigram
 from lmexp.models.config import GPTConfig
@@ -76,11 +75,18 @@ def test_our_own_model_scores_the_same_with_its_head_on_few_positions(pairs):
         np.testing.assert_allclose(score, naive(ours, context, continuation), atol=2e-5)
 
 
-def test_a_continuation_may_fill_the_context_and_no_more(model):
-    scorer = ModelScorer(model, CONTEXT_LENGTH, 2, EOS)
-    assert len(scorer.score([([3], [1] * CONTEXT_LENGTH)])[0]) == CONTEXT_LENGTH
-    with pytest.raises(DataError, match="A continuation of 9 tokens cannot be scored by a model with"):
-        scorer.score([([], [1] * 9)])
+@given(IDS, st.lists(st.integers(1, 10), min_size=CONTEXT_LENGTH + 1, max_size=30))
+@settings(max_examples=20, deadline=None)
+def test_a_continuation_that_does_not_fit_is_scored_in_pieces_of_half_the_context(
+    model, context, continuation
+):
+    (score,) = ModelScorer(model, CONTEXT_LENGTH, 2, EOS).score([(context, continuation)])
+    expected = naive(model, context, continuation[:CONTEXT_LENGTH])
+    half = CONTEXT_LENGTH // 2
+    for begin in range(CONTEXT_LENGTH, len(continuation), half):
+        before = [*context, *continuation[:begin]]
+        expected += naive(model, before, continuation[begin : begin + half])
+    np.testing.assert_allclose(score, expected, atol=2e-5)
 
 
 def test_an_empty_continuation_scores_nothing_and_keeps_its_place(model):

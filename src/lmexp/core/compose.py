@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
+from hydra import version
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
@@ -29,6 +32,7 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
+from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -64,12 +68,17 @@ def shipped(name: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parents[1] / name
 
 
-def search_path_override() -> list[str]:
-    """Return the override that adds `conf/` of the current directory, where there is one."""
+def own_config_dir(given: str | None) -> str | None:
+    """Return the user's config directory: the given one, or `conf/` of the current directory.
+
+    Errors: `ConfigError` for one that is not there.
+    """
+    if given is not None:
+        if not Path(given).is_dir():
+            raise ConfigError(f"--config-dir {given}: there is no directory {Path(given).absolute()}.")
+        return str(Path(given).absolute())
     own = Path.cwd() / "conf"
-    if own.is_dir() and own.resolve() != shipped("conf").resolve():
-        return [f"hydra.searchpath=['file://{own}']"]
-    return []
+    return str(own) if own.is_dir() and own.resolve() != shipped("conf").resolve() else None
 
 
 def register_schemas() -> None:
@@ -82,25 +91,33 @@ def register_schemas() -> None:
         _REFUSED.update(refused_names(cls))
 
 
-def compose(overrides: Sequence[str], *, config_name: str = CONFIG_NAME, config_dir: str | None = None) -> Composition:
+def compose(
+    overrides: Sequence[str], *, config_name: str = CONFIG_NAME, config_dir: str | None = None
+) -> Composition:
     """Compose one experiment from overrides.
 
     Errors: `ConfigError` or `DataError`, one sentence.
     """
-    extra = search_path_override()
-    if config_dir is not None:
-        extra = [f"hydra.searchpath=['file://{Path(config_dir).absolute()}']"]
+    own = own_config_dir(config_dir)
     register_schemas()
-    with translated_errors(), initialize_config_dir(str(shipped("conf")), version_base="1.3"):
-        composed = hydra_compose(config_name, [*extra, *overrides], return_hydra_config=True)
-        choices = dict(composed.hydra.runtime.choices)
-    return check(composed, choices)
+    version.setbase("1.3")
+    search_path = create_config_search_path(str(shipped("conf")))
+    if own is not None:
+        search_path.prepend("command-line", f"file://{own}", SearchPathQuery(provider="schema"))
+    with translated_errors():
+        before = get_gh_backup()  # a notebook may use Hydra for itself
+        Hydra.create_main_hydra2(task_name="lmexp", config_search_path=search_path)
+        try:
+            composed = hydra_compose(config_name, list(overrides), return_hydra_config=True)
+        finally:
+            restore_gh_from_backup(before)
+    return check(composed, dict(composed.hydra.runtime.choices))
 
 
 def check(composed: DictConfig, choices: Mapping[str, Any]) -> Composition:
     """Build the pipeline's config class from what Hydra composed, and its handles."""
     with translated_errors():
-        masked = OmegaConf.masked_copy(composed, [k for k in composed if k != "hydra"])  # type: ignore[arg-type]
+        masked = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         values = OmegaConf.to_container(masked, resolve=True)
     assert isinstance(values, dict), "the primary configuration is a mapping"
     config, handles = _build(typing.cast(dict[str, Any], values))

@@ -87,13 +87,7 @@ def build(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = _hints(cls)
     prefix = f"{path}." if path else ""
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{path} must be a group of keys, was {values!r}.")
-    for key in values:
-        if key in cls.refused:
-            raise ConfigError(f"{prefix}{key} is not accepted: {cls.refused[key]}.")
-        if key not in fields:
-            raise ConfigError(f"{prefix}{key} is not a known key{nearest(str(key), fields)}.")
+    _check_keys(cls, values, path)
     arguments: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in values or values[name] == "???":
@@ -111,6 +105,18 @@ def build(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
         return cls(**arguments)
     except ConfigError as error:
         raise ConfigError(f"{prefix}{error}") from None if path else error
+
+
+def _check_keys(cls: type[Config], values: Any, path: str) -> None:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} must be a group of keys, was {values!r}.")
+    fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    prefix = f"{path}." if path else ""
+    for key in values:
+        if key in cls.refused:
+            raise ConfigError(f"{prefix}{key} is not accepted: {cls.refused[key]}.")
+        if key not in fields:
+            raise ConfigError(f"{prefix}{key} is not a known key{nearest(str(key), fields)}.")
 
 
 def to_dict(config: Config) -> dict[str, Any]:
@@ -182,13 +188,9 @@ def _coerce(value: Any, hint: Any, name: str, metadata: Mapping[str, Any]) -> An
     """Return `value` as the declared type; integers become floats where floats are declared."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
+        if value is None:
             return None
-        alternatives = [a for a in arguments if a is not type(None)]
-        for alternative in alternatives:
-            if type(value) is alternative:
-                return _coerce(value, alternative, name, metadata)
-        return _coerce(value, alternatives[0], name, metadata)
+        return _coerce(value, next(a for a in arguments if a is not type(None)), name, metadata)
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{name} must be a list like [a,b], was {value!r}.")
@@ -228,4 +230,3 @@ def _check_range(value: Any, name: str, metadata: Mapping[str, Any]) -> None:
 def replace(config: C, **changes: Any) -> C:
     """Return a checked copy of `config` with some fields changed."""
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
-

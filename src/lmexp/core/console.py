@@ -38,7 +38,9 @@ class Console:
         """Say that a stage starts or goes on."""
         self._current = (name, attempt / "metrics.jsonl", time.monotonic(), from_step)
         self._shown_at, self._first = time.monotonic(), None
-        self._line(f"{name:{self._width}}  " + ("runs" if from_step is None else f"resumes from step {from_step}"))
+        self._line(
+            f"{name:{self._width}}  " + ("runs" if from_step is None else f"resumes from step {from_step}")
+        )
 
     def tick(self) -> None:
         """Refresh the progress line now and then."""

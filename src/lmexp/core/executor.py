@@ -27,7 +27,6 @@ from lmexp.core.settings import ExecutorConfig
 from lmexp.core.stage import registered_stage
 from lmexp.core.store import Record, Store
 from lmexp.errors import (
-    ConfigError,
     DataError,
     Interrupted,
     LeaseLost,
@@ -66,7 +65,9 @@ def execute(plan: Plan, store: Store, config: ExecutorConfig, observer: Observer
     with _Signals() as signals:
         for planned in plan.stages:
             try:
-                records[planned.name] = _Computation(planned, records, store, config, observer, signals).run()
+                records[planned.name] = _Computation(
+                    planned, records, store=store, config=config, observer=observer, signals=signals
+                ).run()
             except OSError as error:
                 if _is_full(store.root):
                     raise _disk_full(store) from error
@@ -82,6 +83,7 @@ class _Computation:
         self,
         planned: PlannedStage,
         records: Mapping[str, Record],
+        *,
         store: Store,
         config: ExecutorConfig,
         observer: Observer,
@@ -260,5 +262,3 @@ def _disk_full(store: Store) -> StoreError:
         f"the disk of the store {store.root} is full; nothing published was harmed: free some space "
         f"(`lmexp gc` shows what can go) and give the same command again."
     )
-
-

@@ -81,7 +81,9 @@ class Mirror:
             self._wait(_OFFLINE_TIMEOUT_S)
         state = self._state()
         if not state:
-            return f"wandb: nothing was recorded, see {self._path / 'wandb.log'}; the local record is complete"
+            return (
+                f"wandb: nothing was recorded, see {self._path / 'wandb.log'}; the local record is complete"
+            )
         return _where(state)
 
     def _wait(self, timeout_s: float) -> bool:

@@ -72,8 +72,8 @@ def make_plan(
     Errors: `ConfigError` for a name in `force` or `only` that is no handle; `DataError` from a
     stage whose external files cannot be read.
     """
-    for option, names in (("force", force), ("only", only)):
-        for name in names:
+    for option, chosen in (("force", force), ("only", only)):
+        for name in chosen:
             if name not in handles:
                 raise ConfigError(
                     f"{option} names {name!r}, which is no stage of this pipeline "
@@ -167,7 +167,9 @@ def _compare(data: Mapping[str, Any], planned: PlannedStage) -> list[str]:
         found.append(f"stage version {data['version']} -> {planned.handle.stage.version}")
     if data["content"] != dict(planned.content):
         changed = [key for key, _, _ in differences(data["content"], dict(planned.content))]
-        found.append(f"content of {', '.join(changed[:3])}{' and others' if len(changed) > 3 else ''} differs")
+        found.append(
+            f"content of {', '.join(changed[:3])}{' and others' if len(changed) > 3 else ''} differs"
+        )
     for key, value in planned.input_fingerprints.items():
         if data["inputs"].get(key, {}).get("fingerprint") != value:
             found.append(f"input {key}")

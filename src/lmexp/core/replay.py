@@ -51,9 +51,7 @@ def replay(record: Record, store: Store) -> Replayed:
         "world_size": segment["world_size"],
     }
     try:
-        outcome = run_child(
-            spec, threads=segment["threads"], can_stop=False, grace_s=0.0, tick=lambda: "go"
-        )
+        outcome = run_child(spec, threads=segment["threads"], can_stop=False, grace_s=0.0, tick=lambda: "go")
         if outcome.status != "complete":
             raise StageError(f"the replay of {record.name} failed: {outcome.message}")
         out = attempt / "out"

@@ -151,7 +151,9 @@ def find_run(store: Store, name: str) -> Run:
     names = [r.name for r in runs]
     if not matches:
         raise ConfigError(f"the store {store.root} has no run {name!r}{nearest(name, names)}.")
-    raise ConfigError(f"{name!r} begins the names of {len(matches)} runs: {', '.join(r.name for r in matches)}.")
+    raise ConfigError(
+        f"{name!r} begins the names of {len(matches)} runs: {', '.join(r.name for r in matches)}."
+    )
 
 
 def list_runs(store: Store) -> list[Run]:

@@ -6,7 +6,7 @@ A pipeline's own configuration class derives from `RunConfig` and adds its stage
 import os
 from pathlib import Path
 
-from lmexp.core.config import Config, option
+from lmexp.core.config import Config, build, option
 
 STORE_VARIABLE = "LMEXP_STORE"
 
@@ -55,10 +55,10 @@ class RunConfig(Config):
     only: tuple[str, ...] = option((), placement=True)
     """Run these stages, with what they need, and no others; empty means all."""
 
-    tracking: TrackingConfig = option(TrackingConfig(), placement=True)
+    tracking: TrackingConfig = option(build(TrackingConfig, {}), placement=True)
     """wandb."""
 
-    executor: ExecutorConfig = option(ExecutorConfig(), placement=True)
+    executor: ExecutorConfig = option(build(ExecutorConfig, {}), placement=True)
     """How stages are run."""
 
 

@@ -79,9 +79,7 @@ class Stage:
 
     def __call__(self, config: Config, **inputs: "Handle") -> "Handle":
         if not isinstance(config, self.config_class):
-            raise TypeError(
-                f"stage {self.name} takes a {self.config_class.__name__}, was given {config!r}."
-            )
+            raise TypeError(f"stage {self.name} takes a {self.config_class.__name__}, was given {config!r}.")
         for name in inputs:
             if name not in self.inputs:
                 raise TypeError(f"stage {self.name} has no input {name!r}{nearest(name, self.inputs)}.")
@@ -91,9 +89,7 @@ class Stage:
             given = inputs[name]
             if not isinstance(given, Handle) or not issubclass(given.stage.produces, kind):
                 what = given.stage.produces.__name__ if isinstance(given, Handle) else repr(given)
-                raise TypeError(
-                    f"input {name!r} of stage {self.name} must be a {kind.__name__}, was {what}."
-                )
+                raise TypeError(f"input {name!r} of stage {self.name} must be a {kind.__name__}, was {what}.")
         return Handle(stage=self, config=config, inputs=dict(inputs))
 
     @property
@@ -120,7 +116,9 @@ class Handle:
     @property
     def label(self) -> str:
         """The stage's label for this config, safe as a directory name."""
-        return re.sub(r"[^A-Za-z0-9_.]+", "-", self.stage.label(self.config)).strip("-.")[:60] or self.stage.name
+        return (
+            re.sub(r"[^A-Za-z0-9_.]+", "-", self.stage.label(self.config)).strip("-.")[:60] or self.stage.name
+        )
 
     @property
     def num_ranks(self) -> int:

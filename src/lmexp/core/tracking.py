@@ -25,7 +25,7 @@ from lmexp.core.fingerprint import SHORT
 from lmexp.core.worker import die_with_parent
 
 if TYPE_CHECKING:
-    import wandb
+    pass
 
 _POLL_S = 0.5
 _CONNECT_S = 3.0
@@ -148,7 +148,7 @@ class _Mirror:
                 self._run.define_metric(f"{name}/step")
                 self._run.define_metric(f"{name}/*", step_metric=f"{name}/step")
                 if self._run.resumed:
-                    self._sent[name] = int(self._run.summary.get(f"{name}/step", -1))
+                    self._sent[name] = int(dict(self._run.summary).get(f"{name}/step", -1))
                     if step <= self._sent[name]:
                         continue
             self._sent[name] = step

@@ -20,7 +20,7 @@ Rebuild = Callable[[Mapping[str, Any]], Mapping[str, Handle]]
 """From a plain configuration to the handles of its pipeline."""
 
 
-def explain(config: RunConfig, handles: Mapping[str, Handle], store: Store, rebuild: Rebuild) -> list[str]:
+def explain(config: RunConfig, store: Store, rebuild: Rebuild) -> list[str]:
     """Return one line for each key that differs from the nearest run, and what it re-runs."""
     new = to_dict(config)
     runs = [r for r in list_runs(store) if r.data["config"].get("pipeline") == new["pipeline"]]
