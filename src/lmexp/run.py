@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import hydra.version
 from hydra._internal.utils import _run_hydra, get_args_parser
@@ -23,7 +24,7 @@ from lmexp.core.session import run_composition
 from lmexp.errors import ConfigError, Interrupted, LmexpError
 from lmexp.summary import summary
 
-_INFORMATION = ("help", "hydra_help", "version", "cfg", "info", "shell_completion")
+_INFORMATION = ("hydra_help", "version", "cfg", "info", "shell_completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parser.parse_intermixed_args(arguments)
     except SystemExit as stop:
         return 0 if stop.code in (0, None) else 2
+    if options.help:
+        print(_help(options.config_dir))
+        return 0
     runner = _Runner()
     try:
         compose.register_schemas()
@@ -63,11 +67,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     return runner.exit_code
 
 
+def _help(config_dir: str | None) -> str:
+    """Return how to use the command, with every config group; composes nothing, to answer at once."""
+    own = compose.own_config_dir(config_dir)
+    groups: dict[str, set[str]] = {}
+    for root in [compose.shipped("conf"), *([Path(own)] if own else [])]:
+        for path in root.glob("*/*.yaml"):
+            groups.setdefault(path.parent.name, set()).add(path.stem)
+    added = ("experiment", "debug")
+    lines = [
+        f"  {'+' if name in added else ''}{name}={'|'.join(sorted(options))}"
+        for name, options in sorted(groups.items(), key=lambda item: (item[0] not in added, item[0]))
+    ]
+    return "\n".join(
+        [
+            "usage: python -m lmexp.run [-m] [--config-dir DIR] [--config-name NAME] +experiment=NAME [key=value]",
+            "",
+            "Runs an experiment; given again, it reuses what is there and resumes what was stopped.",
+            "With -m, values separated by commas are swept: model.num_layers=1,2,4 seed=1,2",
+            "",
+            "groups:",
+            *lines,
+            "",
+            "every key with its value:   python -m lmexp.run +experiment=NAME --cfg job",
+            "what a run would do:        lmexp plan +experiment=NAME [key=value ...]",
+            "Hydra's own options:        python -m lmexp.run --hydra-help",
+        ]
+    )
+
+
 def _check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: str | None) -> str:
     """Compose every point of a sweep, so that a mistake in the last shows first; return the group.
 
     The group's name comes from the points themselves: the same sweep, re-issued, is the same group.
+    A sweeper other than Hydra's basic one chooses its points as it goes: nothing is checked ahead.
     """
+    if any(o.startswith("hydra/sweeper") for o in overrides):
+        return f"sweep-{digest(sorted(overrides))[:8]}"
     points = [
         compose.compose(point, config_name=config_name or CONFIG_NAME, config_dir=config_dir)
         for point in compose.expand([o for o in overrides if not o.startswith("hydra")])

@@ -66,8 +66,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                     yield json.loads(line)
 
 
-def fsync_directory(path: Path) -> None:
-    """Make the names inside a directory durable."""
+def fsync_path(path: Path) -> None:
+    """Make a file's bytes, or the names inside a directory, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

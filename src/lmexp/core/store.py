@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import FileHasher, fsync_directory, read_json, remove_tree, write_json
+from lmexp.core.files import FileHasher, fsync_path, read_json, remove_tree, write_json
 from lmexp.core.fingerprint import SHORT
 from lmexp.errors import StoreError, VerificationError
 
@@ -125,8 +125,7 @@ class Store:
         """
         files = {}
         for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name != RECORD):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            fsync_path(path)
             name = path.relative_to(out).as_posix()
             files[name] = {"size": path.stat().st_size, "sha256": self.hasher(path)}
         data = {"format": FORMAT, **data, "files": files}
@@ -139,7 +138,7 @@ class Store:
                 return replaces
             self.discard(replaces)
         write_json(out / RECORD, data)
-        fsync_directory(out)
+        fsync_path(out)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             out.rename(target)
@@ -147,7 +146,7 @@ class Store:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 raise StoreError(f"{target} was published by another process meanwhile.") from None
             raise
-        fsync_directory(target.parent)
+        fsync_path(target.parent)
         return new
 
     def discard(self, record: Record) -> Path:

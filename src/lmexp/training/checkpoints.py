@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from lmexp.core.files import fsync_path
+
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 
 
@@ -26,17 +28,9 @@ def newest_checkpoint(directory: Path) -> tuple[int, Path] | None:
 
 def publish_checkpoint(temporary: Path, final: Path) -> None:
     """Give `temporary` its name once its bytes are on disk, then remove what is older."""
-    _sync(temporary)
+    fsync_path(temporary)
     os.replace(temporary, final)
-    _sync(final.parent)
+    fsync_path(final.parent)
     for path in final.parent.iterdir():
         if _NAME.fullmatch(path.name) and path.name < final.name:
             path.unlink()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,29 @@
+from pathlib import Path
+
+from lmexp.core.runs import Run
+from lmexp.summary import summary
+
+
+def test_the_table_shows_bits_per_byte_beside_compressors_and_accuracies_beside_the_bigram():
+    stages = {"pretrain": {"action": "ran", "seconds": 61.25, "artifact": "artifacts/pretrain/gpt-1"}}
+    metrics = {
+        "perplexity/test/bits_per_byte": 1.5,
+        "perplexity/test/bits_per_byte/stderr": 0.02,
+        "perplexity/test/perplexity": 13.25,
+        "perplexity/test/xz_bits_per_byte": 1.75,
+        "prompts/python_operator/acc/0": 0.9,
+        "prompts/python_operator/acc/0/stderr": 0.01,
+        "prompts/python_operator/bigram_acc": 0.8,
+        "prompts/python_operator/items": 500,
+    }
+    run = Run(Path("x"), {"run": "r-1", "status": "done", "stages": stages, "metrics": metrics})
+    lines = [" ".join(line.split()) for line in summary(run).splitlines()]
+    assert "pretrain ran 61.2 artifacts/pretrain/gpt-1" in lines
+    assert "perplexity/test model 1.500 ± 0.020 perplexity 13.25 per token" in lines
+    assert "perplexity/test xz 1.750" in lines
+    assert "prompts/python_operator 0 0.900 ± 0.010 0.800 500" in lines
+
+
+def test_a_run_without_evaluations_shows_its_stages_only():
+    run = Run(Path("x"), {"run": "r-1", "status": "failed", "stages": {}, "metrics": {}})
+    assert summary(run).split() == ["r-1", "failed", "stage", "action", "seconds", "artifact"]
