@@ -128,7 +128,10 @@ def ls(arguments: argparse.Namespace) -> int:
 
     words, store = _split_store(arguments.words)
     _no_more(words)
-    runs = [{k: r.data[k] for k in ("run", "experiment", "status", "started")} for r in list_runs(store)]
+    runs = [
+        {"run": r.name, "experiment": r.data["experiment"], "status": r.status, "started": r.data["started"]}
+        for r in list_runs(store)
+    ]
     artifacts = [
         {
             "stage": r.stage,
@@ -164,7 +167,7 @@ def show(arguments: argparse.Namespace) -> int:
         return 0
     run = find_run(store, words[0])
     if arguments.json:
-        _print_json(run.data)
+        _print_json({**run.data, "status": run.status})
     else:
         print(summary(run))
     return 0

@@ -11,7 +11,9 @@ import pytest
 
 from lmexp.core.executor import execute
 from lmexp.core.files import read_json, read_lines
+from lmexp.core.runs import list_runs
 from lmexp.core.settings import ExecutorConfig
+from lmexp.core.store import Store
 from lmexp.errors import DataError, LeaseLost, StageError, StoreError, VerificationError
 
 from .conftest import Silent, processes_of, wait_until
@@ -178,3 +180,13 @@ def test_a_waiter_takes_over_when_the_holder_is_killed(command):
     _, err = waiter.communicate(timeout=20)
     assert waiter.returncode == 0, err
     assert time.monotonic() - started < 15, "well before the heartbeat would have gone stale"
+
+
+def test_a_run_whose_process_was_killed_is_not_shown_as_running(command):
+    process = command.start("numbers.sleep_s=30")
+    wait_until(lambda: list(command.store.glob("scratch/*/*/spec.json")))
+    (run,) = list_runs(Store(command.store))
+    assert run.status == "running"
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert run.status == "killed"

@@ -84,7 +84,7 @@ class Waiter:
             return None
         temporary = self._directory / f".{uuid.uuid4().hex}.tmp"
         try:
-            write_json(temporary, _holder())
+            write_json(temporary, this_process())
             os.link(temporary, self._directory / f"{generation + 1:04d}.json")
         except FileExistsError:
             return None
@@ -128,15 +128,17 @@ def holder(directory: Path) -> dict[str, Any] | None:
 def is_held(directory: Path) -> bool:
     """Whether the lease has a holder that is not known to be dead (it may still be stale)."""
     who = holder(directory)
-    return who is not None and not _known_dead(who)
+    return who is not None and not known_dead(who)
 
 
-def _holder() -> dict[str, Any]:
+def this_process() -> dict[str, Any]:
+    """Identify this process among all of all hosts."""
     pid = os.getpid()
     return {"host": socket.gethostname(), "boot": _boot(), "pid": pid, "started": process_start(pid)}
 
 
-def _known_dead(who: dict[str, Any]) -> bool:
+def known_dead(who: dict[str, Any]) -> bool:
+    """Whether a process ran on this host and is gone; of another host's nothing is known."""
     if who.get("host") != socket.gethostname() or who.get("boot") != _boot():
         return False
     return process_start(int(who["pid"])) != who.get("started")

@@ -65,6 +65,11 @@ class Mirror:
             )
         os.close(read_end)
 
+    def end(self) -> None:
+        """After a failure: let a mirror that runs send the rest, in no more than its time."""
+        if self._process is not None:
+            self._wait(self._config.finish_timeout_s)
+
     def finish(self) -> str:
         """Wait for the mirror to send the rest; return one line that says where the run is.
 

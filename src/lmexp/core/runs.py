@@ -17,6 +17,7 @@ from typing import Any
 
 from lmexp.core.files import append_line, read_json, write_json
 from lmexp.core.fingerprint import digest
+from lmexp.core.lease import known_dead, this_process
 from lmexp.core.plan import Plan
 from lmexp.core.store import Record, Store
 from lmexp.errors import ConfigError, nearest
@@ -36,8 +37,9 @@ class Run:
 
     @property
     def status(self) -> str:
-        """`running`, `done`, `failed` or `interrupted`."""
-        return str(self.data["status"])
+        """`running`, `done`, `failed`, `interrupted`; `killed` where a running one's process is gone."""
+        status = str(self.data["status"])
+        return "killed" if status == "running" and known_dead(self.data["process"]) else status
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -75,6 +77,7 @@ class RunWriter:
             "started": self._started,
             "finished": None,
             "argv": sys.argv,
+            "process": this_process(),
             "config": dict(config),
             "stages": {},
             "current": None,

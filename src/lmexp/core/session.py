@@ -61,6 +61,7 @@ def run_composition(composition: Composition, *, group: str | None = None, quiet
         execute(plan, store, composition.config.executor, observer)
     except BaseException as error:
         _close_failed(writer, error)
+        mirror.end()
         raise
     writer.close("done")
     return Finished(writer.run, mirror.finish())
