@@ -81,7 +81,7 @@ def _help(config_dir: str | None) -> str:
     ]
     return "\n".join(
         [
-            "usage: python -m lmexp.run [-m] [--config-dir DIR] [--config-name N] +experiment=NAME [key=value]",
+            "usage: python -m lmexp.run [-m] [--config-dir DIR] [--config-name N] +experiment=E [key=value]",
             "",
             "Runs an experiment; given again, it reuses what is there and resumes what was stopped.",
             "With -m, values separated by commas are swept: model.num_layers=1,2,4 seed=1,2",
