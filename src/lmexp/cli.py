@@ -8,6 +8,7 @@ imported when it is given.
 import argparse
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        print(f"lmexp: {error.filename or 'the store'}: {error.strerror or error}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 75
 
@@ -68,12 +72,16 @@ def _verb(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _split_store(words: Sequence[str]) -> tuple[list[str], "Store"]:
-    """Return the words without ``store=PATH``, and that store."""
+    """Return the words without ``store=PATH``, and that store, which must exist."""
     from lmexp.core.store import Store
 
     chosen = [w.partition("=")[2] for w in words if w.startswith("store=")]
     rest = [w for w in words if not w.startswith("store=")]
-    return rest, Store(absolute_store(chosen[-1] if chosen else default_store()))
+    if chosen and not chosen[-1]:
+        raise ConfigError("store= names no directory; write store=PATH.")
+    store = Store(absolute_store(chosen[-1] if chosen else default_store()))
+    store.require()
+    return rest, store
 
 
 def _composed(arguments: argparse.Namespace) -> "tuple[Composition, Store]":
@@ -176,7 +184,7 @@ def show(arguments: argparse.Namespace) -> int:
 def verify(arguments: argparse.Namespace) -> int:
     """[RUN or ARTIFACT ...]: read every byte and name each damaged file; exit code 1 if any"""
     words, store = _split_store(arguments.words)
-    damaged = []
+    damaged = [] if words else store.damaged_records()
     records = _records(store, words)
     for record in records:
         damaged += store.problems(record, reread=True)
@@ -189,14 +197,13 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def replay(arguments: argparse.Namespace) -> int:
     """RUN or ARTIFACT: compute it again from its record and compare; exit code 1 if it differs"""
-    from pathlib import Path
-
+    from lmexp.core.compose import find_pipeline
     from lmexp.core.replay import replay as replay_record
     from lmexp.core.worker import load_file
 
     importlib.import_module("lmexp.stages")
     if arguments.pipeline:
-        load_file(Path(arguments.pipeline).absolute())
+        load_file(find_pipeline(arguments.pipeline))
     words, store = _split_store(arguments.words)
     if not words:
         raise ConfigError("replay takes a RUN or an ARTIFACT; see lmexp ls.")
@@ -252,10 +259,12 @@ def _records(store: "Store", words: Sequence[str]) -> "list[Record]":
 def _find_record(store: "Store", word: str) -> "Record | None":
     """Return the one artifact whose path, name or fingerprint the word is or begins."""
     path = word.rstrip("/")
+    absolute = os.path.abspath(path)
     matches = [
         r
         for r in store.records()
-        if path in (str(r.path), r.path.relative_to(store.root).as_posix(), f"{r.stage}/{r.name}", r.name)
+        if absolute == os.path.abspath(r.path)
+        or path in (str(r.path), r.path.relative_to(store.root).as_posix(), f"{r.stage}/{r.name}", r.name)
         or (len(word) >= 8 and r.fingerprint.startswith(word))
     ]
     return matches[0] if len(matches) == 1 else None

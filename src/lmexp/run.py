@@ -5,9 +5,12 @@ before the first stage runs. Exit codes: 0 done, 2 the user's input, 1 a failure
 resumable by the same command.
 """
 
+import argparse
+import contextlib
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from lmexp.core.compose import CONFIG_NAME, Composition
 from lmexp.core.config import to_dict
 from lmexp.core.fingerprint import digest
 from lmexp.core.session import run_composition
-from lmexp.errors import ConfigError, Interrupted, LmexpError
+from lmexp.errors import ConfigError, Interrupted, LmexpError, StoreError, VerificationError
 from lmexp.summary import summary
 
 _INFORMATION = ("hydra_help", "version", "cfg", "info", "shell_completion")
@@ -40,31 +43,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     runner = _Runner()
     try:
-        compose.register_schemas()
-        if options.experimental_rerun is not None:
-            raise ConfigError("--experimental-rerun is not accepted: give the same command again to resume.")
-        if options.config_path is not None:
-            raise ConfigError("--config-path is not accepted: add your configs with --config-dir DIR.")
-        if options.multirun and not any(getattr(options, name, None) for name in _INFORMATION):
-            runner.group = _check_sweep(options.overrides, options.config_dir, options.config_name)
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed
-        options.config_dir = compose.own_config_dir(options.config_dir)
-        hydra.version.setbase("1.3")
-        with compose.translated_errors():
-            _run_hydra(
-                args=options,
-                args_parser=parser,
-                task_function=runner.run_point,
-                config_path=str(compose.shipped("conf")),
-                config_name=CONFIG_NAME,
-            )
+        _run_points(options, parser, runner)
     except LmexpError as error:
-        return runner.report(error)
+        runner.report(error)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        runner.report(StoreError(f"{where}{error.strerror or error}."))
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
+        runner.exit_code = stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
-        return runner.report(Interrupted("stopped; the same command goes on from there."))
+        runner.report(Interrupted("stopped; the same command goes on from there."))
     return runner.exit_code
+
+
+def _run_points(options: argparse.Namespace, parser: argparse.ArgumentParser, runner: "_Runner") -> None:
+    """Let Hydra compose and run the one point, or every point of a sweep."""
+    compose.register_schemas()
+    if options.experimental_rerun is not None:
+        raise ConfigError("--experimental-rerun is not accepted: give the same command again to resume.")
+    if options.config_path is not None:
+        raise ConfigError("--config-path is not accepted: add your configs with --config-dir DIR.")
+    if options.multirun and not any(getattr(options, name, None) for name in _INFORMATION):
+        runner.group = _check_sweep(options.overrides, options.config_dir, options.config_name)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed
+    options.config_dir = compose.own_config_dir(options.config_dir)
+    hydra.version.setbase("1.3")
+    with tempfile.TemporaryDirectory() as scratch, compose.translated_errors():
+        if options.multirun:  # Hydra writes a file of its own about each sweep
+            options.overrides = [*options.overrides, f"hydra.sweep.dir={scratch}"]
+        _run_hydra(
+            args=options,
+            args_parser=parser,
+            task_function=runner.run_point,
+            config_path=str(compose.shipped("conf")),
+            config_name=CONFIG_NAME,
+        )
 
 
 def _help(config_dir: str | None) -> str:
@@ -132,9 +145,11 @@ class _Runner:
 
     def _run(self, composition: Composition) -> None:
         finished = run_composition(composition, group=self.group)
-        print(summary(finished.run))
-        if finished.tracking:
-            print(finished.tracking)
+        with contextlib.suppress(OSError):  # the run is done, whether or not anybody reads it
+            print(summary(finished.run))
+            if finished.tracking:
+                print(finished.tracking)
+            sys.stdout.flush()
 
     def report(self, error: LmexpError) -> int:
         """Print one sentence, and how to go on; return the exit code."""
@@ -143,7 +158,7 @@ class _Runner:
         log = getattr(error, "log", None)
         if log is not None and error.exit_code == 1:
             print(f"The stage's own output: {log}", file=sys.stderr)
-        if error.exit_code in (1, 75):
+        if error.exit_code in (1, 75) and not isinstance(error, VerificationError):
             command = shlex.join(["python", "-m", "lmexp.run", *sys.argv[1:]])
             print(f"To resume: {command}", file=sys.stderr)
         return self.exit_code

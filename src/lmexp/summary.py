@@ -33,7 +33,7 @@ def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
         who = name.removesuffix("bits_per_byte").rstrip("_") or "model"
         error = metrics.get(f"{key}/stderr")
         extra = ""
-        if who == "model":
+        if who == "model" and f"{head}/perplexity" in metrics:
             extra = f"perplexity {metrics[f'{head}/perplexity']:.2f} per token"
         rows.append((head, who, _value(value, error), extra))
     return [("held-out text", "", "bits per byte", ""), *rows] if rows else []

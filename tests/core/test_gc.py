@@ -1,8 +1,13 @@
 import json
+import os
+import shutil
+import signal
 
 from lmexp.core.gc import find_garbage, sweep
 from lmexp.core.lease import Waiter
 from lmexp.core.store import Store
+
+from .conftest import processes_of, wait_until
 
 
 def runs_of(command):
@@ -37,11 +42,34 @@ def test_a_swept_artifact_is_computed_again_when_it_is_needed(command):
     assert command.run().returncode == 0
     store = Store(command.store)
     (run,) = (command.store / "runs").iterdir()
-    run.joinpath("run.json").write_text(
-        json.dumps({**json.loads(run.joinpath("run.json").read_text()), "stages": {}})
-    )
+    shutil.rmtree(run)
     assert len(find_garbage(store)) == 2
     sweep(store, find_garbage(store))
     assert store.records() == []
     assert command.run().returncode == 0
     assert len(store.records()) == 2
+
+
+def test_a_run_that_was_killed_before_its_first_stage_keeps_what_it_had(command):
+    assert command.run().returncode == 0
+    store = Store(command.store)
+    (run,) = (command.store / "runs").iterdir()
+    data = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**data, "status": "running", "stages": {}}))
+    assert find_garbage(store) == []
+
+
+def test_a_run_that_goes_on_is_kept_whatever_is_named(command):
+    assert command.run("numbers.count=3").returncode == 0
+    (first,) = (p.name for p in (command.store / "runs").iterdir())
+    process = command.start("numbers.count=4", "total.step_s=30")
+    wait_until(lambda: len(list(command.store.glob("artifacts/toy_numbers/*"))) == 2)
+    store = Store(command.store)
+    assert find_garbage(store, keep=[first]) == []
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: not processes_of(command.directory))
+    assert {g.reason for g in find_garbage(store, keep=[first])} == {
+        "no kept run uses it",
+        "an attempt that nobody continues",
+    }

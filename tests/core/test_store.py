@@ -1,7 +1,7 @@
 import pytest
 
 from lmexp.core.store import Store
-from lmexp.errors import StoreError, VerificationError
+from lmexp.errors import LeaseLost, StoreError, VerificationError
 
 
 def published(store: Store, text: str = "hello", fingerprint: str = "ab" * 32, **kwargs):
@@ -25,7 +25,7 @@ def test_an_artifact_is_found_by_its_fingerprint_and_lists_every_file(store):
 
 def test_a_second_writer_of_the_same_artifact_is_fenced_off(store):
     published(store)
-    with pytest.raises(StoreError, match="published by another process"):
+    with pytest.raises(LeaseLost, match="published by another process"):
         published(store, "other")
     assert (store.find("s", "ab" * 32).path / "part" / "a.txt").read_text() == "hello"
 

@@ -40,7 +40,6 @@ def new_attempt(scratch: Path, generation: int, segment: Mapping[str, Any]) -> t
     segments: list[Any] = []
     if checkpoint is not None:
         step = int(checkpoint.stem.partition("-")[2])
-        _link(checkpoint, attempt / "work" / "checkpoints" / checkpoint.name)
         earlier = checkpoint.parents[2]
         with (attempt / "metrics.jsonl").open("w", encoding="utf-8") as file:
             for line in read_lines(earlier / "metrics.jsonl"):
@@ -49,13 +48,15 @@ def new_attempt(scratch: Path, generation: int, segment: Mapping[str, Any]) -> t
         with contextlib.suppress(OSError, ValueError):
             segments = read_json(earlier / "segments.json")
     write_json(attempt / "segments.json", [*segments, {**segment, "from_step": step or 0}])
+    if checkpoint is not None:  # last, since an attempt with a checkpoint counts as whole
+        link_or_copy(checkpoint, attempt / "work" / "checkpoints" / checkpoint.name)
     for other in scratch.iterdir():
         if other != attempt:
             remove_tree(other)
     return attempt, step
 
 
-def _link(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """Give a file that is never written again a second name, or copy it where that is impossible."""
     try:
         os.link(source, target)

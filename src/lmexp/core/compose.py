@@ -13,11 +13,13 @@ the root of the checkout; `conf/` and `pipelines/` of the current directory are 
 import dataclasses
 import logging
 import re
+import threading
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import version
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -25,6 +27,7 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
@@ -40,11 +43,13 @@ from lmexp.core.config import Config, build, refused_names
 from lmexp.core.settings import RunConfig, absolute_store, default_store
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
-from lmexp.errors import ConfigError, nearest
+from lmexp.errors import ConfigError, LmexpError, nearest
 
 CONFIG_NAME = "config"
 _REFUSED: dict[str, str] = {}
 """Names that shipped pipelines refuse, with the reason; filled by `register_schemas`."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Hydra keeps the composition that goes on in a global."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -104,8 +109,9 @@ def compose(
     search_path = create_config_search_path(str(shipped("conf")))
     if own is not None:
         search_path.prepend("command-line", f"file://{own}", SearchPathQuery(provider="schema"))
-    with translated_errors():
+    with _ONE_AT_A_TIME, translated_errors():
         before = get_gh_backup()  # a notebook may use Hydra for itself
+        GlobalHydra.instance().clear()
         Hydra.create_main_hydra2(task_name="lmexp", config_search_path=search_path)
         try:
             composed = hydra_compose(config_name, list(overrides), return_hydra_config=True)
@@ -133,8 +139,15 @@ def handles_of(values: Mapping[str, Any]) -> Mapping[str, Handle]:
 def _build(values: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Handle]]:
     pipeline = find_pipeline(str(values.get("pipeline", "pretrain")))
     config = build(_config_class(pipeline), values)
-    config = dataclasses.replace(_absolute_paths(config), store=str(absolute_store(config.store)))
-    return config, load_file(pipeline).pipeline(config)
+    name = str(pipeline) if config.pipeline.endswith(".py") else config.pipeline
+    store = str(absolute_store(config.store))
+    config = dataclasses.replace(_absolute_paths(config), store=store, pipeline=name)
+    try:
+        return config, load_file(pipeline).pipeline(config)
+    except LmexpError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{pipeline} cannot build its graph: {type(error).__name__}: {error}") from error
 
 
 def expand(overrides: Sequence[str]) -> list[list[str]]:
@@ -194,7 +207,9 @@ def _absolute_paths(config: typing.Any) -> typing.Any:
         if isinstance(value, Config):
             changes[field.name] = _absolute_paths(value)
         elif field.metadata.get("by_content"):
-            changes[field.name] = tuple(str(Path(p).expanduser().absolute()) for p in value)
+            one = isinstance(value, str)
+            paths = [str(Path(p).expanduser().absolute()) for p in ([value] if one else value or ())]
+            changes[field.name] = paths[0] if one else (value if value is None else tuple(paths))
     return dataclasses.replace(config, **changes)
 
 
@@ -207,6 +222,11 @@ class translated_errors:  # noqa: N801 - reads as a context
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, HydraException | OmegaConfBaseException):
             raise ConfigError(_sentence(error)) from None
+        if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
+            text = " ".join(str(error).split())
+            raise ConfigError(f"a configuration file cannot be read: {text}") from None
+        if isinstance(error, ValueError):
+            raise ConfigError(f"the configuration cannot be composed: {error}") from None
 
 
 def _sentence(error: BaseException) -> str:

@@ -21,6 +21,7 @@ class Console:
         self._plan = plan
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
+        self._silent = False
         self._width = max((len(s.name) for s in plan.stages), default=0)
         self._current: tuple[str, Path, float, int | None] | None = None
         self._shown_at = 0.0
@@ -51,8 +52,7 @@ class Console:
         name, metrics_file, started, _ = self._current
         text = f"{name:{self._width}}  {_duration(now - started)}{self._progress(name, metrics_file)}"
         if self._live:
-            self._stream.write(f"\r\x1b[K{text}")
-            self._stream.flush()
+            self._write(f"\r\x1b[K{text}")
         else:
             self._line(text)
 
@@ -83,8 +83,17 @@ class Console:
         return text
 
     def _line(self, text: str) -> None:
-        self._stream.write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
-        self._stream.flush()
+        self._write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        """Write, and go silent for good once nobody reads: a lost terminal must not stop a run."""
+        if self._silent:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._silent = True
 
 
 def plan_lines(plan: Plan, verdicts: Mapping[str, Verdict]) -> list[str]:

@@ -6,7 +6,6 @@ killed goes on from its newest checkpoint. Nothing here imports what a stage nee
 """
 
 import contextlib
-import shutil
 import signal
 import sys
 import threading
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lmexp.core.attempt import new_attempt
+from lmexp.core.attempt import link_or_copy, new_attempt
 from lmexp.core.config import to_dict
 from lmexp.core.environment import environment
 from lmexp.core.files import read_json, remove_tree
@@ -25,18 +24,16 @@ from lmexp.core.plan import Plan, PlannedStage
 from lmexp.core.runs import now
 from lmexp.core.settings import ExecutorConfig
 from lmexp.core.stage import registered_stage
-from lmexp.core.store import Record, Store
+from lmexp.core.store import Record, Store, disk_full, is_full
 from lmexp.errors import (
     DataError,
     Interrupted,
     LeaseLost,
     LmexpError,
     StageError,
-    StoreError,
 )
 
 _WAIT_POLL_S = 0.2
-_FULL_BYTES = 1_000_000
 
 
 class Observer(Protocol):
@@ -64,14 +61,9 @@ def execute(plan: Plan, store: Store, config: ExecutorConfig, observer: Observer
     records: dict[str, Record] = {}
     with _Signals() as signals:
         for planned in plan.stages:
-            try:
-                records[planned.name] = _Computation(
-                    planned, records, store=store, config=config, observer=observer, signals=signals
-                ).run()
-            except OSError as error:
-                if _is_full(store.root):
-                    raise _disk_full(store) from error
-                raise
+            records[planned.name] = _Computation(
+                planned, records, store=store, config=config, observer=observer, signals=signals
+            ).run()
     store.hasher.save()
     return records
 
@@ -115,7 +107,10 @@ class _Computation:
                 time.sleep(_WAIT_POLL_S)
                 continue
             with contextlib.suppress(LeaseLost), _released(lease):
-                if not self.planned.force and self._published() is not None:
+                if self.planned.force:
+                    stage = self.planned.handle.stage.name
+                    self.store.discard_damaged(stage, self.planned.fingerprint)
+                elif self._published() is not None:
                     continue
                 return self._compute(lease)
 
@@ -148,8 +143,8 @@ class _Computation:
         if lease.lost:
             raise LeaseLost(f"another process took over {self.planned.name}.")
         self._raise_unless_complete(outcome, attempt)
-        if (attempt / "metrics.jsonl").exists():
-            (attempt / "metrics.jsonl").rename(attempt / "out" / "metrics.jsonl")
+        if (attempt / "metrics.jsonl").exists():  # a second name: were we killed now, the curve is needed
+            link_or_copy(attempt / "metrics.jsonl", attempt / "out" / "metrics.jsonl")
         record = self.store.publish(
             attempt / "out",
             {
@@ -209,8 +204,8 @@ class _Computation:
             return
         if outcome.status in ("stopped", "killed"):
             raise Interrupted(f"stopped in {name}; the same command goes on from there.")
-        if outcome.status == "disk_full" or _is_full(self.store.root):
-            raise _disk_full(self.store)
+        if outcome.status == "disk_full" or is_full(self.store.root):
+            raise disk_full(self.store.root)
         kinds: dict[int, type[LmexpError]] = {2: DataError}
         error = kinds.get(outcome.exit_code, StageError)(f"{name}: {outcome.message}")
         if outcome.traceback:
@@ -229,7 +224,8 @@ class _Signals:
     def __enter__(self) -> "_Signals":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                self._before[number] = signal.signal(number, self._count)
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
+                    self._before[number] = signal.signal(number, self._count)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -251,14 +247,3 @@ def _released(lease: Lease) -> Iterator[None]:
         yield
     finally:
         lease.release()
-
-
-def _is_full(path: Path) -> bool:
-    return shutil.disk_usage(path).free < _FULL_BYTES
-
-
-def _disk_full(store: Store) -> StoreError:
-    return StoreError(
-        f"the disk of the store {store.root} is full; nothing published was harmed: free some space "
-        f"(`lmexp gc` shows what can go) and give the same command again."
-    )

@@ -95,7 +95,7 @@ class FileHasher:
         self._changed = False
         if memory is not None and memory.exists():
             with contextlib.suppress(OSError, ValueError):
-                self._known = dict(read_json(memory))
+                self._known = _valid(read_json(memory))
 
     def __call__(self, path: Path) -> str:
         """Return the sha256 of the file at `path` as it is now."""
@@ -110,6 +110,11 @@ class FileHasher:
             self._changed = True
         return value
 
+    def again(self, path: Path) -> str:
+        """Return the sha256 of the bytes themselves, whatever is remembered, and remember it."""
+        self._known.pop(os.path.abspath(path), None)
+        return self(path)
+
     def save(self) -> None:
         """Write what was learnt, forgetting files that are gone."""
         if self._memory is None or not self._changed:
@@ -118,6 +123,16 @@ class FileHasher:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             write_json(self._memory, {k: v for k, v in self._known.items() if os.path.exists(k)})
             self._changed = False
+
+
+def _valid(memory: Any) -> dict[str, list[Any]]:
+    """Return the entries that have the form in which they are written."""
+    items = memory.items() if isinstance(memory, dict) else ()
+    return {
+        key: entry
+        for key, entry in items
+        if isinstance(entry, list) and [type(value) for value in entry] == [int, int, int, int, str]
+    }
 
 
 def _signature(path: Path) -> list[int]:

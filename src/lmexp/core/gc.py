@@ -1,10 +1,11 @@
 """Garbage collection: mark from runs, sweep the rest; nothing goes without `delete`.
 
-Kept are the artifacts of every named run (of all runs where none is named) and whatever another
-process computes at this moment. Everything else in the store can be computed again.
+Kept are the artifacts of every named run (of all runs where none is named), of every run that goes on
+at this moment, and whatever a process computes now. Everything else in the store can be computed again.
 """
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,15 +26,18 @@ class Garbage:
 
 def find_garbage(store: Store, keep: Sequence[str] = ()) -> list[Garbage]:
     """Return what a sweep would delete. Errors: `ConfigError` for a name that is no run."""
-    runs = [find_run(store, name) for name in keep] if keep else list_runs(store)
-    marked = {entry["fingerprint"] for run in runs for entry in run.stages.values()}
+    named = [find_run(store, name).name for name in keep]
+    runs = [r for r in list_runs(store) if not keep or r.name in named or r.status == "running"]
+    marked = {fingerprint for run in runs for fingerprint in run.fingerprints}
     found = [
         Garbage(record.path, record.num_bytes, "no kept run uses it")
         for record in store.records()
         if record.fingerprint not in marked
     ]
     for path in sorted((store.root / "scratch").glob("*")):
-        if not is_held(store.leases(path.name)):
+        if re.fullmatch(r"[0-9a-f]{64}|replay-[0-9a-f]{8}", path.name) and not is_held(
+            store.leases(path.name)
+        ):
             found.append(Garbage(path, directory_bytes(path), "an attempt that nobody continues"))
     trash = store.root / "trash"
     if trash.exists():
@@ -48,9 +52,7 @@ def sweep(store: Store, garbage: Sequence[Garbage]) -> int:
     """
     for item in garbage:
         if item.path.is_relative_to(store.root / "artifacts"):
-            target = store.root / "trash" / item.path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            item.path.rename(target)
+            store.discard(item.path)
         else:
             remove_tree(item.path)
     store.empty_trash()

@@ -119,10 +119,11 @@ def holder(directory: Path) -> dict[str, Any] | None:
     generation = newest_generation(directory)
     if not generation or (directory / f"{generation:04d}.done").exists():
         return None
-    try:
-        return dict(read_json(directory / f"{generation:04d}.json"))
-    except (OSError, ValueError):
-        return {"host": "unknown", "pid": 0}
+    with contextlib.suppress(OSError, ValueError):
+        who = read_json(directory / f"{generation:04d}.json")
+        if isinstance(who, dict) and {"host", "boot", "pid", "started"} <= set(who):
+            return who
+    return {"host": "unknown", "boot": "", "pid": 0, "started": None}
 
 
 def is_held(directory: Path) -> bool:
@@ -139,9 +140,9 @@ def this_process() -> dict[str, Any]:
 
 def known_dead(who: dict[str, Any]) -> bool:
     """Whether a process ran on this host and is gone; of another host's nothing is known."""
-    if who.get("host") != socket.gethostname() or who.get("boot") != _boot():
+    if who["host"] != socket.gethostname() or who["boot"] != _boot():
         return False
-    return process_start(int(who["pid"])) != who.get("started")
+    return bool(process_start(int(who["pid"])) != who["started"])
 
 
 def _boot() -> str:

@@ -4,24 +4,32 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lmexp.core.files import read_json
+from lmexp.core.lease import Lease, Waiter
 from lmexp.core.settings import TrackingConfig
+from lmexp.core.store import Store
 from lmexp.core.tracking import STATE, resolve_mode
 from lmexp.core.worker import PARENT_PID, PARENT_PIPE
 
 _OFFLINE_TIMEOUT_S = 60.0
+_STALE_AFTER_S = 30.0
+_POLL_S = 0.1
 
 
 class Mirror:
     """Mirrors one run to wandb in a process of its own; does nothing with `mode: off`."""
 
-    def __init__(self, run_directory: Path, config: TrackingConfig) -> None:
+    def __init__(self, store: Store, run_directory: Path, config: TrackingConfig, group: str) -> None:
         self._path = run_directory
         self._config = config
+        self._group = group
+        self._waiter = Waiter(store.leases(f"mirror-{run_directory.name}"), _STALE_AFTER_S)
+        self._lease: Lease | None = None
         self._mode = resolve_mode(config.mode)
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe = -1
@@ -32,11 +40,15 @@ class Mirror:
         if self._mode == "off":
             return True
         state = self._state()
-        return bool(state.get("complete")) and state.get("mode") == self._mode
+        wanted = (True, self._mode, self._group)
+        return (state.get("complete"), state.get("mode"), state.get("group")) == wanted
 
     def start(self, mode: str | None = None) -> None:
-        """Start the mirror process unless it runs or tracking is off."""
+        """Start the mirror process unless tracking is off or another process mirrors this run."""
         if self._mode == "off" or self._process is not None:
+            return
+        self._lease = self._lease or self._waiter.try_acquire()
+        if self._lease is None:
             return
         (self._path / STATE).unlink(missing_ok=True)
         read_end, self._pipe = os.pipe()
@@ -77,13 +89,21 @@ class Mirror:
         """
         if self._mode == "off":
             return ""
-        if self._process is None and self.is_complete:
-            return _where(self._state())
-        self.start()
-        finished = self._wait(self._config.finish_timeout_s if self._mode == "online" else _OFFLINE_TIMEOUT_S)
+        timeout_s = self._config.finish_timeout_s if self._mode == "online" else _OFFLINE_TIMEOUT_S
+        end = time.monotonic() + timeout_s
+        while self._process is None:
+            if self.is_complete:
+                return _where(self._state())
+            self.start()
+            if self._process is None and time.monotonic() > end:
+                return "wandb: another process mirrors this run"
+            time.sleep(_POLL_S)
+        finished = self._wait(timeout_s, keep_lease=True)
         if not finished and self._mode == "online":
             self.start(mode="offline")
-            self._wait(_OFFLINE_TIMEOUT_S)
+            self._wait(_OFFLINE_TIMEOUT_S, keep_lease=True)
+        if self._lease is not None:
+            self._lease.release()
         state = self._state()
         if not state:
             return (
@@ -91,7 +111,7 @@ class Mirror:
             )
         return _where(state)
 
-    def _wait(self, timeout_s: float) -> bool:
+    def _wait(self, timeout_s: float, *, keep_lease: bool = False) -> bool:
         assert self._process is not None, "the mirror was started"
         try:
             self._process.wait(timeout_s)
@@ -102,6 +122,9 @@ class Mirror:
             with contextlib.suppress(OSError):
                 os.close(self._pipe)
             self._process = None
+            if self._lease is not None and not keep_lease:
+                self._lease.release()
+                self._lease = None
         return bool(self._state())
 
     def _state(self) -> Mapping[str, Any]:
@@ -112,7 +135,7 @@ class Mirror:
 
 
 def _where(state: Mapping[str, Any]) -> str:
-    if state["mode"] == "online":
-        return f"wandb: online as {state['id']}"
-    why = f"{state['note']}; " if state["note"] else ""
-    return f"wandb: {why}recorded offline, upload it with: wandb sync {state['directory']}"
+    if state.get("mode") == "online":
+        return f"wandb: online as {state.get('id')}"
+    why = f"{state['note']}; " if state.get("note") else ""
+    return f"wandb: {why}recorded offline, upload it with: wandb sync {state.get('directory')}"

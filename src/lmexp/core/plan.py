@@ -15,7 +15,7 @@ from lmexp.core.fingerprint import fingerprint
 from lmexp.core.lease import holder, is_held
 from lmexp.core.stage import Handle
 from lmexp.core.store import Record, Store
-from lmexp.errors import ConfigError, nearest
+from lmexp.errors import ConfigError, VerificationError, nearest
 
 Action = Literal["reuse", "run", "resume", "wait"]
 
@@ -116,7 +116,12 @@ def make_plan(
 
 
 def _verdict(planned: PlannedStage, store: Store, before: Mapping[str, Verdict]) -> Verdict:
-    record = store.find(planned.handle.stage.name, planned.fingerprint)
+    try:
+        record = store.find(planned.handle.stage.name, planned.fingerprint)
+    except VerificationError:
+        if not planned.force:
+            raise
+        record = None
     if record is not None and not planned.force:
         return Verdict(action="reuse", reason=f"published as {record.name}", record=record)
     if is_held(store.leases(planned.fingerprint)):

@@ -9,6 +9,7 @@ import uuid
 
 from lmexp.core.files import remove_tree, sha256_file
 from lmexp.core.launch import run_child
+from lmexp.core.lease import Waiter
 from lmexp.core.stage import registered_stage
 from lmexp.core.store import VOLATILE, Record, Store
 from lmexp.errors import StageError, StoreError
@@ -38,6 +39,8 @@ def replay(record: Record, store: Store) -> Replayed:
         store.require_intact(found, key)
         inputs[key] = {"path": str(found.path)}
     attempt = store.root / "scratch" / f"replay-{uuid.uuid4().hex[:8]}"
+    lease = Waiter(store.leases(attempt.name), stale_after_s=30.0).try_acquire()
+    assert lease is not None, "the name is new"
     (attempt / "out").mkdir(parents=True)
     (attempt / "work" / "checkpoints").mkdir(parents=True)
     segment = record.data["segments"][-1]
@@ -58,6 +61,7 @@ def replay(record: Record, store: Store) -> Replayed:
         new = {p.relative_to(out).as_posix(): sha256_file(p) for p in out.rglob("*") if p.is_file()}
     finally:
         remove_tree(attempt)
+        lease.release()
     old = record.content_hashes()
     names = sorted(({*old, *new}) - VOLATILE)
     return Replayed(record, tuple(n for n in names if old.get(n) != new.get(n)))

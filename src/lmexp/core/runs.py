@@ -9,18 +9,18 @@ the same run, whenever and wherever it is started. Re-issuing a run is resuming 
 
 import dataclasses
 import datetime
-import socket
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import append_line, read_json, write_json
+from lmexp.core.files import append_line, read_json, read_lines, write_json
 from lmexp.core.fingerprint import digest
 from lmexp.core.lease import known_dead, this_process
 from lmexp.core.plan import Plan
 from lmexp.core.store import Record, Store
-from lmexp.errors import ConfigError, nearest
+from lmexp.errors import ConfigError, StoreError, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +51,11 @@ class Run:
         """By handle name: stage, artifact, fingerprint, action, seconds, world_size."""
         return dict(self.data["stages"])
 
+    @property
+    def fingerprints(self) -> set[str]:
+        """Of all artifacts that the run has or plans to have."""
+        return {*self.data["planned"].values(), *(e["fingerprint"] for e in self.stages.values())}
+
     def artifact(self, name: str) -> Path:
         """Return the directory of a stage's artifact, by handle name."""
         if name not in self.stages:
@@ -69,6 +74,7 @@ class RunWriter:
         self.path.mkdir(parents=True, exist_ok=True)
         self._store = store
         self._started = now()
+        self._note_killed()
         self._data: dict[str, Any] = {
             "run": self.name,
             "experiment": experiment,
@@ -79,6 +85,7 @@ class RunWriter:
             "argv": sys.argv,
             "process": this_process(),
             "config": dict(config),
+            "planned": {stage.name: stage.fingerprint for stage in plan.stages},
             "stages": {},
             "current": None,
             "metrics": {},
@@ -114,28 +121,45 @@ class RunWriter:
         self._data["metrics"] |= {f"{name}/{key}": value for key, value in record.metrics.items()}
         self.save()
 
+    def _note_killed(self) -> None:
+        """Append the line that an invocation which was killed could not write itself."""
+        try:
+            before = _read_run(self.path / "run.json")
+        except (FileNotFoundError, StoreError):
+            return
+        lines = self.path / "invocations.jsonl"
+        if before.status == "killed" and before.data["started"] not in {
+            x["started"] for x in read_lines(lines)
+        }:
+            append_line(lines, _invocation(before.data, "killed"))
+
     def close(self, status: str, *, message: str = "", traceback: str = "") -> None:
         """Write the final state and append this invocation."""
         self._data |= {"status": status, "finished": now(), "current": None}
         if message:
             self._data["message"] = message
         self.save()
-        invocation = {
-            "argv": sys.argv,
-            "started": self._started,
-            "finished": self._data["finished"],
-            "host": socket.gethostname(),
-            "outcome": status,
-            "stages": {name: entry["action"] for name, entry in self._data["stages"].items()},
-            "message": message,
-            "traceback": traceback,
-        }
-        append_line(self.path / "invocations.jsonl", invocation)
+        line = {**_invocation(self._data, status), "message": message, "traceback": traceback}
+        append_line(self.path / "invocations.jsonl", line)
+
+
+def _invocation(data: Mapping[str, Any], outcome: str) -> dict[str, Any]:
+    return {
+        "argv": data["argv"],
+        "started": data["started"],
+        "finished": data["finished"],
+        "host": data["process"]["host"],
+        "outcome": outcome,
+        "stages": {name: entry["action"] for name, entry in data["stages"].items()},
+        "message": "",
+        "traceback": "",
+    }
 
 
 def run_name(experiment: str, plan: Plan) -> str:
     """Return ``<experiment>-<hash8>``, the same for the same content."""
-    return f"{experiment}-{digest({s.name: s.fingerprint for s in plan.stages})[:8]}"
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", experiment)
+    return f"{name}-{digest({s.name: s.fingerprint for s in plan.stages})[:8]}"
 
 
 def find_run(store: Store, name: str) -> Run:
@@ -161,8 +185,22 @@ def find_run(store: Store, name: str) -> Run:
 
 def list_runs(store: Store) -> list[Run]:
     """Return all runs of a store, oldest first."""
-    runs = [Run(path=p.parent, data=read_json(p)) for p in store.runs.glob("*/run.json")]
+    runs = [_read_run(path) for path in store.runs.glob("*/run.json")]
     return sorted(runs, key=lambda r: str(r.data["started"]))
+
+
+def _read_run(path: Path) -> Run:
+    try:
+        data = read_json(path)
+        if isinstance(data, dict) and {"run", "status", "started", "stages", "planned", "process"} <= set(
+            data
+        ):
+            return Run(path=path.parent, data=data)
+    except ValueError:
+        pass
+    raise StoreError(
+        f"{path} is not a run's record; restore it, or delete it and give the run's command again."
+    )
 
 
 def now() -> str:

@@ -13,7 +13,7 @@ from lmexp.core.executor import execute
 from lmexp.core.mirror import Mirror
 from lmexp.core.plan import Plan, make_plan
 from lmexp.core.runs import Run, RunWriter
-from lmexp.core.store import Record, Store
+from lmexp.core.store import Record, Store, store_errors
 from lmexp.errors import Interrupted, LmexpError
 
 
@@ -38,6 +38,11 @@ def run_composition(composition: Composition, *, group: str | None = None, quiet
 
     Errors: whatever a stage, the store or an interruption raises, after it was recorded.
     """
+    with store_errors(composition.store):
+        return _run(composition, group or composition.experiment, quiet)
+
+
+def _run(composition: Composition, group: str, quiet: bool) -> Finished:
     store = Store(composition.store)
     store.prepare()
     plan = plan_of(composition, store)
@@ -45,10 +50,10 @@ def run_composition(composition: Composition, *, group: str | None = None, quiet
         store,
         plan,
         experiment=composition.experiment,
-        group=group or composition.experiment,
+        group=group,
         config=to_dict(composition.config),
     )
-    mirror = Mirror(writer.path, composition.config.tracking)
+    mirror = Mirror(store, writer.path, composition.config.tracking, group)
     console = None if quiet else Console(plan)
     observer = _Observer(writer, mirror, console)
     if console is not None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from lmexp.core.config import Config, build, option
+from lmexp.errors import ConfigError
 
 STORE_VARIABLE = "LMEXP_STORE"
 
@@ -69,4 +70,6 @@ def default_store() -> str:
 
 def absolute_store(store: str) -> Path:
     """Return the store's absolute path, with `~` expanded."""
+    if not store:
+        raise ConfigError("store= names no directory; write store=PATH.")
     return Path(os.path.abspath(Path(store).expanduser()))

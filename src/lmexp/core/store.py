@@ -16,17 +16,21 @@ import contextlib
 import dataclasses
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lmexp.core.files import FileHasher, fsync_path, read_json, remove_tree, write_json
-from lmexp.core.fingerprint import SHORT
-from lmexp.errors import StoreError, VerificationError
+from lmexp.core.fingerprint import SHORT, digest
+from lmexp.errors import ConfigError, LeaseLost, StoreError, VerificationError
 
 RECORD = "artifact.json"
 FORMAT = 1
+MARKER = "lmexp-store.json"
+"""Its presence says that a directory is a store; nothing is deleted in any other."""
+_FULL_BYTES = 1_000_000
 VOLATILE = frozenset({"metrics.jsonl"})
 """Files whose bytes differ between identical computations, since they hold times."""
 
@@ -97,13 +101,23 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
             if not os.access(self.root, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, "permission denied")
+            if not (self.root / MARKER).exists():
+                write_json(self.root / MARKER, {"format": FORMAT})
         except OSError as error:
             raise StoreError(
                 f"the store {self.root} cannot be written ({error.strerror}); give another with store=PATH."
             ) from None
 
+    def require(self) -> None:
+        """Raise `ConfigError` where no run has ever made this directory a store."""
+        if not (self.root / MARKER).exists():
+            raise ConfigError(f"there is no store at {self.root}; give the right one with store=PATH.")
+
     def find(self, stage: str, fingerprint: str) -> Record | None:
-        """Return the artifact with this fingerprint, or None."""
+        """Return the artifact with this fingerprint, or None.
+
+        Errors: `VerificationError` where its record is damaged.
+        """
         for path in (self.root / "artifacts" / stage).glob(f"*-{fingerprint[:SHORT]}"):
             record = _read_record(path)
             if record is not None and record.fingerprint == fingerprint:
@@ -111,9 +125,22 @@ class Store:
         return None
 
     def records(self, stage: str | None = None) -> list[Record]:
-        """Return all published artifacts, of one stage or of all, oldest first."""
-        found = [_read_record(p) for p in (self.root / "artifacts").glob(f"{stage or '*'}/*-*")]
+        """Return all published artifacts with intact records, of one stage or of all, oldest first."""
+        found = []
+        for path in (self.root / "artifacts").glob(f"{stage or '*'}/*-*"):
+            with contextlib.suppress(VerificationError):
+                found.append(_read_record(path))
         return sorted((r for r in found if r is not None), key=lambda r: str(r.data["finished"]))
+
+    def damaged_records(self) -> list[str]:
+        """Return one sentence for each artifact whose record cannot be trusted."""
+        found = []
+        for path in sorted((self.root / "artifacts").glob("*/*-*")):
+            try:
+                _read_record(path)
+            except VerificationError as error:
+                found.append(str(error))
+        return found
 
     def publish(self, out: Path, data: dict[str, Any], *, replaces: Record | None = None) -> Record:
         """Hash every file in `out`, write the record and rename the directory into place.
@@ -121,7 +148,7 @@ class Store:
         With `replaces`, that artifact goes to the trash first, unless the new one is identical:
         then the old one stays and `out` is dropped.
 
-        Errors: `StoreError` when another process has published the same fingerprint meanwhile.
+        Errors: `LeaseLost` when another process has published the same fingerprint meanwhile.
         """
         files = {}
         for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name != RECORD):
@@ -132,29 +159,37 @@ class Store:
         name = f"{data['label']}-{data['fingerprint'][:SHORT]}"
         target = self.root / "artifacts" / data["stage"] / name
         new = Record(path=target, data=data)
-        if replaces is not None:
-            if not self.problems(replaces) and replaces.content_hashes() == new.content_hashes():
-                remove_tree(out)
-                return replaces
-            self.discard(replaces)
-        write_json(out / RECORD, data)
+        same = replaces is not None and replaces.content_hashes() == new.content_hashes()
+        if replaces is not None and same and not self.problems(replaces):
+            remove_tree(out)
+            return replaces
+        write_json(out / RECORD, {**data, "record_sha256": digest(data)})
         fsync_path(out)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if replaces is not None:
+            self.discard(replaces.path)
         try:
             out.rename(target)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                raise StoreError(f"{target} was published by another process meanwhile.") from None
+                raise LeaseLost(f"{target} was published by another process meanwhile.") from None
             raise
         fsync_path(target.parent)
         return new
 
-    def discard(self, record: Record) -> Path:
-        """Move an artifact to the trash and return where it lies now."""
-        target = self.root / "trash" / f"{record.stage}-{record.name}-{uuid.uuid4().hex[:8]}"
+    def discard(self, path: Path) -> None:
+        """Move an artifact's directory to the trash."""
+        target = self.root / "trash" / f"{path.parent.name}-{path.name}-{uuid.uuid4().hex[:8]}"
         target.parent.mkdir(parents=True, exist_ok=True)
-        record.path.rename(target)
-        return target
+        path.rename(target)
+
+    def discard_damaged(self, stage: str, fingerprint: str) -> None:
+        """Move artifacts of this fingerprint whose records are damaged to the trash."""
+        for path in (self.root / "artifacts" / stage).glob(f"*-{fingerprint[:SHORT]}"):
+            try:
+                _read_record(path)
+            except VerificationError:
+                self.discard(path)
 
     def problems(self, record: Record, *, reread: bool = False) -> list[str]:
         """Return one sentence for each file that is not as published.
@@ -170,7 +205,7 @@ class Store:
                 size = path.stat().st_size
                 if size != entry["size"]:
                     found.append(f"{path} has {size} bytes instead of {entry['size']}")
-                elif hasher(path) != entry["sha256"]:
+                elif hasher(path) != entry["sha256"] and hasher.again(path) != entry["sha256"]:
                     found.append(f"{path} has other bytes than were published (sha256 differs)")
             except FileNotFoundError:
                 found.append(f"{path} is missing")
@@ -193,11 +228,23 @@ class Store:
 
 
 def _read_record(path: Path) -> Record | None:
-    with contextlib.suppress(OSError, ValueError):
+    """Return the record of an artifact's directory, None where the directory holds none.
+
+    Errors: `VerificationError` for a record that cannot be read or is not as it was written.
+    """
+    try:
         data = read_json(path / RECORD)
-        if isinstance(data, dict) and "fingerprint" in data:
-            return Record(path=path, data=data)
-    return None
+        sealed = isinstance(data, dict) and data.pop("record_sha256", None) == digest(data)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError):
+        sealed = False
+    if not sealed:
+        raise VerificationError(
+            f"{path / RECORD} is not as it was published. The artifact cannot be trusted: restore the "
+            f"file, or compute it again by adding force=[{path.parent.name}] to the command."
+        )
+    return Record(path=path, data=data)
 
 
 def directory_bytes(path: Path) -> int:
@@ -210,3 +257,34 @@ def _sizes(path: Path) -> Iterator[int]:
         with contextlib.suppress(OSError):
             if child.is_file() and not child.is_symlink():
                 yield child.stat().st_size
+
+
+@contextlib.contextmanager
+def store_errors(root: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one sentence.
+
+    Errors: `StoreError` for a full disk, or naming the path and the reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or is_full(root):
+            raise disk_full(root) from error
+        where = error.filename or root
+        raise StoreError(f"{where} cannot be used ({error.strerror or error}); see store=PATH.") from error
+
+
+def is_full(root: Path) -> bool:
+    """Whether the store's disk has hardly a byte left."""
+    try:
+        return shutil.disk_usage(root).free < _FULL_BYTES
+    except OSError:
+        return False
+
+
+def disk_full(root: Path) -> StoreError:
+    """Return the error that says so, with the remedy."""
+    return StoreError(
+        f"the disk of the store {root} is full; nothing published was harmed: free some space "
+        f"(`lmexp gc` shows what can go) and give the same command again."
+    )

@@ -18,14 +18,11 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lmexp.core.files import read_json, read_lines, write_json
 from lmexp.core.fingerprint import SHORT
 from lmexp.core.worker import die_with_parent
-
-if TYPE_CHECKING:
-    pass
 
 _POLL_S = 0.5
 _CONNECT_S = 3.0
@@ -49,7 +46,14 @@ def main(run_directory: str, mode: str) -> None:
     finally:
         directory = mirror.close()
     complete = read_json(path / "run.json")["status"] == "done"
-    state = {"mode": mode, "id": data["run"], "directory": str(directory), "note": note, "complete": complete}
+    state = {
+        "mode": mode,
+        "id": data["run"],
+        "group": data["group"],
+        "directory": str(directory),
+        "note": note,
+        "complete": complete,
+    }
     write_json(path / STATE, state)
 
 

@@ -1,6 +1,6 @@
 """Why an experiment would compute what it would: key by key, against the nearest earlier run.
 
-For each key in which the two configurations differ, that key alone is changed in the earlier
+For each key in which the two configurations differ, that key alone is set back in the new
 configuration and the pipeline is fingerprinted again: the stages whose fingerprints move are the
 ones that the key re-runs. No table of keys and stages has to be kept true.
 """
@@ -29,17 +29,17 @@ def explain(config: RunConfig, store: Store, rebuild: Rebuild) -> list[str]:
     nearest = min(reversed(runs), key=lambda run: len(_changes(run, new)))
     changes = _changes(nearest, new)
     lines = [f"compared with run {nearest.name}:"]
-    old = _fingerprints(rebuild(nearest.data["config"]), store)
+    now = _fingerprints(rebuild(new), store)
     for key, before, after in changes:
-        changed = _set(nearest.data["config"], key, after)
         try:
-            moved = [n for n, f in _fingerprints(rebuild(changed), store).items() if old.get(n) != f]
-        except LmexpError:
-            lines.append(f"{key} {before} -> {after}: only together with the other keys")
+            old = _fingerprints(rebuild(_set(new, key, before)), store)
+        except LmexpError:  # the files of then are gone, or the keys only make sense together
+            lines.append(f"{key} {before} -> {after}: cannot be told apart from the other keys")
             continue
+        moved = [name for name, value in now.items() if old.get(name) != value]
         lines.append(f"{key} {before} -> {after}: {_effect(moved)}")
     if not changes:
-        moved = [n for n, e in nearest.stages.items() if n in old and old[n] != e["fingerprint"]]
+        moved = [n for n, value in nearest.data["planned"].items() if now.get(n) != value]
         new_content = f"the content of external files, or a stage's version, changed: {_effect(moved)}"
         lines.append(new_content if moved else "no key differs: re-runs nothing")
     return lines

@@ -14,7 +14,6 @@ import contextlib
 import ctypes
 import errno
 import importlib
-import importlib.util
 import os
 import signal
 import sys
@@ -29,7 +28,7 @@ from typing import Any, NoReturn
 from lmexp.core.config import build
 from lmexp.core.files import append_line, read_json, write_json
 from lmexp.core.stage import USER_MODULE_PREFIX, StageRun, registered_stage
-from lmexp.errors import LmexpError, StageError
+from lmexp.errors import ConfigError, LmexpError, StageError
 
 EXIT_DISK_FULL = 28
 """The number of ENOSPC: the stage failed since the disk is full."""
@@ -162,18 +161,40 @@ def load_provider(provider: Mapping[str, str]) -> None:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Import a user's Python file under a name of its own, once."""
-    name = f"{USER_MODULE_PREFIX}{path.stem}"
+    """Import a user's Python file under a name of its own; again only if it has changed.
+
+    Errors: `ConfigError` with the file, the line and the reason where it cannot be imported.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ConfigError(f"the pipeline file {path} cannot be read ({error.strerror}).") from None
+    name, version = f"{USER_MODULE_PREFIX}{path.stem}", (str(path), state.st_mtime_ns, state.st_size)
     module = sys.modules.get(name)
-    if module is not None and module.__file__ == str(path):
+    if module is not None and getattr(module, "lmexp_version", None) == version:
         return module
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None, "a file that ends in .py always has a loader"
-    assert spec.loader is not None, "a file that ends in .py always has a loader"
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    module.__dict__["lmexp_version"] = version
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - the user's own
+    except LmexpError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        line = _line_in(path, error)
+        raise ConfigError(f"{path}{line}: {type(error).__name__}: {error}") from error
     return module
+
+
+def _line_in(path: Path, error: Exception) -> str:
+    """Return ``:<line>`` of a file where an error came from, as far as it is known."""
+    if isinstance(error, SyntaxError):
+        return f":{error.lineno}"
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    return f":{lines[-1]}" if lines else ""
 
 
 def die_with_parent() -> None:
