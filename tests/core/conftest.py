@@ -89,10 +89,15 @@ class Command:
         (directory / "configs").mkdir(exist_ok=True)
         (directory / "configs" / "toy.yaml").write_text(CONFIG.format(toy=TOY))
 
-    def start(self, *overrides: str) -> subprocess.Popen[str]:
+    def words(self, *overrides: str) -> list[str]:
+        flags = [word for word in overrides if word.startswith("-")]
+        keys = [word for word in overrides if not word.startswith("-")]
         command = [sys.executable, "-m", "lmexp.run", "--config-dir", "configs", "--config-name", "toy"]
+        return [*command, *flags, f"store={self.store}", *keys]
+
+    def start(self, *overrides: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*command, f"store={self.store}", *overrides],
+            self.words(*overrides),
             cwd=self.directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,6 +1,7 @@
 import pytest
 
 from lmexp.core.compose import compose, expand
+from lmexp.core.worker import load_file
 from lmexp.errors import ConfigError
 
 
@@ -43,3 +44,44 @@ def test_a_pipeline_file_must_define_a_pipeline(tmp_path):
     path.write_text("x = 1\n")
     with pytest.raises(ConfigError, match=r"must define pipeline\(config: C\)"):
         compose(["+experiment=tiny", f"pipeline={path}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = (\n", "wrong.py:1: SyntaxError"),
+        ("import nowhere_to_be_found\n", "wrong.py:1: ModuleNotFoundError"),
+        ("x = 1\n\ny = 1 / 0\n", "wrong.py:3: ZeroDivisionError"),
+    ],
+)
+def test_a_pipeline_file_that_cannot_be_imported_is_named_with_its_line(tmp_path, text, words):
+    path = tmp_path / "wrong.py"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        compose(["+experiment=tiny", f"pipeline={path}"])
+
+
+def test_an_edited_pipeline_file_is_read_again(tmp_path):
+    path = tmp_path / "mine.py"
+    for version in (1, 22):
+        path.write_text(f"VERSION = {version}\n")
+        assert version == load_file(path).VERSION
+
+
+@pytest.mark.parametrize("text", ["model: [1,", "a: 1\na: 2", b"\xff\xfe"])
+def test_a_broken_configuration_file_is_one_sentence(tmp_path, text):
+    (tmp_path / "experiment").mkdir()
+    path = tmp_path / "experiment" / "broken.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as error:
+        compose(["+experiment=broken"], config_dir=str(tmp_path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_notebook_that_uses_hydra_itself_can_compose(tmp_path):
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        assert compose(["+experiment=tiny"]).experiment == "tiny"
+        assert GlobalHydra.instance().is_initialized()

@@ -190,3 +190,63 @@ def test_a_run_whose_process_was_killed_is_not_shown_as_running(command):
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert run.status == "killed"
+
+
+def test_killed_while_publishing_a_run_keeps_its_curve(plan_toy, store, monkeypatch):
+    plan = plan_toy()
+
+    def die(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "publish", die)
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan_toy(only=["numbers"]), store, ExecutorConfig(), Silent())
+    monkeypatch.undo()
+    execute(plan_toy(only=["numbers"]), store, ExecutorConfig(), Silent())
+    monkeypatch.setattr(Store, "publish", die)
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan, store, ExecutorConfig(), Silent())
+    monkeypatch.undo()
+    records = execute(plan, store, ExecutorConfig(), Silent())
+    assert [p["step"] for p in read_lines(records["total"].path / "metrics.jsonl")] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("old", "new"), [('"sum": 10', '"sum": 90'), ('"files"', '"filez"'), ("{", "")])
+def test_a_damaged_record_is_refused_and_force_mends_it(run_toy, store, old, new):
+    _, records = run_toy()
+    path = records["total"].path / "artifact.json"
+    path.write_text(path.read_text().replace(old, new))
+    assert "artifact.json is not as it was published" in store.damaged_records()[0]
+    with pytest.raises(VerificationError, match=r"force=\[toy_total\]"):
+        run_toy()
+    actions, records = run_toy(force=["total"])
+    assert actions == {"numbers": "reused", "total": "ran"}
+    assert records["total"].metrics == {"sum": 10}
+    assert store.damaged_records() == []
+
+
+def test_a_run_that_a_terminal_left_behind_goes_on(command):
+    process = subprocess.Popen(
+        ["nohup", *command.words("total.step_s=0.05", "numbers.count=20")],
+        cwd=command.directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: list(command.store.glob("scratch/*/*/work/checkpoints/step-*.ckpt")))
+    os.kill(process.pid, signal.SIGHUP)
+    process.stderr.close()
+    assert process.wait(timeout=30) == 0
+    assert list(command.store.glob("artifacts/toy_total/*/total.txt"))
+
+
+def test_an_invocation_that_was_killed_is_noted_by_the_next(command):
+    process = command.start("numbers.sleep_s=0.1", "total.step_s=30")
+    wait_until(lambda: list(command.store.glob("artifacts/toy_numbers/*")))
+    wait_until(lambda: list(command.store.glob("scratch/*/*/spec.json")))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert command.run().returncode == 0
+    lines = list(read_lines(next(command.store.glob("runs/*/invocations.jsonl"))))
+    assert [line["outcome"] for line in lines] == ["killed", "done"]
+    assert [line["stages"].get("numbers") for line in lines] == ["ran", "reused"]

@@ -123,3 +123,24 @@ def test_no_secret_reaches_a_record(command, monkeypatch):
     for path in command.store.rglob("*"):
         if path.is_file():
             assert key.encode() not in path.read_bytes(), path
+
+
+def test_four_processes_of_one_run_make_one_recording(command):
+    processes = [command.start("tracking.mode=offline", "total.step_s=0.1") for _ in range(4)]
+    for process in processes:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert "recorded offline, upload it with: wandb sync" in out
+    (run,) = list_runs(Store(command.store))
+    assert any(r.HasField("exit") for r in recording(run))
+
+
+def test_a_run_that_joins_a_sweep_later_joins_its_group(command):
+    assert command.run("tracking.mode=offline", "numbers.count=3").returncode == 0
+    done = command.run("-m", "tracking.mode=offline", "numbers.count=3,4")
+    assert done.returncode == 0, done.stderr
+    runs = list_runs(Store(command.store))
+    groups = {next(r.run.run_group for r in recording(run) if r.HasField("run")) for run in runs}
+    assert len(runs) == 2
+    assert groups == {runs[0].data["group"]}
+    assert "-sweep-" in runs[0].data["group"]

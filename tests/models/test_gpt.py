@@ -184,3 +184,14 @@ def test_autocast_multiplies_in_bfloat16_and_stays_near_full_precision():
 def test_too_long_an_input_is_refused_in_a_sentence():
     with pytest.raises(DataError, match=r"at most 12 tokens and was given 13"):
         GPT(SHAPES[0], 17)(torch.zeros(1, 13, dtype=torch.int64))
+
+
+def test_an_initial_offset_shifts_the_first_eighth_of_each_embedding_and_nothing_else():
+    shape = {"num_layers": 1, "num_heads": 2, "num_kv_heads": 1, "d_model": 16, "init_std": 1.0}
+    plain, shifted = GPT(GPTConfig(**shape), 11, seed=3), GPT(GPTConfig(**shape, init_offset=5.0), 11, seed=3)
+    for (name, a), b in zip(plain.named_parameters(), shifted.parameters(), strict=True):
+        difference = (b - a).detach()
+        if name == "model.embed_tokens.weight":
+            torch.testing.assert_close(difference[:, :2], torch.full((11, 2), 5.0))
+            difference = difference[:, 2:]
+        assert not difference.any(), name

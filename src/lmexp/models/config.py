@@ -43,6 +43,10 @@ class GPTConfig(Config):
     init_std: float = option(0.02, gt=0, le=10)
     """Standard deviation of the initial embedding; see `lmexp.models.gpt` for the other weights."""
 
+    init_offset: float = option(0.0, ge=0, le=100, absent_means=0.0)
+    """Added at the start to the first eighth of every token's embedding: a direction that all tokens
+    share, from which queries and keys without biases can learn to attend by position alone."""
+
     @property
     def resolved_head_dim(self) -> int:
         """Width of one head."""

@@ -6,10 +6,10 @@ arXiv 2302.05442) before rotary positions (Su et al., arXiv 2104.09864; the two 
 are rotated against each other), then SwiGLU (Shazeer, arXiv 2002.05202). There are no biases and
 no dropout. It computes what ``Qwen3ForCausalLM`` computes, so a checkpoint needs no renaming.
 
-The embedding starts as N(0, init_std^2), matrices as N(0, 1 / fan-in), norms at one, and the two
-matrices that write into the residual stream (`o_proj`, `down_proj`) at zero, so that each block
-starts as the identity (Zhang et al., arXiv 1901.09321). All are drawn from a generator of the
-model's own: the global random state is neither read nor moved.
+The embedding starts as N(0, init_std^2), plus `init_offset` in its first eighth; matrices as
+N(0, 1 / fan-in); norms at one; and the two matrices that write into the residual stream (`o_proj`,
+`down_proj`) at zero, so that each block starts as the identity (Zhang et al., arXiv 1901.09321). All
+are drawn from a generator of the model's own: the global random state is neither read nor moved.
 
 Shapes: B batch, T time, D d_model, H query heads, G key/value heads, K head_dim, F d_ff, V vocabulary.
 """
@@ -172,6 +172,7 @@ class GPT(nn.Module):
             is_embedding = parameter is self.model.embed_tokens.weight
             std = self.config.init_std if is_embedding else parameter.shape[1] ** -0.5
             parameter.normal_(std=std, generator=generator)
+        self.model.embed_tokens.weight[:, : self.config.d_model // 8] += self.config.init_offset
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
