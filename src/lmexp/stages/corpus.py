@@ -25,7 +25,10 @@ class CorpusArtifact(Artifact):
 
 
 def _label(config: CorpusConfig) -> str:
-    return Path(config.files[0]).stem if config.files else "python_stdlib"
+    if not config.files:
+        return "python_stdlib"
+    first = Path(config.files[0])
+    return first.parent.name if "*" in first.name else first.stem
 
 
 @stage("corpus", version=1, produces=CorpusArtifact, content=content_hashes, label=_label)
