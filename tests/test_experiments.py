@@ -8,7 +8,24 @@ from lmexp.core.fingerprint import digest
 EXPERIMENTS = sorted(p.stem for p in shipped("conf").glob("experiment/*.yaml"))
 DEBUG = sorted(p.stem for p in shipped("conf").glob("debug/*.yaml"))
 
-PINNED: dict[str, dict[str, str]] = {}
+PINNED: dict[str, dict[str, str]] = {
+    "small_gpt": {
+        "corpus": "892cce360edf",
+        "tokenizer": "98cdd49a9fd9",
+        "packing": "e28a9bd318c2",
+        "pretrain": "86a711970b1c",
+        "perplexity": "d9671fa8ef7b",
+        "prompts": "2eaf2bd5f6ed",
+    },
+    "tiny": {
+        "corpus": "892cce360edf",
+        "tokenizer": "e41413f24cae",
+        "packing": "e28a9bd318c2",
+        "pretrain": "bfa0663a48fc",
+        "perplexity": "54cfa937d6a5",
+        "prompts": "1df142d691bf",
+    },
+}
 
 
 def identities(overrides):
