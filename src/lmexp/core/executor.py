@@ -224,7 +224,8 @@ class _Signals:
     def __enter__(self) -> "_Signals":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
+                nohup = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+                if not nohup:
                     self._before[number] = signal.signal(number, self._count)
         return self
 

@@ -5,6 +5,7 @@ and on every rank alike, because each may communicate. Away from the steps at wh
 nothing waits for the device.
 """
 
+import abc
 import gc
 import math
 import time
@@ -31,7 +32,7 @@ STEPS_BETWEEN_COLLECTIONS = 500
 """Optimizer steps between two collections of Python's garbage."""
 
 
-class AfterStep(pl.Callback):
+class AfterStep(pl.Callback, abc.ABC):
     """A callback that acts after whole optimizer steps, not after micro-batches."""
 
     def __init__(self, config: PretrainConfig) -> None:
@@ -50,9 +51,9 @@ class AfterStep(pl.Callback):
             assert isinstance(pl_module, PretrainModule)
             self.after_step(trainer, pl_module, trainer.global_step)
 
+    @abc.abstractmethod
     def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
         """Act after `step` completed optimizer steps."""
-        raise NotImplementedError
 
 
 class Curve(AfterStep):
