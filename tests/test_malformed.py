@@ -107,7 +107,7 @@ HAND = [
     (["+experiment=tiny", "model.head_dim=5"], "must be even for RoPE"),
     (["+experiment=tiny", "trainer.devices=3"], "global_batch_size (8) must be a multiple"),
     (["+experiment=tiny", "micro_batch_size=3"], "micro_batch_size (3) must divide"),
-    (["+experiment=tiny", "schedule.warmup_steps=41"], "must be at most trainer.max_steps (40)"),
+    (["+experiment=tiny", "schedule.warmup_steps=101"], "must be at most trainer.max_steps (100)"),
     (["+experiment=tiny", "trainer.max_epochs=3"], "training length is max_steps"),
     (["+experiment=tiny", "++trainer.logger=true"], "trainer.logger is not accepted"),
     (["+experiment=tiny", "++nobody.declared=1"], "nobody is not a known key"),

@@ -64,6 +64,7 @@ def test_a_run_that_goes_on_is_kept_whatever_is_named(command):
     (first,) = (p.name for p in (command.store / "runs").iterdir())
     process = command.start("numbers.count=4", "total.step_s=30")
     wait_until(lambda: len(list(command.store.glob("artifacts/toy_numbers/*"))) == 2)
+    wait_until(lambda: list(command.store.glob("scratch/*/*/spec.json")))
     store = Store(command.store)
     assert find_garbage(store, keep=[first]) == []
     os.kill(process.pid, signal.SIGKILL)
