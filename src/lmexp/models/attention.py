@@ -6,8 +6,10 @@ in bf16: at 2,048 tokens of 4 heads, 2 groups, width 64 and T = 256, forward and
 into blocks of time; a block multiplies with the keys up to its end and masks its own corner. The
 query heads of a group are stacked as rows of one product, and keys are never repeated.
 
-Shapes: B batch, T time, H query heads, G key/value heads, R = H / G heads a group, K head_dim,
-N = B G products, n rows of a block.
+With a cache of keys there are more keys than queries; the queries are then the last times.
+
+Shapes: B batch, T time (of queries), S >= T time of keys, H query heads, G key/value heads,
+R = H / G heads a group, K head_dim, N = B G products, n rows of a block.
 """
 
 from functools import lru_cache
@@ -21,33 +23,41 @@ BLOCK = 128
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Return softmax(q k^T / sqrt(K)) v ``[B, T, H, K]``, where time t sees times up to t.
+    """Return softmax(q k^T / sqrt(K)) v ``[B, T, H, K]``, where a time sees times up to its own.
 
-    ``q [B, T, H, K]``; ``k``, ``v`` ``[B, T, G, K]``, each serving H / G neighbouring query heads.
+    ``q [B, T, H, K]``; ``k``, ``v`` ``[B, S, G, K]``, each serving H / G neighbouring query heads.
+    Query t stands at time S - T + t.
     """
-    if q.device.type == "cpu":
-        return _in_blocks(q, k, v)
+    return _in_blocks(q, k, v) if q.device.type == "cpu" else _fused(q, k, v)
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-    grouped = q.shape[1] != k.shape[1]
-    return functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped).transpose(
-        1, 2
-    )
+    rows, end = q.shape[2], k.shape[2]
+    square, grouped = rows == end, q.shape[1] != k.shape[1]
+    # torch's is_causal aligns the first query with the first key, not the last with the last.
+    seen = None
+    if not square and rows > 1:
+        seen = torch.ones(rows, end, dtype=torch.bool, device=q.device).tril(diagonal=end - rows)
+    y = functional.scaled_dot_product_attention(q, k, v, seen, is_causal=square, enable_gqa=grouped)
+    return y.transpose(1, 2)
 
 
 def _in_blocks(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     batch, length, heads, width = q.shape
-    groups = k.shape[2]
-    ratio, products = heads // groups, batch * groups
+    num_keys, groups = k.shape[1:3]
+    ratio, products, before = heads // groups, batch * groups, num_keys - length
     q = (q * width**-0.5).view(batch, length, groups, ratio, width).permute(0, 2, 3, 1, 4)  # [B, G, R, T, K]
-    k = k.transpose(1, 2).reshape(products, length, width)  # [N, T, K]
-    v = v.transpose(1, 2).reshape(products, length, width)
+    k = k.transpose(1, 2).reshape(products, num_keys, width)  # [N, S, K]
+    v = v.transpose(1, 2).reshape(products, num_keys, width)
     blocks = []
     for start in range(0, length, BLOCK):
-        end = min(start + BLOCK, length)
-        rows = end - start
-        block = q[:, :, :, start:end].reshape(products, ratio * rows, width)
+        rows = min(BLOCK, length - start)
+        end = before + start + rows
+        block = q[:, :, :, start : start + rows].reshape(products, ratio * rows, width)
         scores = torch.bmm(block, k[:, :end].mT).view(products, ratio, rows, end)  # [N, R, n, end]
-        weights = (scores + _corner(start, end, q.dtype)).softmax(dim=-1)
+        # A single query is the last one, which sees every key.
+        weights = (scores + _corner(end - rows, end, q.dtype) if rows > 1 else scores).softmax(dim=-1)
         mixed = torch.bmm(weights.view(products, ratio * rows, end), v[:, :end])
         blocks.append(mixed.view(batch, groups, ratio, rows, width))
     y = blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=3)

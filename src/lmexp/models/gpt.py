@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from lmexp.errors import DataError
 from lmexp.models.attention import causal_attention
+from lmexp.models.cache import KVCache, LayerCache
 from lmexp.models.config import GPTConfig
 from lmexp.models.norm import RMSNorm
 
@@ -48,12 +49,18 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_dim, config.norm_eps)
         self.k_norm = RMSNorm(self.head_dim, config.norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """Map ``x [B, T, D]`` to ``[B, T, D]``; the tables of angles are ``[T, 1, K]``."""
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LayerCache | None = None) -> Tensor:
+        """Map ``x [B, T, D]`` to ``[B, T, D]``; the tables of angles are ``[T, 1, K]``.
+
+        With a `cache`, the T times follow those that it holds, and are added to it.
+        """
         heads = (*x.shape[:2], -1, self.head_dim)
         q = rotate(self.q_norm(self.q_proj(x).view(heads)), cos, sin)  # [B, T, H, K]
         k = rotate(self.k_norm(self.k_proj(x).view(heads)), cos, sin)  # [B, T, G, K]
-        y = causal_attention(q, k, self.v_proj(x).view(heads))
+        v = self.v_proj(x).view(heads)
+        if cache is not None:
+            k, v = cache.append(k, v)
+        y = causal_attention(q, k, v)
         return self.o_proj(y.flatten(2))  # type: ignore[no-any-return]
 
 
@@ -81,11 +88,11 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.d_model, config.norm_eps)
         self.mlp = SwiGLU(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LayerCache | None = None) -> Tensor:
         """Map the residual stream ``x [B, T, D]`` to the next block's."""
         # One cast each for the matrices that share an input; without autocast it is no operation.
         h = self.input_layernorm(x).to(cos.dtype)
-        x = x + self.self_attn(h, cos, sin)
+        x = x + self.self_attn(h, cos, sin, cache)
         h = self.post_attention_layernorm(x).to(cos.dtype)
         return x + self.mlp(h)  # type: ignore[no-any-return]
 
@@ -126,18 +133,22 @@ class GPT(nn.Module):
         """
         return self.logits(self.hidden_states(input_ids))
 
-    def hidden_states(self, input_ids: Tensor) -> Tensor:
-        """Return the last norm's output ``[B, T, D]``, from which `logits` makes logits."""
-        length = input_ids.shape[1]
-        if length > self.config.context_length:
+    def hidden_states(self, input_ids: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Return the last norm's output ``[B, T, D]``, from which `logits` makes logits.
+
+        With a `cache`, `input_ids` continue what it holds, and are added to it.
+        """
+        start = 0 if cache is None else cache.length
+        end = start + input_ids.shape[1]
+        if end > self.config.context_length:
             raise DataError(
-                f"the model reads at most {self.config.context_length} tokens and was given {length}; "
+                f"the model reads at most {self.config.context_length} tokens and was given {end}; "
                 f"shorten the input or train with a larger model.context_length."
             )
         x = self.model.embed_tokens(input_ids)
-        cos, sin = (table[:length] for table in self._rope_tables(x.device, _compute_dtype(x)))
-        for layer in self.model.layers:
-            x = layer(x, cos, sin)
+        cos, sin = (table[start:end] for table in self._rope_tables(x.device, _compute_dtype(x)))
+        for i, layer in enumerate(self.model.layers):
+            x = layer(x, cos, sin, None if cache is None else cache.layers[i])
         return self.model.norm(x)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
