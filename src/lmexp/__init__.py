@@ -5,12 +5,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from lmexp.core.runs import Run
     from lmexp.models.gpt import GPT
     from lmexp.tokenizer.tokenizer import Tokenizer
 
-__all__ = ["load_model", "load_tokenizer", "run_experiment"]
+__all__ = ["generate", "load_model", "load_tokenizer", "run_experiment"]
+
+
+def generate(model: "GPT", tokenizer: "Tokenizer", prompt: str, **sampling: "Any") -> str:
+    """Return the continuation of `prompt`, without it; an empty prompt begins a document.
+
+    `sampling` has the keys of `lmexp.generation.config.SamplingConfig`: max_new_tokens, temperature,
+    top_k, top_p, seed.
+
+    Errors: `ConfigError` for a key or a value, `DataError` for a prompt or a tokenizer that does not fit.
+    """
+    from lmexp.core.config import build
+    from lmexp.generation.config import SamplingConfig
+    from lmexp.generation.generate import generate_text
+
+    return generate_text(model, tokenizer, prompt, build(SamplingConfig, sampling))
 
 
 def load_model(path: str | Path) -> "GPT":

@@ -1,0 +1,52 @@
+"""From logits to a token: temperature, then top-k, then top-p, then one draw.
+
+With l the logits and t the temperature, p = softmax(l / t). Top-k keeps the k most likely tokens. Top-p
+renormalises what is left and keeps the smallest set of most likely tokens whose probability reaches
+top_p, the token that crosses it included (Holtzman et al., arXiv 1904.09751). What remains is
+renormalised. Equal probabilities rank by id, so that exactly k tokens remain of a tie.
+
+All of it is computed in fp64 on the CPU: a seed draws the same tokens wherever the model runs, as
+far as its logits agree.
+
+Shapes: B batch, V vocabulary.
+"""
+
+import torch
+from torch import Tensor
+
+from lmexp.errors import DataError
+from lmexp.generation.config import SamplingConfig
+
+
+def filtered_log_probs(logits: Tensor, config: SamplingConfig) -> Tensor:
+    """Return log-probabilities ``[B, V]`` (fp64, CPU) of ``logits [B, V]``; -inf where filtered out.
+
+    A temperature of 0 leaves the most likely token alone, the limit of small temperatures.
+
+    Errors: `DataError` where a row of logits has no finite greatest value.
+    """
+    # Ranked before anything is rounded, so that logits that differ keep their order.
+    ranked, order = logits.detach().to("cpu", torch.float64).sort(dim=-1, descending=True, stable=True)
+    greatest = ranked[:, :1]  # a NaN ranks first, too
+    if not greatest.isfinite().all():
+        raise DataError(
+            "the model gives no probabilities (its logits are not finite): its training diverged, or its "
+            "weights are damaged; see lmexp verify, or train with a smaller optimizer.lr."
+        )
+    ranked = ranked - greatest  # or a small temperature would divide to infinity minus infinity
+    if config.temperature == 0:
+        ranked[:, 1:] = float("-inf")
+    else:
+        ranked /= config.temperature
+    if config.top_k is not None:
+        ranked[:, config.top_k :] = float("-inf")
+    if config.top_p is not None and config.top_p < 1:
+        probs = ranked.softmax(dim=-1)
+        before = probs.cumsum(dim=-1) - probs  # the probability of all that are more likely
+        ranked[before >= config.top_p] = float("-inf")
+    return torch.empty_like(ranked).scatter_(-1, order, ranked.log_softmax(dim=-1))
+
+
+def sample(log_probs: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw one token id a row ``[B]`` (int64) from ``log_probs [B, V]``."""
+    return torch.multinomial(log_probs.exp(), 1, generator=generator)[:, 0]
