@@ -1,3 +1,4 @@
+import importlib
 import json
 import subprocess
 import sys
@@ -110,3 +111,45 @@ def test_gc_without_delete_deletes_nothing_and_keeps_what_runs_need(lmexp, finis
     kept = {str(run.artifact(name)) for name in run.stages}
     assert not kept & {item["path"] for item in json.loads(out)["garbage"]}
     assert all(find_run(store, run.name).artifact(name).exists() for name in run.stages)
+
+
+def test_generate_continues_a_prompt_by_run_by_artifact_and_by_path(lmexp, finished, capsys):
+    _, run, _ = finished
+    words = ["--prompt", "def f(", "max_new_tokens=12", "temperature=0.8", "top_k=50", "top_p=null", "seed=1"]
+    code, out, _ = lmexp("generate", "last", *words)
+    assert code == 0
+    assert len(out) > 1
+    path = run.artifact("pretrain")
+    for target in (run.name, run.stages["pretrain"]["artifact"], str(path)):
+        assert lmexp("generate", target, *words) == (0, out, "")
+    assert cli.main(["generate", str(path), *words]) == 0  # a path needs no store
+    assert capsys.readouterr().out == out
+    library = importlib.import_module("lmexp")
+    model, tokenizer = library.load_model(path), library.load_tokenizer(path)
+    sampling = {"max_new_tokens": 12, "temperature": 0.8, "top_k": 50, "seed": 1}
+    assert library.generate(model, tokenizer, "def f(", **sampling) + "\n" == out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["last", "temprature=1"], "temprature is not a known key (did you mean 'temperature'?)."),
+        (["last", "top_p=2"], "top_p must be greater than 0 and at most 1, was 2.0."),
+        (["last", "top_k=many"], "top_k must be an integer, was 'many'."),
+        (["last", "temperature=nan"], "temperature must be a finite number, was nan."),
+        ([], "generate takes one RUN or the PATH of a pretrain artifact; see lmexp ls."),
+        (["last", "tiny"], "generate takes one RUN or the PATH of a pretrain artifact; see lmexp ls."),
+        (["no/such/path"], "no/such/path is not the directory of a pretrain artifact; see lmexp ls."),
+        (["last", "--promt", "x"], "--promt is not an option (did you mean '--prompt'?); see lmexp --help."),
+    ],
+)
+def test_generate_refuses_bad_words_in_one_sentence(lmexp, words, sentence):
+    assert lmexp("generate", *words) == (2, "", f"lmexp: {sentence}\n")
+
+
+def test_generate_names_the_nearest_run_and_refuses_another_stages_artifact(lmexp, finished):
+    run = finished[1]
+    code, _, err = lmexp("generate", f"{run.name}x")
+    assert (code, f"did you mean {run.name!r}" in err) == (2, True)
+    code, _, err = lmexp("generate", run.stages["tokenizer"]["artifact"])
+    assert (code, "is not the directory of a pretrain artifact" in err) == (2, True)
