@@ -45,6 +45,7 @@ class Outer(Config):
         ({"needed": True, "inner": 3}, "inner must be a group of keys, was 3"),
         ({"needed": True, "colour": 3}, "colour is not accepted: it is spelt inner.kind"),
         ({"needed": True, "inner": {"rate": float("nan")}}, "inner.rate must be a finite number"),
+        ({"needed": True, "inner": {"rate": 10**400}}, "inner.rate must be a finite number"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_sentence_that_names_the_key(values, message):

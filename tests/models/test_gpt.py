@@ -195,3 +195,12 @@ def test_an_initial_offset_shifts_the_first_eighth_of_each_embedding_and_nothing
             torch.testing.assert_close(difference[:, :2], torch.full((11, 2), 5.0))
             difference = difference[:, 2:]
         assert not difference.any(), name
+
+
+def test_a_model_that_was_first_used_in_inference_mode_can_be_trained():
+    model = GPT(GPTConfig(num_layers=1, num_heads=2, num_kv_heads=1, d_model=16), 11)
+    ids = torch.tensor([[1, 2, 3]])
+    with torch.inference_mode():
+        model(ids)
+    model(ids).sum().backward()
+    assert model.model.embed_tokens.weight.grad is not None

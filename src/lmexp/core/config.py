@@ -200,7 +200,7 @@ def _coerce(value: Any, hint: Any, name: str, metadata: Mapping[str, Any]) -> An
             raise ConfigError(f"{name} must be a {hint.__name__}, was {value!r}.")
         return value
     if hint is float and type(value) is int:
-        value = float(value)
+        value = float(value) if abs(value) < 1e300 else math.inf  # an integer may be beyond any float
     if type(value) is not hint:
         raise ConfigError(f"{name} must be {_WORDS.get(hint, hint)}, was {value!r}.")
     if hint is float and not math.isfinite(value):

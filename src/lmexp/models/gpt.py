@@ -163,13 +163,14 @@ class GPT(nn.Module):
         follow `.double()` after having been rounded to fp32.
         """
         if (device, dtype) not in self._rope:
-            width = self.config.resolved_head_dim
-            exponents = torch.arange(0, width, 2, dtype=torch.float64) / width
-            positions = torch.arange(self.config.context_length, dtype=torch.float64)
-            angles = torch.outer(positions, self.config.rope_theta**-exponents)[:, None, :]
-            cos, sin = angles.cos(), angles.sin()
-            tables = torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
-            self._rope[device, dtype] = (tables[0].to(device, dtype), tables[1].to(device, dtype))
+            with torch.inference_mode(False):  # training may follow an evaluation
+                width = self.config.resolved_head_dim
+                exponents = torch.arange(0, width, 2, dtype=torch.float64) / width
+                positions = torch.arange(self.config.context_length, dtype=torch.float64)
+                angles = torch.outer(positions, self.config.rope_theta**-exponents)[:, None, :]
+                cos, sin = angles.cos(), angles.sin()
+                tables = torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+                self._rope[device, dtype] = (tables[0].to(device, dtype), tables[1].to(device, dtype))
         return self._rope[device, dtype]
 
     @torch.no_grad()
