@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lmexp import run
-from lmexp.core.compose import _config_class, compose, find_pipeline
+from lmexp.core.compose import compose, config_class, find_pipeline
 from lmexp.core.config import Config
 from lmexp.errors import ConfigError
 
@@ -23,7 +23,7 @@ def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, dataclasses
             yield f"{path}{field.name}", field, hint
 
 
-SCHEMA = list(fields(_config_class(find_pipeline("pretrain"))))
+SCHEMA = list(fields(config_class(find_pipeline("pretrain"))))
 
 
 def element(hint: object) -> type:

@@ -4,7 +4,7 @@ import threading
 import time
 
 from lmexp.core import files
-from lmexp.core.files import FileHasher, append_line, read_json, read_lines, write_json
+from lmexp.core.files import FileHasher, LineFollower, append_line, read_json, read_lines, write_json
 
 
 def test_writing_replaces_the_whole_file_and_leaves_no_neighbour(tmp_path):
@@ -72,3 +72,18 @@ def test_a_file_that_was_just_written_is_not_remembered(tmp_path):
     hasher(path)
     hasher.save()
     assert not (tmp_path / "memory.json").exists()
+
+
+def test_a_growing_file_is_followed_line_by_whole_line(tmp_path):
+    path = tmp_path / "a.jsonl"
+    follower = LineFollower(path)
+    assert follower.new() == []
+    append_line(path, {"step": 1})
+    with path.open("a") as file:
+        file.write('{"text": "h\u00e9')
+    assert follower.new() == [{"step": 1}]
+    assert follower.new() == []
+    with path.open("a") as file:
+        file.write('llo"}\n')
+    append_line(path, {"step": 3})
+    assert follower.new() == [{"text": "h\u00e9llo"}, {"step": 3}]

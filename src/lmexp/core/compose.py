@@ -91,7 +91,7 @@ def register_schemas() -> None:
     store = ConfigStore.instance()
     store.store(name="engine_schema", node=_defaults(RunConfig))
     for path in sorted(shipped("pipelines").glob("*.py")):
-        cls = _config_class(path)
+        cls = config_class(path)
         store.store(name=f"{path.stem}_schema", node=_defaults(cls))
         _REFUSED.update(refused_names(cls))
 
@@ -138,7 +138,7 @@ def handles_of(values: Mapping[str, Any]) -> Mapping[str, Handle]:
 
 def _build(values: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Handle]]:
     pipeline = find_pipeline(str(values.get("pipeline", "pretrain")))
-    config = build(_config_class(pipeline), values)
+    config = build(config_class(pipeline), values)
     name = str(pipeline) if config.pipeline.endswith(".py") else config.pipeline
     store = str(absolute_store(config.store))
     config = dataclasses.replace(_absolute_paths(config), store=store, pipeline=name)
@@ -173,7 +173,8 @@ def find_pipeline(name: str) -> Path:
     return found[name]
 
 
-def _config_class(pipeline: Path) -> type[RunConfig]:
+def config_class(pipeline: Path) -> type[RunConfig]:
+    """Return the class that a pipeline's `config` parameter is annotated with."""
     module = load_file(pipeline)
     function = getattr(module, "pipeline", None)
     hint = typing.get_type_hints(function).get("config") if callable(function) else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from lmexp.core.files import read_lines
+from lmexp.core.files import LineFollower
 from lmexp.core.plan import Plan, Verdict
 from lmexp.core.store import Record
 
@@ -23,9 +23,10 @@ class Console:
         self._live = self._stream.isatty()
         self._silent = False
         self._width = max((len(s.name) for s in plan.stages), default=0)
-        self._current: tuple[str, Path, float, int | None] | None = None
+        self._current: tuple[str, LineFollower, float] | None = None
         self._shown_at = 0.0
         self._first: Mapping[str, Any] | None = None
+        self._last: Mapping[str, Any] | None = None
 
     def header(self, text: str) -> None:
         """Print a line of its own."""
@@ -37,8 +38,8 @@ class Console:
 
     def started(self, name: str, attempt: Path, from_step: int | None) -> None:
         """Say that a stage starts or goes on."""
-        self._current = (name, attempt / "metrics.jsonl", time.monotonic(), from_step)
-        self._shown_at, self._first = time.monotonic(), None
+        self._current = (name, LineFollower(attempt / "metrics.jsonl"), time.monotonic())
+        self._shown_at, self._first, self._last = time.monotonic(), None, None
         self._line(
             f"{name:{self._width}}  " + ("runs" if from_step is None else f"resumes from step {from_step}")
         )
@@ -49,8 +50,8 @@ class Console:
         if self._current is None or now - self._shown_at < (_REFRESH_S if self._live else _QUIET_REFRESH_S):
             return
         self._shown_at = now
-        name, metrics_file, started, _ = self._current
-        text = f"{name:{self._width}}  {_duration(now - started)}{self._progress(name, metrics_file)}"
+        name, curve, started = self._current
+        text = f"{name:{self._width}}  {_duration(now - started)}{self._progress(name, curve)}"
         if self._live:
             self._write(f"\r\x1b[K{text}")
         else:
@@ -62,11 +63,11 @@ class Console:
         self._line(f"{name:{self._width}}  {action}{seconds}  {record.name}")
         self._current = None
 
-    def _progress(self, name: str, metrics_file: Path) -> str:
-        points = list(read_lines(metrics_file))
-        if not points or "step" not in points[-1]:
+    def _progress(self, name: str, curve: LineFollower) -> str:
+        self._last = next(reversed(curve.new()), self._last)
+        if self._last is None or "step" not in self._last:
             return ""
-        last = points[-1]
+        last = self._last
         self._first = self._first or last
         handle = self._plan.by_name[name].handle
         total = handle.stage.total_steps(handle.config) if handle.stage.total_steps else None

@@ -66,6 +66,30 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                     yield json.loads(line)
 
 
+class LineFollower:
+    """Reads the complete JSON lines that a growing file has gained since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def new(self) -> list[dict[str, Any]]:
+        """Return the new lines; a torn last line waits for the next look, a missing file gives none."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        data = data[: data.rfind(b"\n") + 1]
+        self._offset += len(data)
+        found = []
+        for line in data.splitlines():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+
 def fsync_path(path: Path) -> None:
     """Make a file's bytes, or the names inside a directory, durable."""
     descriptor = os.open(path, os.O_RDONLY)

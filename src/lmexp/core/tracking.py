@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import read_json, read_lines, write_json
+from lmexp.core.files import LineFollower, read_json, write_json
 from lmexp.core.fingerprint import SHORT
 from lmexp.core.worker import die_with_parent
 
@@ -103,6 +103,7 @@ class _Mirror:
         self._path = path
         self._store = path.parents[1]
         self._sent: dict[str, int] = {}
+        self._followers: dict[Path, LineFollower] = {}
         self._run: wandb.Run = wandb.init(
             project=settings["project"],
             entity=settings["entity"],
@@ -144,7 +145,7 @@ class _Mirror:
             yield data["current"]["name"], self._store / data["current"]["metrics_file"]
 
     def _send(self, name: str, file: Path) -> None:
-        for point in read_lines(file):
+        for point in self._followers.setdefault(file, LineFollower(file)).new():
             step = point.get("step")
             if not isinstance(step, int) or step <= self._sent.get(name, -1):
                 continue
