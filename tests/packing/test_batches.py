@@ -118,6 +118,23 @@ def test_every_token_but_the_first_is_a_label_once_an_epoch():
     assert sorted(labels.flatten().tolist()) == tokens.ids[1:].tolist()
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=13, max_size=13))
+def test_document_ids_begin_a_new_document_at_each_end_of_text(ids):
+    tokens = ArrayTokens(0)
+    tokens.ids = np.array(ids)
+    order = BatchOrder(13, 4, 3, seed=1)
+    cut = {"rank": 0, "world_size": 1, "micro_batch_size": 3, "max_steps": 1}
+    batch = MicroBatches(tokens, order, **cut, eos_token_id=0)[0]
+    assert "document_ids" not in MicroBatches(tokens, order, **cut)[0]
+    assert batch["document_ids"].dtype == torch.int64
+    for inputs, documents in zip(batch["input_ids"].tolist(), batch["document_ids"].tolist(), strict=True):
+        document = 0
+        for token, found in zip(inputs, documents, strict=True):
+            document += token == 0
+            assert found == document
+
+
 def test_an_index_past_the_last_step_is_refused():
     batches = MicroBatches(
         ArrayTokens(91), BatchOrder(91, 10, 2, seed=0), rank=0, world_size=1, micro_batch_size=1, max_steps=3

@@ -89,13 +89,19 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Tensor | int]]):
         world_size: int,
         micro_batch_size: int,
         max_steps: int,
+        eos_token_id: int | None = None,
     ) -> None:
+        """Cut each global batch of `order` into this rank's micro-batches.
+
+        Where `eos_token_id` is given, each micro-batch says which tokens belong to one document.
+        """
         per_rank = order.global_batch_size // world_size
         assert per_rank * world_size == order.global_batch_size, "the configuration checks divisibility"
         assert per_rank % micro_batch_size == 0, "the configuration checks divisibility"
         self.tokens = tokens
         self.order = order
         self.micro_batch_size = micro_batch_size
+        self.eos_token_id = eos_token_id
         self.accumulation = per_rank // micro_batch_size
         self._first = rank * per_rank
         self._length = max_steps * self.accumulation
@@ -114,7 +120,9 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Tensor | int]]):
         """Return micro-batch `index`.
 
         `input_ids` and `labels` are int64 ``[B, T]``; `num_valid_tokens` counts the labels of the
-        step's whole global batch, by which its loss is divided.
+        step's whole global batch, by which its loss is divided. `document_ids`, int64 ``[B, T]``
+        and there if asked for, numbers the documents of each row: as an input, the end-of-text
+        token is the beginning of the document that follows it.
         """
         if not 0 <= index < self._length:
             raise IndexError(index)
@@ -124,8 +132,11 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Tensor | int]]):
             row[:] = self.tokens.read(int(sample) * length, length + 1)
         windows = torch.from_numpy(rows)
         # Every label of a packed stream counts, so the count needs no look at other ranks' data.
-        return {
+        batch: dict[str, Tensor | int] = {
             "input_ids": windows[:, :-1].contiguous(),
             "labels": windows[:, 1:].contiguous(),
             "num_valid_tokens": self.order.global_batch_size * length,
         }
+        if self.eos_token_id is not None:
+            batch["document_ids"] = (windows[:, :-1] == self.eos_token_id).cumsum(dim=1)
+        return batch
