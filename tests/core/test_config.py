@@ -1,10 +1,11 @@
+from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmexp.core.config import Config, build, identity, option, placement_keys, to_dict
+from lmexp.core.config import Config, build, identity, option, to_dict
 from lmexp.errors import ConfigError
 
 
@@ -82,8 +83,56 @@ def test_a_field_is_absent_only_at_its_frozen_value_and_not_at_its_default():
     assert identity(Outer(needed=True))["later"] == 7
 
 
-def test_placement_keys_are_named_with_dots():
-    assert placement_keys(Outer) == {"workers"}
+class Circle(Config):
+    radius: float = option(1.0, gt=0)
+    colour: str = option("red", placement=True)
+
+
+class Square(Config):
+    side: float = option(1.0, gt=0)
+
+
+SHAPES = {"circle": Circle, "square": Square}
+
+
+class Drawing(Config):
+    shapes: Mapping[str, Circle | Square] = option(variants=SHAPES, absent_means={})
+
+
+def test_entries_of_a_mapping_are_built_by_kind_or_else_by_name_and_kept_in_order_of_names():
+    drawing = build(Drawing, {"shapes": {"square": {"side": 2}, "big": {"kind": "circle", "radius": 9}}})
+    assert drawing.shapes == {"big": Circle(radius=9.0), "square": Square(side=2.0)}
+    assert list(drawing.shapes) == ["big", "square"]
+    assert build(Drawing, to_dict(drawing)) == drawing
+    assert identity(drawing) == {
+        "shapes": {"big": {"kind": "circle", "radius": 9.0}, "square": {"kind": "square", "side": 2.0}}
+    }
+    assert identity(Drawing()) == {}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (3, "shapes must be a group of keys, was 3"),
+        ({"circle": 3}, "shapes.circle must be a group of keys, was 3"),
+        (
+            {"mine": {"kind": "cirkle"}},
+            "shapes.mine.kind must be one of circle, square, was 'cirkle' (",
+        ),
+        ({"mine": {}}, "shapes.mine.kind must be one of circle, square, was 'mine'"),
+        ({"circle": {"radios": 1}}, "shapes.circle.radios is not a known key (did you mean 'radius'?)"),
+        ({"circle": {"radius": 0}}, "shapes.circle.radius must be greater than 0, was 0"),
+    ],
+)
+def test_a_wrong_entry_of_a_mapping_is_named_with_its_path(shapes, message):
+    with pytest.raises(ConfigError) as error:
+        build(Drawing, {"shapes": shapes})
+    assert message in str(error.value)
+
+
+def test_a_mapping_takes_no_class_that_is_not_declared():
+    with pytest.raises(ConfigError, match="shapes must map names to Circle, Square"):
+        Drawing(shapes={"x": Inner()})
 
 
 @given(

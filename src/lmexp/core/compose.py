@@ -191,6 +191,8 @@ def _defaults(cls: type[Config]) -> dict[str, Any]:
         hint = hints[field.name]
         if isinstance(hint, type) and issubclass(hint, Config):
             result[field.name] = _defaults(hint)
+        elif field.metadata["variants"] is not None:
+            result[field.name] = {}
         elif field.default is dataclasses.MISSING:
             result[field.name] = "???"
         else:
@@ -207,6 +209,8 @@ def _absolute_paths(config: typing.Any) -> typing.Any:
         value = getattr(config, field.name)
         if isinstance(value, Config):
             changes[field.name] = _absolute_paths(value)
+        elif field.metadata["variants"] is not None:
+            changes[field.name] = {name: _absolute_paths(entry) for name, entry in value.items()}
         elif field.metadata.get("by_content"):
             one = isinstance(value, str)
             paths = [str(Path(p).expanduser().absolute()) for p in ([value] if one else value or ())]

@@ -7,7 +7,10 @@ declared with `option(...)`, which states its range and how it takes part in a s
 - ``placement=True`` marks what cannot change a result beyond rounding (devices, threads, paths);
 - ``by_content=True`` marks a path whose *content* enters the fingerprint elsewhere;
 - ``absent_means=x`` lets a field be added later: at the value ``x``, and only there, it is left
-  out of the hash, so that artifacts made before the field existed keep their identity.
+  out of the hash, so that artifacts made before the field existed keep their identity;
+- ``variants={"name": SomeConfig, ...}`` makes a field a mapping from names that the user chooses to
+  configurations of several classes; the key `kind` of an entry says which, and is the entry's own
+  name where it is left out.
 
 Values are checked on construction, so a configuration that exists is valid, whether it came
 from Hydra, from a spec file or from Python.
@@ -17,7 +20,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
 from lmexp.errors import ConfigError, nearest
@@ -36,19 +39,24 @@ def option(
     placement: bool = False,
     by_content: bool = False,
     absent_means: Any = _MISSING,
+    variants: "Mapping[str, type[Config]] | None" = None,
 ) -> Any:
     """Declare a field: its default, its range and its part in identity.
 
-    Bounds hold for numbers and, in a tuple field, for each element; so do `choices`.
+    Bounds hold for numbers and, in a tuple field, for each element; so do `choices`. A field with
+    `variants` is a mapping and is empty by default.
     """
     metadata = {
         "bounds": {k: v for k, v in (("ge", ge), ("gt", gt), ("le", le), ("lt", lt)) if v is not None},
         "choices": choices,
         "placement": placement,
         "by_content": by_content,
+        "variants": variants,
     }
     if absent_means is not _MISSING:
         metadata["absent_means"] = absent_means
+    if variants is not None:
+        return dataclasses.field(default_factory=dict, metadata=metadata, kw_only=True)
     if default is _MISSING:
         return dataclasses.field(metadata=metadata, kw_only=True)
     return dataclasses.field(default=default, metadata=metadata, kw_only=True)
@@ -67,7 +75,11 @@ class Config:
     def __post_init__(self) -> None:
         hints = _hints(type(self))
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = _coerce(getattr(self, field.name), hints[field.name], field.name, field.metadata)
+            value, variants = getattr(self, field.name), field.metadata.get("variants")
+            if variants is not None:
+                value = _checked_entries(value, variants, field.name)
+            else:
+                value = _coerce(value, hints[field.name], field.name, field.metadata)
             object.__setattr__(self, field.name, value)
         self.check()
 
@@ -98,13 +110,41 @@ def build(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
         if value is None and type(None) not in typing.get_args(hints[name]):
             raise ConfigError(f"{prefix}{name} is required and was not given.")
         nested = _config_class(hints[name])
-        if nested is not None and not isinstance(value, Config) and value is not None:
+        variants = field.metadata.get("variants")
+        if variants is not None:
+            value = _build_entries(variants, value, f"{prefix}{name}")
+        elif nested is not None and not isinstance(value, Config) and value is not None:
             value = build(nested, value, f"{prefix}{name}")
         arguments[name] = value
     try:
         return cls(**arguments)
     except ConfigError as error:
         raise ConfigError(f"{prefix}{error}") from None if path else error
+
+
+def _build_entries(variants: Mapping[str, type[Config]], values: Any, path: str) -> dict[str, Config]:
+    """Build each named entry as the class that its `kind`, or else its name, stands for."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} must be a group of keys, was {values!r}.")
+    entries: dict[str, Config] = {}
+    for name, value in values.items():
+        where = f"{path}.{name}"
+        if value is not None and not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must be a group of keys, was {value!r}.")
+        keys = dict(value or {})
+        kind = keys.pop("kind", name)
+        if kind not in variants:
+            known = ", ".join(variants)
+            raise ConfigError(
+                f"{where}.kind must be one of {known}, was {kind!r}{nearest(str(kind), variants)}."
+            )
+        entries[str(name)] = build(variants[kind], keys, where)
+    return entries
+
+
+def kind_of(config: Config, variants: Mapping[str, type[Config]]) -> str:
+    """Return the `kind` under which the class of `config` stands in `variants`."""
+    return next(kind for kind, cls in variants.items() if cls is type(config))
 
 
 def _check_keys(cls: type[Config], values: Any, path: str) -> None:
@@ -121,7 +161,11 @@ def _check_keys(cls: type[Config], values: Any, path: str) -> None:
 
 def to_dict(config: Config) -> dict[str, Any]:
     """Return every field as plain JSON-able values; `build` inverts it."""
-    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}  # type: ignore[arg-type]
+    result: dict[str, Any] = {}
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        value, variants = getattr(config, field.name), field.metadata.get("variants")
+        result[field.name] = _plain(value) if variants is None else _entries(value, variants, to_dict)
+    return result
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -133,8 +177,19 @@ def identity(config: Config) -> dict[str, Any]:
             continue
         if "absent_means" in field.metadata and value == field.metadata["absent_means"]:
             continue
-        result[field.name] = identity(value) if isinstance(value, Config) else _plain(value)
+        if field.metadata.get("variants") is not None:
+            result[field.name] = _entries(value, field.metadata["variants"], identity)
+        else:
+            result[field.name] = identity(value) if isinstance(value, Config) else _plain(value)
     return result
+
+
+def _entries(
+    value: Mapping[str, Config],
+    variants: Mapping[str, type[Config]],
+    plain: Callable[[Config], dict[str, Any]],
+) -> dict[str, Any]:
+    return {name: {"kind": kind_of(entry, variants), **plain(entry)} for name, entry in value.items()}
 
 
 def refused_names(cls: type[Config], path: str = "") -> dict[str, str]:
@@ -146,20 +201,6 @@ def refused_names(cls: type[Config], path: str = "") -> dict[str, str]:
         if nested is not None:
             found |= refused_names(nested, f"{path}{field.name}.")
     return found
-
-
-def placement_keys(cls: type[Config], path: str = "") -> set[str]:
-    """Return the dotted names of all fields, at any depth, that never enter a fingerprint."""
-    keys: set[str] = set()
-    hints = _hints(cls)
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        name = f"{path}{field.name}"
-        nested = _config_class(hints[field.name])
-        if field.metadata.get("placement"):
-            keys.add(name)
-        elif nested is not None:
-            keys |= placement_keys(nested, f"{name}.")
-    return keys
 
 
 def _hints(cls: type) -> dict[str, Any]:
@@ -207,6 +248,19 @@ def _coerce(value: Any, hint: Any, name: str, metadata: Mapping[str, Any]) -> An
         raise ConfigError(f"{name} must be a finite number, was {value!r}.")
     _check_range(value, name, metadata)
     return value
+
+
+def _checked_entries(value: Any, variants: Mapping[str, type[Config]], name: str) -> Mapping[str, Config]:
+    """Return a read-only copy, in order of its names, of a mapping whose entries are of `variants`.
+
+    The order is part of the value and the fingerprint knows none, hence the sorting.
+    """
+    if not isinstance(value, Mapping) or any(
+        type(entry) not in variants.values() for entry in value.values()
+    ):
+        classes = ", ".join(cls.__name__ for cls in variants.values())
+        raise ConfigError(f"{name} must map names to {classes}, was {value!r}.")
+    return types.MappingProxyType(dict(sorted(value.items())))
 
 
 def _check_range(value: Any, name: str, metadata: Mapping[str, Any]) -> None:
