@@ -186,6 +186,7 @@ class _Computation:
             "stage": stage.name,
             "provider": stage.provider,
             "attempt": str(attempt),
+            "cache": str(self.store.cache),
             "config": to_dict(self.planned.handle.config),
             "content": dict(self.planned.content),
             "inputs": {key: {"path": str(record.path)} for key, record in self.inputs.items()},

@@ -115,6 +115,8 @@ class FileHasher:
 
     def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
+        self.cache = memory.parent if memory is not None else None
+        """The store's cache, for what else is looked up once and remembered; None without a store."""
         self._known: dict[str, list[Any]] = {}
         self._changed = False
         if memory is not None and memory.exists():

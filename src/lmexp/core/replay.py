@@ -48,6 +48,7 @@ def replay(record: Record, store: Store) -> Replayed:
         "stage": stage.name,
         "provider": stage.provider,
         "attempt": str(attempt),
+        "cache": str(store.cache),
         "config": segment["config"],
         "content": record.data["content"],
         "inputs": inputs,

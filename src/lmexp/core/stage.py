@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from lmexp.core.config import Config, identity
+from lmexp.core.files import FileHasher
 from lmexp.errors import ConfigError, nearest
 
 Metrics = Mapping[str, float | int]
 """What a stage returns: flat names to numbers."""
 
-Hasher = Callable[[Path], str]
-ContentOf = Callable[[Any, Hasher], Mapping[str, str]]
+ContentOf = Callable[[Any, FileHasher], Mapping[str, str]]
+"""From a config to what stands for the external content it points at, by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,8 @@ class StageRun:
     """Append one point of a curve: numbers by name, among them `step`."""
     should_stop: Callable[[], bool]
     """Whether the run was asked to stop; a stage that resumes saves and returns early."""
+    cache: Path
+    """The store's cache: shared by all stages, outlives runs, and may lose anything at any time."""
     content: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Content hashes of the external files that the plan saw."""
     rank: int = 0

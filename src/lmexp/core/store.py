@@ -77,7 +77,12 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.hasher = FileHasher(root / "cache" / "hashes.json")
+        self.hasher = FileHasher(self.cache / "hashes.json")
+
+    @property
+    def cache(self) -> Path:
+        """Directory of what was looked up or downloaded; it can be deleted at any time."""
+        return self.root / "cache"
 
     @property
     def runs(self) -> Path:

@@ -73,6 +73,7 @@ def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
         work=attempt / "work",
         log=_logger(attempt / "metrics.jsonl"),
         should_stop=lambda: os.path.exists(attempt / "stop"),
+        cache=Path(spec["cache"]),
         content=spec["content"],
         rank=rank,
         world_size=world_size,
