@@ -1,0 +1,36 @@
+"""The runs and artifacts of a store."""
+
+import argparse
+
+from lmexp.verbs.words import no_more, print_json, split_store
+
+
+def ls(arguments: argparse.Namespace) -> int:
+    """the runs and artifacts of a store"""
+    from lmexp.core.runs import list_runs
+
+    words, store = split_store(arguments.words)
+    no_more(words)
+    runs = [
+        {"run": r.name, "experiment": r.data["experiment"], "status": r.status, "started": r.data["started"]}
+        for r in list_runs(store)
+    ]
+    artifacts = [
+        {
+            "stage": r.stage,
+            "name": r.name,
+            "fingerprint": r.fingerprint,
+            "path": r.path.relative_to(store.root).as_posix(),
+            "bytes": r.num_bytes,
+            "finished": r.data["finished"],
+        }
+        for r in store.records()
+    ]
+    if arguments.json:
+        print_json({"store": str(store.root), "runs": runs, "artifacts": artifacts})
+        return 0
+    for run in runs:
+        print(f"run       {run['status']:11}  {run['started'][:19]}  {run['run']}")
+    for item in artifacts:
+        print(f"artifact  {item['bytes']:11,}  {item['finished'][:19]}  {item['path']}")
+    return 0

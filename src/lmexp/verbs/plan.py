@@ -1,0 +1,33 @@
+"""What a run would reuse and compute."""
+
+import argparse
+
+from lmexp.verbs.words import composed, print_json
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """OVERRIDES: what a run would reuse and compute, and why"""
+    from lmexp.core.console import plan_lines
+    from lmexp.core.runs import run_name
+    from lmexp.core.session import plan_of
+
+    composition, store = composed(arguments)
+    planned = plan_of(composition, store)
+    verdicts = planned.verdicts(store)
+    name = run_name(composition.experiment, planned)
+    if arguments.json:
+        stages = {
+            s.name: {
+                "stage": s.handle.stage.name,
+                "fingerprint": s.fingerprint,
+                "action": verdicts[s.name].action,
+                "reason": verdicts[s.name].reason,
+                "world_size": s.handle.num_ranks,
+            }
+            for s in planned.stages
+        }
+        print_json({"run": name, "store": str(store.root), "stages": stages})
+        return 0
+    print(f"run {name} in {store.runs / name}")
+    print("\n".join(plan_lines(planned, verdicts)))
+    return 0

@@ -1,0 +1,26 @@
+"""A run's table or an artifact's record."""
+
+import argparse
+
+from lmexp.errors import ConfigError
+from lmexp.verbs.words import find_record, print_json, split_store
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """RUN or ARTIFACT: its table or record"""
+    from lmexp.core.runs import find_run
+    from lmexp.summary import summary
+
+    words, store = split_store(arguments.words)
+    if len(words) != 1:
+        raise ConfigError("show takes one RUN or ARTIFACT; see lmexp ls.")
+    record = find_record(store, words[0])
+    if record is not None:
+        print_json(record.data)
+        return 0
+    run = find_run(store, words[0])
+    if arguments.json:
+        print_json({**run.data, "status": run.status})
+    else:
+        print(summary(run))
+    return 0

@@ -1,0 +1,81 @@
+"""What the words of a command line stand for: a store, runs, artifacts, an experiment."""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lmexp.core.settings import absolute_store, default_store
+from lmexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lmexp.core.compose import Composition
+    from lmexp.core.store import Record, Store
+
+
+def split_store(words: Sequence[str]) -> tuple[list[str], "Store"]:
+    """Return the words without ``store=PATH``, and that store, which must exist."""
+    from lmexp.core.store import Store
+
+    chosen = [w.partition("=")[2] for w in words if w.startswith("store=")]
+    rest = [w for w in words if not w.startswith("store=")]
+    if chosen and not chosen[-1]:
+        raise ConfigError("store= names no directory; write store=PATH.")
+    store = Store(absolute_store(chosen[-1] if chosen else default_store()))
+    store.require()
+    return rest, store
+
+
+def composed(arguments: argparse.Namespace) -> "tuple[Composition, Store]":
+    """Return the experiment that the words compose, and its store."""
+    from lmexp.core.compose import compose
+    from lmexp.core.store import Store
+
+    composition = compose(arguments.words, config_name=arguments.config_name, config_dir=arguments.config_dir)
+    return composition, Store(composition.store)
+
+
+def named_records(store: "Store", words: Sequence[str]) -> "list[Record]":
+    """Return the named artifacts and those of the named runs; all where nothing is named."""
+    from lmexp.core.runs import find_run
+
+    if not words:
+        return store.records()
+    found = []
+    for word in words:
+        record = find_record(store, word)
+        if record is not None:
+            found.append(record)
+            continue
+        for entry in find_run(store, word).stages.values():
+            published = store.find(entry["stage"], entry["fingerprint"])
+            if published is None:
+                raise ConfigError(f"{entry['artifact']} of run {word} is no longer in the store.")
+            found.append(published)
+    return found
+
+
+def find_record(store: "Store", word: str) -> "Record | None":
+    """Return the one artifact whose path, name or fingerprint the word is or begins."""
+    path = word.rstrip("/")
+    absolute = os.path.abspath(path)
+    matches = [
+        r
+        for r in store.records()
+        if absolute == os.path.abspath(r.path)
+        or path in (str(r.path), r.path.relative_to(store.root).as_posix(), f"{r.stage}/{r.name}", r.name)
+        or (len(word) >= 8 and r.fingerprint.startswith(word))
+    ]
+    return matches[0] if len(matches) == 1 else None
+
+
+def no_more(words: Sequence[str]) -> None:
+    """Refuse words that a verb has no use for."""
+    if words:
+        raise ConfigError(f"{words[0]!r} is not expected here; only store=PATH is.")
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as indented JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
