@@ -19,7 +19,7 @@ def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, dataclasses
         hint = hints[field.name]
         if isinstance(hint, type) and issubclass(hint, Config):
             yield from fields(hint, f"{path}{field.name}.")
-        else:
+        elif field.metadata["variants"] is None:
             yield f"{path}{field.name}", field, hint
 
 
@@ -95,6 +95,10 @@ HAND = [
     (["experiment=tiny"], "write +experiment=NAME"),
     (["+experiment=tiny", "corpus=lokal"], "did you mean 'local'"),
     (["+experiment=tiny", "corpus=local"], "corpus.files is required"),
+    (["+experiment=tiny", "+corpus.sources.mine.kind=lokal"], "did you mean 'local'"),
+    (["+experiment=tiny", "+corpus.sources.mine.kind=local"], "corpus.sources.mine.files is required"),
+    (["+experiment=tiny", "+corpus.sources.local.fils=[a]"], "did you mean 'files'"),
+    (["+experiment=tiny", "corpus.sources=3"], "corpus.sources must be a group of keys"),
     (["+experiment=tiny", "pipeline=pretrian"], "did you mean 'pretrain'"),
     (["+experiment=tiny", "pipeline=none.py"], "there is no file"),
     (["+experiment=tiny", "prompts.tasks=[python_operater]"], "did you mean 'python_operator'"),

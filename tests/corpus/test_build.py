@@ -8,7 +8,6 @@ import pytest
 from lmexp.corpus import build
 from lmexp.corpus.build import SPLITS, build_corpus, iter_documents
 from lmexp.corpus.config import CorpusConfig
-from lmexp.corpus.sources import local_files
 from lmexp.errors import DataError
 
 
@@ -19,7 +18,7 @@ def write_rows(path, texts):
 
 def make(config, out):
     out.mkdir()
-    return build_corpus(config, local_files(config.files), out)
+    return build_corpus(config, out, cache=out, content={})
 
 
 def test_splits_follow_the_hash_of_the_text_alone(tmp_path):
@@ -40,7 +39,7 @@ def test_splits_follow_the_hash_of_the_text_alone(tmp_path):
     assert metrics["dropped/duplicate"] == 7
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["dropped"] == {"duplicate": 7, "only whitespace": 1}
-    assert card["sources"] == ["rows.jsonl"]
+    assert card["sources"] == {"files": {"kind": "local", "column": "text"}}
     assert card["bytes"] == metrics["bytes"]
     assert card["splits"]["test"]["documents"] == metrics["test/documents"]
 

@@ -13,10 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmexp.corpus.config import CorpusConfig
+from lmexp.core.files import FileHasher
+from lmexp.corpus.config import CorpusConfig, LocalSource
 from lmexp.corpus.documents import cut_text
-from lmexp.corpus.sources import content_hashes, local_files, python_stdlib_files, read_documents
-from lmexp.errors import DataError
+from lmexp.corpus.local import local_files
+from lmexp.corpus.python_stdlib import python_stdlib_files
+from lmexp.corpus.sources import content_hashes, read_documents
+from lmexp.errors import ConfigError, DataError
 
 TEXTS = st.text(alphabet=st.sampled_from("ab \n\r\té€😀"), max_size=200)
 
@@ -27,7 +30,7 @@ def sha256(path: Path) -> str:
 
 def read(files: list[Path], dropped: Counter | None = None, **options):
     config = CorpusConfig(files=tuple(map(str, files)), **options)
-    return list(read_documents(config, local_files(config.files), dropped))
+    return list(read_documents(config, cache=Path("unused"), content={}, dropped=dropped))
 
 
 @given(TEXTS, st.integers(4, 40))
@@ -67,12 +70,17 @@ def test_the_standard_library_is_its_own_source_without_tests_and_tables():
 def test_the_standard_library_has_one_hash_that_follows_every_file():
     files = python_stdlib_files()
     root = Path(sysconfig.get_path("stdlib"))
-    plain = content_hashes(CorpusConfig(), sha256)
+    plain = content_hashes(CorpusConfig(), FileHasher())
     expected = hashlib.sha256()
     for path in files:
         expected.update(f"{path.relative_to(root).as_posix()}\0{sha256(path)}\n".encode())
     assert plain == {"python_stdlib": expected.hexdigest()}
-    altered = content_hashes(CorpusConfig(), lambda path: sha256(path) + "x" * (path == files[-1]))
+
+    class Altered(FileHasher):
+        def __call__(self, path):
+            return super().__call__(path) + "x" * (path == files[-1])
+
+    altered = content_hashes(CorpusConfig(), Altered())
     assert altered != plain
 
 
@@ -94,7 +102,7 @@ def test_local_files_are_sorted_and_unique_and_hashed_by_name_not_by_folder(tmp_
     for folder in ("one", "two"):
         patterns = (str(tmp_path / folder / "**" / "*.txt"), str(tmp_path / folder / "b.txt"))
         assert local_files(patterns) == [tmp_path / folder / "b.txt", tmp_path / folder / "deep" / "a.txt"]
-        found[folder] = content_hashes(CorpusConfig(files=patterns), sha256)
+        found[folder] = content_hashes(CorpusConfig(files=patterns), FileHasher())
     assert found["one"] == found["two"]
     assert list(found["one"]) == ["0:b.txt", "1:a.txt"]
 
@@ -181,3 +189,21 @@ def test_text_that_is_not_utf8_is_named_by_its_byte(tmp_path, name):
     (tmp_path / name).write_bytes(b'{"text": "ok"}\n{"text": "\xff"}\n')
     with pytest.raises(DataError, match=r"a\.(txt|jsonl) is not UTF-8 at byte 25"):
         read([tmp_path / name])
+
+
+def test_several_sources_follow_each_other_by_name_with_their_names_before_ids_and_content(tmp_path):
+    (tmp_path / "b.txt").write_text("one")
+    (tmp_path / "a.jsonl").write_text('{"body": "two"}\n')
+    config = CorpusConfig(
+        files=(str(tmp_path / "b.txt"),),
+        sources={"early": LocalSource(files=(str(tmp_path / "a.jsonl"),), column="body")},
+    )
+    documents = list(read_documents(config, cache=tmp_path, content={}))
+    assert [(d.id, d.text) for d in documents] == [("early/a.jsonl:1", "two"), ("files/b.txt", "one")]
+    assert list(content_hashes(config, FileHasher())) == ["early/0:a.jsonl", "files/0:b.txt"]
+
+
+def test_files_and_a_source_named_files_are_not_both_accepted():
+    config = CorpusConfig(files=("a.txt",), sources={"files": LocalSource(files=("b.txt",))})
+    with pytest.raises(ConfigError, match="short for"):
+        content_hashes(config, FileHasher())

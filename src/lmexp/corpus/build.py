@@ -10,7 +10,7 @@ Identical input gives identical bytes. Memory is bounded by one row group and 32
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,9 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lmexp.core.config import identity
 from lmexp.corpus.config import CorpusConfig
 from lmexp.corpus.documents import Document, hash_fraction, text_hash
-from lmexp.corpus.sources import STDLIB, read_documents
+from lmexp.corpus.sources import all_sources, read_documents
 from lmexp.errors import DataError, nearest
 
 SPLITS = ("train", "validation", "test")
@@ -35,8 +36,12 @@ _SCHEMA = pa.schema(
 _ROW_GROUP_BYTES = 8 * 2**20
 
 
-def build_corpus(config: CorpusConfig, files: list[Path], out: Path) -> dict[str, float | int]:
+def build_corpus(
+    config: CorpusConfig, out: Path, *, cache: Path, content: Mapping[str, str]
+) -> dict[str, float | int]:
     """Write train.parquet, validation.parquet, test.parquet and card.json into `out`.
+
+    `cache` and `content` are those of `read_documents`.
 
     Documents keep the order of their sources. Of identical texts the first is kept.
     Returns counts: `documents`, `bytes` (UTF-8), `characters`, the same for each split as
@@ -47,7 +52,7 @@ def build_corpus(config: CorpusConfig, files: list[Path], out: Path) -> dict[str
     seen: set[bytes] = set()
     counts = {split: Counter(documents=0, bytes=0, characters=0) for split in SPLITS}
     with _Writers(out) as writers:
-        for document in read_documents(config, files, dropped):
+        for document in read_documents(config, cache=cache, content=content, dropped=dropped):
             digest = text_hash(document.text)
             if digest in seen:
                 dropped["duplicate"] += 1
@@ -56,11 +61,13 @@ def build_corpus(config: CorpusConfig, files: list[Path], out: Path) -> dict[str
             split = split_of(digest, config)
             num_bytes = writers.add(split, document)
             counts[split].update(documents=1, bytes=num_bytes, characters=len(document.text))
-    _check_counts(config, files, {split: count["documents"] for split, count in counts.items()})
+    _check_counts(config, {split: count["documents"] for split, count in counts.items()})
     totals = sum(counts.values(), Counter())
     card = {
-        "sources": [path.name for path in files] if config.files else [STDLIB],
-        "files": len(files),
+        "sources": {
+            name: {"kind": source.KIND, **identity(source)} for name, source in all_sources(config).items()
+        },
+        "content": dict(content),
         **totals,
         "splits": {split: dict(count) for split, count in counts.items()},
         "dropped": dict(sorted(dropped.items())),
@@ -135,11 +142,11 @@ class _Writers:
         self._rows[split], self._pending[split] = [], 0
 
 
-def _check_counts(config: CorpusConfig, files: list[Path], documents: dict[str, int]) -> None:
+def _check_counts(config: CorpusConfig, documents: dict[str, int]) -> None:
     total = sum(documents.values())
-    where = f"{len(files)} files" if len(files) != 1 else f"{files[0]}"
     if total == 0:
-        raise DataError(f"The corpus is empty: {where} hold no text besides whitespace.")
+        names = ", ".join(all_sources(config))
+        raise DataError(f"The corpus is empty: its sources ({names}) hold no text besides whitespace.")
     empty = [split for split in SPLITS if documents[split] == 0]
     if empty:
         split = empty[0]

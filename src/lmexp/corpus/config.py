@@ -1,18 +1,52 @@
 """What a corpus is made of and how it is split."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from lmexp.core.config import Config, option
 from lmexp.errors import ConfigError
+
+
+class SourceConfig(Config):
+    """What every source of documents has."""
+
+    KIND: ClassVar[str]
+
+
+class PythonStdlibSource(SourceConfig):
+    """The source text of the running Python's standard library."""
+
+    KIND: ClassVar[str] = "python_stdlib"
+
+
+class LocalSource(SourceConfig):
+    """Text (.txt) and JSON Lines (.jsonl) files on this machine."""
+
+    KIND: ClassVar[str] = "local"
+
+    files: tuple[str, ...] = option(by_content=True)
+    """Paths or glob patterns."""
+
+    column: str = option("text")
+    """The key of a JSON Lines object that holds the text."""
+
+
+SOURCES: dict[str, type[SourceConfig]] = {cls.KIND: cls for cls in (PythonStdlibSource, LocalSource)}
+"""The kinds of sources."""
 
 
 class CorpusConfig(Config):
     """Source and splits of a corpus."""
 
+    sources: Mapping[str, SourceConfig] = option(variants=SOURCES, absent_means={})
+    """Sources by a name of the user's choice; `kind` says which sort a source is of. No source and no
+    `files` means the source text of the running Python's standard library."""
+
     files: tuple[str, ...] = option((), by_content=True)
-    """Local text (.txt) and JSON Lines (.jsonl) files, as paths or glob patterns. Empty means the
-    source text of the running Python's standard library."""
+    """Short for a source of the kind `local`: paths or glob patterns."""
 
     text_column: str = option("text")
-    """The key of a JSON Lines object that holds the text."""
+    """The key of a JSON Lines object in `files` that holds the text."""
 
     max_document_bytes: int | None = option(8192, ge=256)
     """A .txt file longer than this is cut at blank lines, or else at line ends, into documents of

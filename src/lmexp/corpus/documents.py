@@ -5,7 +5,10 @@ splits go by the hash of the text, never by the id, the file it came from or its
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,20 @@ class Document:
     text: str
     id: str
     metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceContext:
+    """What a source is handed besides its own configuration."""
+
+    max_document_bytes: int | None
+    """Text files longer than this are cut; None keeps them whole."""
+    cache: Path
+    """The store's cache, for downloads."""
+    content: Mapping[str, str]
+    """What the plan found to stand for the source's external content, by name."""
+    dropped: Counter[str]
+    """Counts what the source leaves out, by reason."""
 
 
 def text_hash(text: str) -> bytes:

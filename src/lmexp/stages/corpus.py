@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lmexp.core.files import FileHasher
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
 from lmexp.corpus.config import CorpusConfig
-from lmexp.corpus.sources import content_hashes, corpus_files
+from lmexp.corpus.sources import all_sources, content_hashes
 from lmexp.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class CorpusArtifact(Artifact):
 
 def _label(config: CorpusConfig) -> str:
     if not config.files:
-        return "python_stdlib"
+        return "-".join(all_sources(config))
     first = Path(config.files[0])
     return first.parent.name if "*" in first.name else first.stem
 
@@ -36,8 +36,7 @@ def corpus(run: StageRun, config: CorpusConfig) -> Metrics:
     """Build the corpus. Errors: `DataError` for unreadable, malformed, empty or changing input."""
     from lmexp.corpus.build import build_corpus
 
-    files = corpus_files(config)
-    metrics = build_corpus(config, files, run.out)
+    metrics = build_corpus(config, run.out, cache=run.cache, content=run.content)
     now = content_hashes(config, FileHasher())
     if run.content and now != run.content:
         changed = [n for n in {*now, *run.content} if now.get(n) != run.content.get(n)]
