@@ -10,7 +10,7 @@ DEBUG = sorted(p.stem for p in shipped("conf").glob("debug/*.yaml"))
 
 PINNED: dict[str, dict[str, str]] = {
     "small_gpt": {
-        "corpus": "892cce360edf",
+        "corpus": "4ddcebe55b2e",
         "tokenizer": "98cdd49a9fd9",
         "packing": "e28a9bd318c2",
         "pretrain": "86a711970b1c",
@@ -18,7 +18,7 @@ PINNED: dict[str, dict[str, str]] = {
         "prompts": "2eaf2bd5f6ed",
     },
     "tiny": {
-        "corpus": "892cce360edf",
+        "corpus": "4ddcebe55b2e",
         "tokenizer": "e41413f24cae",
         "packing": "e28a9bd318c2",
         "pretrain": "bfa0663a48fc",

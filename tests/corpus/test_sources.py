@@ -1,7 +1,6 @@
 """Sources: which files are listed, what becomes a document, and how bad input is reported."""
 
 import hashlib
-import itertools
 import json
 import subprocess
 import sys
@@ -15,13 +14,10 @@ from hypothesis import strategies as st
 
 from lmexp.core.files import FileHasher
 from lmexp.corpus.config import CorpusConfig, LocalSource
-from lmexp.corpus.documents import cut_text
 from lmexp.corpus.local import local_files
 from lmexp.corpus.python_stdlib import python_stdlib_files
 from lmexp.corpus.sources import content_hashes, read_documents
 from lmexp.errors import ConfigError, DataError
-
-TEXTS = st.text(alphabet=st.sampled_from("ab \n\r\té€😀"), max_size=200)
 
 
 def sha256(path: Path) -> str:
@@ -31,28 +27,6 @@ def sha256(path: Path) -> str:
 def read(files: list[Path], dropped: Counter | None = None, **options):
     config = CorpusConfig(files=tuple(map(str, files)), **options)
     return list(read_documents(config, cache=Path("unused"), content={}, dropped=dropped))
-
-
-@given(TEXTS, st.integers(4, 40))
-def test_pieces_of_a_text_join_to_it_and_fit_the_limit(text, max_bytes):
-    pieces = cut_text(text, max_bytes)
-    assert "".join(pieces) == text
-    assert all(0 < len(piece.encode()) <= max_bytes for piece in pieces)
-
-
-@given(TEXTS, st.integers(4, 40))
-def test_a_text_is_cut_inside_a_line_only_where_no_line_end_fits(text, max_bytes):
-    pieces = cut_text(text, max_bytes)
-    for piece, following in itertools.pairwise(pieces):
-        if not piece.endswith("\n"):
-            assert "\n" not in piece[1:]
-            assert len((piece + following[0]).encode()) > max_bytes
-
-
-def test_a_text_is_cut_at_blank_lines_before_line_ends():
-    assert cut_text("one\ntwo\n\nthree\nfour\n", 16) == ["one\ntwo\n\n", "three\nfour\n"]
-    assert cut_text("one\ntwo\nthree\n", 9) == ["one\ntwo\n", "three\n"]
-    assert cut_text("ééé", 5) == ["éé", "é"]
 
 
 def test_the_standard_library_is_its_own_source_without_tests_and_tables():

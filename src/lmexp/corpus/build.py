@@ -5,41 +5,28 @@ fraction of 2^64, and u < test_fraction is test, u < test_fraction + validation_
 validation, the rest is train. Adding documents therefore never moves another one across splits,
 and two copies of one text can never lie on both sides.
 
-Identical input gives identical bytes. Memory is bounded by one row group and 32 bytes a document.
+Identical input gives identical bytes. Memory is bounded by a row group a split and 72 bytes a document.
 """
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lmexp.core.config import identity
 from lmexp.corpus.config import CorpusConfig
-from lmexp.corpus.documents import Document, hash_fraction, text_hash
+from lmexp.corpus.dedup import SeenHashes
+from lmexp.corpus.documents import hash_fraction
+from lmexp.corpus.shards import SPLITS, ShardWriters
 from lmexp.corpus.sources import all_sources, read_documents
-from lmexp.errors import DataError, nearest
-
-SPLITS = ("train", "validation", "test")
-
-_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("metadata", pa.string(), nullable=False),
-    ]
-)
-_ROW_GROUP_BYTES = 8 * 2**20
+from lmexp.errors import DataError
 
 
 def build_corpus(
     config: CorpusConfig, out: Path, *, cache: Path, content: Mapping[str, str]
 ) -> dict[str, float | int]:
-    """Write train.parquet, validation.parquet, test.parquet and card.json into `out`.
+    """Write the shards of each split and card.json into `out`.
 
     `cache` and `content` are those of `read_documents`.
 
@@ -49,18 +36,21 @@ def build_corpus(
     Errors: `DataError` where there is no document, or a split has none.
     """
     dropped: Counter[str] = Counter()
-    seen: set[bytes] = set()
+    seen = SeenHashes()
     counts = {split: Counter(documents=0, bytes=0, characters=0) for split in SPLITS}
-    with _Writers(out) as writers:
+    with ShardWriters(out, config.shard_bytes) as writers:
         for document in read_documents(config, cache=cache, content=content, dropped=dropped):
-            digest = text_hash(document.text)
-            if digest in seen:
+            data = document.text.encode()
+            digest = hashlib.sha256(data).digest()
+            if not seen.add(digest):
                 dropped["duplicate"] += 1
                 continue
-            seen.add(digest)
             split = split_of(digest, config)
-            num_bytes = writers.add(split, document)
-            counts[split].update(documents=1, bytes=num_bytes, characters=len(document.text))
+            writers.add(split, document, data)
+            count = counts[split]
+            count["documents"] += 1
+            count["bytes"] += len(data)
+            count["characters"] += len(document.text)
     _check_counts(config, {split: count["documents"] for split, count in counts.items()})
     totals = sum(counts.values(), Counter())
     card = {
@@ -88,58 +78,6 @@ def split_of(digest: bytes, config: CorpusConfig) -> str:
     if fraction < config.test_fraction + config.validation_fraction:
         return "validation"
     return "train"
-
-
-def iter_documents(path: Path, split: str) -> Iterator[Document]:
-    """Yield the documents of one split of the corpus in directory `path`, in source order.
-
-    Errors: `DataError` for a split that is not there.
-    """
-    file = path / f"{split}.parquet"
-    if not file.exists():
-        raise DataError(f"The corpus {path} has no split {split!r}{nearest(split, SPLITS)}.")
-    with pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches(batch_size=256, use_threads=False):
-            columns = (batch.column(name).to_pylist() for name in ("text", "id", "metadata"))
-            for text, identifier, metadata in zip(*columns, strict=True):
-                yield Document(text, identifier, json.loads(metadata))
-
-
-class _Writers:
-    """One Parquet file for each split; a row group is written when it holds enough bytes."""
-
-    def __init__(self, out: Path) -> None:
-        self._files = {
-            split: pq.ParquetWriter(out / f"{split}.parquet", _SCHEMA, compression="zstd") for split in SPLITS
-        }
-        self._rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-        self._pending = dict.fromkeys(SPLITS, 0)
-
-    def __enter__(self) -> "_Writers":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for split, file in self._files.items():
-            if kind is None:
-                self._flush(split)
-            file.close()
-
-    def add(self, split: str, document: Document) -> int:
-        """Append a document and return the bytes of its text."""
-        num_bytes = len(document.text.encode())
-        metadata = json.dumps(document.metadata, sort_keys=True, ensure_ascii=False)
-        self._rows[split].append({"id": document.id, "text": document.text, "metadata": metadata})
-        self._pending[split] += num_bytes
-        if self._pending[split] >= _ROW_GROUP_BYTES:
-            self._flush(split)
-        return num_bytes
-
-    def _flush(self, split: str) -> None:
-        if self._rows[split]:
-            self._files[split].write_table(pa.Table.from_pylist(self._rows[split], schema=_SCHEMA))
-        self._rows[split], self._pending[split] = [], 0
 
 
 def _check_counts(config: CorpusConfig, documents: dict[str, int]) -> None:

@@ -58,6 +58,9 @@ class CorpusConfig(Config):
     test_fraction: float = option(0.05, gt=0, lt=1)
     """Share of documents, chosen by the hash of their text, that becomes `test`."""
 
+    shard_bytes: int = option(2**28, ge=1, placement=True)
+    """Bytes of text after which a Parquet shard of a split ends and the next begins."""
+
     def check(self) -> None:
         if self.validation_fraction + self.test_fraction >= 1:
             raise ConfigError(

@@ -6,7 +6,7 @@ splits go by the hash of the text, never by the id, the file it came from or its
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,26 +44,26 @@ def hash_fraction(digest: bytes) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def cut_text(text: str, max_bytes: int) -> list[str]:
-    """Cut `text` into pieces of at most `max_bytes` bytes of UTF-8 that join to `text` again.
+def cut_blocks(blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    """Cut a text that arrives in blocks into pieces of at most `max_bytes` bytes that join to it again.
 
     Each piece ends after the last run of blank lines that fits; where none fits, after the last
-    line end; where none fits either, between two characters. Nothing is added or lost.
+    line end; where none fits either, between two characters of UTF-8. Nothing is added or lost,
+    where the blocks end does not matter, and no more than `max_bytes` and a block are in memory.
 
     Errors: `ValueError` where `max_bytes` is less than 4, the size of the largest character.
     """
     if max_bytes < 4:
         raise ValueError(f"max_bytes must be at least 4, was {max_bytes}.")
-    data = text.encode()
-    pieces: list[str] = []
-    begin = 0
-    while len(data) - begin > max_bytes:
-        end = _cut_point(data, begin, begin + max_bytes)
-        pieces.append(data[begin:end].decode())
-        begin = end
+    data, begin = b"", 0
+    for block in blocks:
+        data, begin = data[begin:] + block, 0
+        while len(data) - begin > max_bytes:
+            end = _cut_point(data, begin, begin + max_bytes)
+            yield data[begin:end]
+            begin = end
     if begin < len(data):
-        pieces.append(data[begin:].decode())
-    return pieces
+        yield data[begin:]
 
 
 def _cut_point(data: bytes, begin: int, limit: int) -> int:
@@ -72,6 +72,7 @@ def _cut_point(data: bytes, begin: int, limit: int) -> int:
         position = data.rfind(separator, begin, limit)
         if position > begin:
             return position + len(separator)
-    while data[limit] & 0xC0 == 0x80:  # a continuation byte: the character began earlier
-        limit -= 1
-    return limit
+    end = limit
+    while end > begin and data[end] & 0xC0 == 0x80:  # a continuation byte: the character began earlier
+        end -= 1
+    return end if end > begin else limit  # not UTF-8, which decoding the piece will say

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lmexp.core.files import FileHasher
 from lmexp.corpus.config import LocalSource
-from lmexp.corpus.documents import Document, SourceContext, cut_text
+from lmexp.corpus.documents import Document, SourceContext, cut_blocks
 from lmexp.errors import DataError, nearest
 
 _SUFFIXES = (".txt", ".jsonl")
@@ -77,8 +77,8 @@ def _texts(path: Path, column: str, max_document_bytes: int | None) -> Iterator[
     if max_document_bytes is None or len(data) <= max_document_bytes:
         yield "", text
         return
-    for i, piece in enumerate(cut_text(text, max_document_bytes)):
-        yield f":{i}", piece
+    for i, piece in enumerate(cut_blocks([text.encode()], max_document_bytes)):
+        yield f":{i}", piece.decode()
 
 
 def _json_lines(path: Path, column: str) -> Iterator[tuple[str, str]]:

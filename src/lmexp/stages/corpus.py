@@ -11,6 +11,8 @@ from lmexp.corpus.sources import all_sources, content_hashes
 from lmexp.errors import DataError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from lmexp.corpus.documents import Document
 
 
@@ -19,9 +21,15 @@ class CorpusArtifact(Artifact):
 
     def documents(self, split: str) -> "Iterator[Document]":
         """Yield the documents of `train`, `validation` or `test`, in source order."""
-        from lmexp.corpus.build import iter_documents
+        from lmexp.corpus.shards import iter_documents
 
         return iter_documents(self.path, split)
+
+    def text_batches(self, split: str) -> "Iterator[pa.StringArray]":
+        """Yield the texts of a split, in source order, some MiB of them at a time, without nulls."""
+        from lmexp.corpus.shards import iter_text_batches
+
+        return iter_text_batches(self.path, split)
 
 
 def _label(config: CorpusConfig) -> str:
@@ -31,7 +39,7 @@ def _label(config: CorpusConfig) -> str:
     return first.parent.name if "*" in first.name else first.stem
 
 
-@stage("corpus", version=1, produces=CorpusArtifact, content=content_hashes, label=_label)
+@stage("corpus", version=2, produces=CorpusArtifact, content=content_hashes, label=_label)
 def corpus(run: StageRun, config: CorpusConfig) -> Metrics:
     """Build the corpus. Errors: `DataError` for unreadable, malformed, empty or changing input."""
     from lmexp.corpus.build import build_corpus
