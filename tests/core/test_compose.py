@@ -31,6 +31,13 @@ def test_a_sweep_expands_to_its_points_in_hydras_order():
     ]
 
 
+def test_any_key_of_a_named_entry_is_set_without_a_plus_and_a_misspelt_one_is_a_sentence():
+    config = compose(["+experiment=tiny", "corpus=known", "corpus.sources.known.process=grammar"]).config
+    assert config.corpus.sources["known"].process == "grammar"
+    with pytest.raises(ConfigError, match=r"corpus\.sources\.known\.proces .* \(did you mean 'process'\?\)"):
+        compose(["+experiment=tiny", "corpus=known", "corpus.sources.known.proces=grammar"])
+
+
 def test_composing_leaves_hydra_as_it_was():
     from hydra.core.global_hydra import GlobalHydra
 

@@ -192,7 +192,7 @@ def _defaults(cls: type[Config]) -> dict[str, Any]:
         if isinstance(hint, type) and issubclass(hint, Config):
             result[field.name] = _defaults(hint)
         elif field.metadata["variants"] is not None:
-            result[field.name] = {}
+            result[field.name] = DictConfig({}, flags={"struct": False})  # its entries' keys depend on kinds
         elif field.default is dataclasses.MISSING:
             result[field.name] = "???"
         else:

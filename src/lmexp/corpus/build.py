@@ -19,7 +19,7 @@ from lmexp.corpus.config import CorpusConfig
 from lmexp.corpus.dedup import SeenHashes
 from lmexp.corpus.documents import hash_fraction
 from lmexp.corpus.shards import SPLITS, ShardWriters
-from lmexp.corpus.sources import all_sources, read_documents
+from lmexp.corpus.sources import all_sources, read_documents, source_facts
 from lmexp.errors import DataError
 
 
@@ -32,7 +32,7 @@ def build_corpus(
 
     Documents keep the order of their sources. Of identical texts the first is kept.
     Returns counts: `documents`, `bytes` (UTF-8), `characters`, the same for each split as
-    ``train/documents`` and so on, and ``dropped/<reason>``.
+    ``train/documents`` and so on, ``dropped/<reason>`` and ``<source>/<fact>``.
     Errors: `DataError` where there is no document, or a split has none.
     """
     dropped: Counter[str] = Counter()
@@ -53,9 +53,11 @@ def build_corpus(
             count["characters"] += len(document.text)
     _check_counts(config, {split: count["documents"] for split, count in counts.items()})
     totals = sum(counts.values(), Counter())
+    facts = {name: source_facts(source) for name, source in all_sources(config).items()}
     card = {
         "sources": {
-            name: {"kind": source.KIND, **identity(source)} for name, source in all_sources(config).items()
+            name: {"kind": source.KIND, **identity(source), **facts[name]}
+            for name, source in all_sources(config).items()
         },
         "content": dict(content),
         **totals,
@@ -67,6 +69,7 @@ def build_corpus(
     for split, count in counts.items():
         metrics.update({f"{split}/{name}": value for name, value in count.items()})
     metrics.update({f"dropped/{reason}": n for reason, n in sorted(dropped.items())})
+    metrics.update({f"{name}/{fact}": value for name, own in facts.items() for fact, value in own.items()})
     return metrics
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from lmexp.core.config import Config, option
 from lmexp.errors import ConfigError
+from lmexp.known.config import ProcessConfig
 
 
 class SourceConfig(Config):
@@ -31,7 +32,21 @@ class LocalSource(SourceConfig):
     """The key of a JSON Lines object that holds the text."""
 
 
-SOURCES: dict[str, type[SourceConfig]] = {cls.KIND: cls for cls in (PythonStdlibSource, LocalSource)}
+class KnownSource(SourceConfig, ProcessConfig):
+    """Text drawn from a random process whose entropy is computed exactly."""
+
+    KIND: ClassVar[str] = "known"
+
+    num_documents: int = option(4000, ge=1, le=100_000_000)
+    """Documents drawn."""
+
+    num_lines: int = option(16, ge=1, le=100_000)
+    """Lines of each document."""
+
+
+SOURCES: dict[str, type[SourceConfig]] = {
+    cls.KIND: cls for cls in (PythonStdlibSource, LocalSource, KnownSource)
+}
 """The kinds of sources."""
 
 

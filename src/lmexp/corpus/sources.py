@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from lmexp.core.files import FileHasher
-from lmexp.corpus.config import CorpusConfig, LocalSource, PythonStdlibSource, SourceConfig
+from lmexp.corpus.config import CorpusConfig, KnownSource, LocalSource, PythonStdlibSource, SourceConfig
 from lmexp.corpus.documents import Document, SourceContext
 from lmexp.errors import ConfigError
 
 _MODULES: dict[type[SourceConfig], str] = {
+    KnownSource: "lmexp.corpus.known",
     LocalSource: "lmexp.corpus.local",
     PythonStdlibSource: "lmexp.corpus.python_stdlib",
 }
@@ -73,6 +74,12 @@ def read_documents(
                 counts["only whitespace"] += 1
             else:
                 yield Document(document.text, f"{prefix}{document.id}", document.metadata)
+
+
+def source_facts(source: SourceConfig) -> dict[str, float]:
+    """Return what a kind of source knows of its text beforehand: numbers for the card and the metrics."""
+    facts = getattr(_module(source), "facts", None)
+    return facts(source) if facts else {}
 
 
 def _module(source: SourceConfig) -> Any:

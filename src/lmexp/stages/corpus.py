@@ -1,12 +1,13 @@
 """The corpus stage: documents from their sources, deduplicated and split, as Parquet files."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmexp.core.files import FileHasher
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
-from lmexp.corpus.config import CorpusConfig
+from lmexp.corpus.config import CorpusConfig, KnownSource
 from lmexp.corpus.sources import all_sources, content_hashes
 from lmexp.errors import DataError
 
@@ -30,6 +31,12 @@ class CorpusArtifact(Artifact):
         from lmexp.corpus.shards import iter_text_batches
 
         return iter_text_batches(self.path, split)
+
+    def known(self) -> KnownSource | None:
+        """Return the source whose entropy is known, where it is the corpus's only one."""
+        from lmexp.corpus.known import only_known_source
+
+        return only_known_source(json.loads((self.path / "card.json").read_text(encoding="utf-8")))
 
 
 def _label(config: CorpusConfig) -> str:

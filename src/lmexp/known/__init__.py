@@ -1,0 +1,1 @@
+"""Processes that draw lines of text and whose entropy is computed exactly."""
