@@ -120,6 +120,11 @@ HAND = [
     (["+experiment=tiny", "model.d_model=[1"], "cannot be read"),
     (["+experiment=tiny", "corpus.test_fraction=0.6", "corpus.validation_fraction=0.5"], "less than 1"),
     (["+experiment=tiny", "perplexity.stride=129"], "at most model.context_length (128)"),
+    (["+experiment=tiny", "packing.mode=best_fit"], "give packing=best_fit"),
+    (
+        ["+experiment=tiny", "packing=best_fit", "packing.context_length=64"],
+        "packing.context_length (64) must be model.context_length (128)",
+    ),
     (["+experiment=tiny", "optimizer.betas=[0.9]"], "two numbers"),
     (["+experiment=tiny", "corpus=local", "corpus.files=[missing.txt]"], "missing.txt"),
     (["-m", "+experiment=tiny", "model.num_layers=1,2,0"], "num_layers must be at least 1"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lmexp.errors import DataError
 from lmexp.packing.batches import BatchOrder, MicroBatches
+from lmexp.packing.samples import StreamSamples
 
 
 class ArrayTokens:
@@ -29,16 +30,12 @@ class ArrayTokens:
 @settings(max_examples=60, deadline=None)
 @given(
     num_samples=st.integers(1, 40),
-    surplus=st.integers(0, 4),
     batch=st.integers(1, 60),
     seed=st.integers(0, 2**63 - 1),
     epochs=st.integers(1, 4),
 )
-def test_every_epoch_visits_every_sample_once_whatever_the_batch_size(
-    num_samples, surplus, batch, seed, epochs
-):
-    order = BatchOrder(num_samples * 5 + 1 + surplus, 5, batch, seed)
-    assert order.num_samples == num_samples
+def test_every_epoch_visits_every_sample_once_whatever_the_batch_size(num_samples, batch, seed, epochs):
+    order = BatchOrder(num_samples, batch, seed)
     steps = -(-num_samples * epochs // batch)
     stream = np.concatenate([order.sample_indices(step) for step in range(steps)])
     assert stream.dtype == np.int64
@@ -50,16 +47,16 @@ def test_every_epoch_visits_every_sample_once_whatever_the_batch_size(
 @given(seed=st.integers(0, 2**63 - 1), steps=st.permutations(range(12)))
 @settings(max_examples=30, deadline=None)
 def test_a_step_has_the_same_samples_in_whatever_order_steps_are_asked_for(seed, steps):
-    in_order = BatchOrder(71, 10, 5, seed)
+    in_order = BatchOrder(7, 5, seed)
     expected = [in_order.sample_indices(step).tolist() for step in range(12)]
-    shuffled = BatchOrder(71, 10, 5, seed)
+    shuffled = BatchOrder(7, 5, seed)
     for step in steps:
         assert shuffled.sample_indices(step).tolist() == expected[step]
 
 
 def test_orders_differ_between_epochs_and_between_seeds():
     def epoch(seed: int, number: int) -> list[int]:
-        return BatchOrder(1001, 10, 100, seed).sample_indices(number).tolist()
+        return BatchOrder(100, 100, seed).sample_indices(number).tolist()
 
     orders = [epoch(seed, number) for seed in (0, 1, 2**40) for number in (0, 1)]
     assert len({tuple(o) for o in orders}) == len(orders)
@@ -67,8 +64,8 @@ def test_orders_differ_between_epochs_and_between_seeds():
 
 
 def test_the_order_of_seed_zero_is_pinned_because_artifacts_depend_on_it():
-    assert BatchOrder(81, 10, 8, 0).sample_indices(0).tolist() == [3, 6, 4, 0, 7, 5, 2, 1]
-    assert BatchOrder(81, 10, 8, 0).sample_indices(1).tolist() == [1, 4, 6, 5, 7, 3, 2, 0]
+    assert BatchOrder(8, 8, 0).sample_indices(0).tolist() == [3, 6, 4, 0, 7, 5, 2, 1]
+    assert BatchOrder(8, 8, 0).sample_indices(1).tolist() == [1, 4, 6, 5, 7, 3, 2, 0]
 
 
 cuts = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))  # ranks, accumulation, micro-batch
@@ -80,10 +77,15 @@ def test_ranks_and_micro_batches_together_are_exactly_the_global_batch(cut, num_
     world_size, accumulation, micro = cut
     length, batch = 6, world_size * accumulation * micro
     tokens = ArrayTokens(num_samples * length + 1)
-    order = BatchOrder(tokens.num_tokens, length, batch, seed)
+    order = BatchOrder(num_samples, batch, seed)
     ranks = [
         MicroBatches(
-            tokens, order, rank=rank, world_size=world_size, micro_batch_size=micro, max_steps=max_steps
+            StreamSamples(tokens, length),
+            order,
+            rank=rank,
+            world_size=world_size,
+            micro_batch_size=micro,
+            max_steps=max_steps,
         )
         for rank in range(world_size)
     ]
@@ -92,15 +94,15 @@ def test_ranks_and_micro_batches_together_are_exactly_the_global_batch(cut, num_
         parts = [rank[step * accumulation + i]["input_ids"] for rank in ranks for i in range(accumulation)]
         assert all(part.shape == (micro, length) for part in parts)
         starts = (torch.cat(parts)[:, 0].numpy() - 3) // 7
-        uncut = BatchOrder(tokens.num_tokens, length, batch, seed).sample_indices(step)
+        uncut = BatchOrder(num_samples, batch, seed).sample_indices(step)
         assert starts.tolist() == (uncut * length).tolist()
 
 
 def test_labels_are_the_next_tokens_and_the_count_is_that_of_the_global_batch():
-    tokens = ArrayTokens(101)
-    order = BatchOrder(101, 10, 6, seed=4)
+    samples = StreamSamples(ArrayTokens(101), 10)
+    order = BatchOrder(10, 6, seed=4)
     ranks = [
-        MicroBatches(tokens, order, rank=rank, world_size=2, micro_batch_size=1, max_steps=3)
+        MicroBatches(samples, order, rank=rank, world_size=2, micro_batch_size=1, max_steps=3)
         for rank in range(2)
     ]
     for step in range(3):
@@ -113,8 +115,9 @@ def test_labels_are_the_next_tokens_and_the_count_is_that_of_the_global_batch():
 
 def test_every_token_but_the_first_is_a_label_once_an_epoch():
     tokens = ArrayTokens(91)
-    order = BatchOrder(91, 10, 9, seed=0)
-    labels = MicroBatches(tokens, order, rank=0, world_size=1, micro_batch_size=9, max_steps=1)[0]["labels"]
+    order = BatchOrder(9, 9, seed=0)
+    samples = StreamSamples(tokens, 10)
+    labels = MicroBatches(samples, order, rank=0, world_size=1, micro_batch_size=9, max_steps=1)[0]["labels"]
     assert sorted(labels.flatten().tolist()) == tokens.ids[1:].tolist()
 
 
@@ -123,10 +126,11 @@ def test_every_token_but_the_first_is_a_label_once_an_epoch():
 def test_document_ids_begin_a_new_document_at_each_end_of_text(ids):
     tokens = ArrayTokens(0)
     tokens.ids = np.array(ids)
-    order = BatchOrder(13, 4, 3, seed=1)
+    order = BatchOrder(3, 3, seed=1)
+    samples = StreamSamples(tokens, 4)
     cut = {"rank": 0, "world_size": 1, "micro_batch_size": 3, "max_steps": 1}
-    batch = MicroBatches(tokens, order, **cut, eos_token_id=0)[0]
-    assert "document_ids" not in MicroBatches(tokens, order, **cut)[0]
+    batch = MicroBatches(samples, order, **cut, eos_token_id=0)[0]
+    assert "document_ids" not in MicroBatches(samples, order, **cut)[0]
     assert batch["document_ids"].dtype == torch.int64
     for inputs, documents in zip(batch["input_ids"].tolist(), batch["document_ids"].tolist(), strict=True):
         document = 0
@@ -136,8 +140,9 @@ def test_document_ids_begin_a_new_document_at_each_end_of_text(ids):
 
 
 def test_an_index_past_the_last_step_is_refused():
+    samples = StreamSamples(ArrayTokens(91), 10)
     batches = MicroBatches(
-        ArrayTokens(91), BatchOrder(91, 10, 2, seed=0), rank=0, world_size=1, micro_batch_size=1, max_steps=3
+        samples, BatchOrder(9, 2, seed=0), rank=0, world_size=1, micro_batch_size=1, max_steps=3
     )
     with pytest.raises(IndexError):
         batches[6]
@@ -146,5 +151,5 @@ def test_an_index_past_the_last_step_is_refused():
 @pytest.mark.parametrize("num_tokens", [0, 1, 10])
 def test_too_few_tokens_for_one_sample_are_refused_in_a_sentence(num_tokens):
     with pytest.raises(DataError, match=rf"holds {num_tokens} tokens.*context_length \(10\)"):
-        BatchOrder(num_tokens, 10, 1, seed=0)
-    assert BatchOrder(11, 10, 1, seed=0).num_samples == 1
+        StreamSamples(ArrayTokens(num_tokens), 10)
+    assert StreamSamples(ArrayTokens(11), 10).num_samples == 1

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lmexp.core.config import build
+from lmexp.packing.samples import Samples, StreamSamples
 from lmexp.training.config import PretrainConfig
 from lmexp.training.pretrain import PretrainResult, pretrain
 from lmexp.training.ranks import close_group
@@ -75,6 +76,7 @@ def train(
     checkpoints: Path,
     *,
     tokens: ArrayTokens | None = None,
+    samples: Samples | None = None,
     vocab_size: int = VOCAB,
     log: Callable[[dict[str, Any]], Any] = bool,
     should_stop: Callable[[], bool] = bool,
@@ -82,7 +84,7 @@ def train(
     """Call `pretrain` with what a test does not care about filled in: noise, no log, no stop."""
     return pretrain(
         config,
-        tokens=tokens or noise(),
+        samples=samples or StreamSamples(tokens or noise(), config.model.context_length),
         vocab_size=vocab_size,
         checkpoints=checkpoints,
         log=log,

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch.nn import functional
 
+from lmexp.core.config import replace
 from lmexp.errors import DataError, StageError
 from lmexp.models.gpt import GPT
 from lmexp.packing.batches import BatchOrder
+from lmexp.packing.samples import RowSamples
 from lmexp.training.schedules import lr_ratio
 from tests.training.pretrain_runs import VOCAB, ArrayTokens, noise, run, tiny, train
 
@@ -29,7 +31,7 @@ def plain_loop(config):
     tokens = noise()
     model = GPT(config.model, VOCAB, seed=config.seed).double()
     length, settings = config.model.context_length, config.optimizer
-    order = BatchOrder(tokens.num_tokens, length, config.global_batch_size, config.seed)
+    order = BatchOrder((tokens.num_tokens - 1) // length, config.global_batch_size, config.seed)
     decayed = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     plain = [p for name, p in model.named_parameters() if p.ndim == 1 or "embed" in name]
     optimizer = torch.optim.AdamW(
@@ -199,6 +201,30 @@ def test_a_rank_without_its_group_and_a_missing_gpu_are_refused_in_a_sentence(tm
 def test_too_short_a_stream_is_refused_before_training(tmp_path):
     with pytest.raises(DataError, match=r"holds 8 tokens"):
         train(tiny(), tmp_path, tokens=ArrayTokens(np.zeros(8)))
+
+
+def test_each_label_of_padded_rows_weighs_alike_however_a_batch_is_cut(tmp_path):
+    config = tiny(**{"trainer.max_steps": 4})
+    length = config.model.context_length
+    rows = np.array([[i, 1 + i % length] for i in range(30)])  # row i: one range of 1 + i mod T inputs
+    segments = np.array([[i, 9 * i, size] for i, size in rows])
+    samples = RowSamples(noise(), segments, rows, context_length=length, eos_token_id=0)
+    curves = []
+    for micro_batch_size in (12, 2):
+        curves.append([])
+        train(
+            replace(config, micro_batch_size=micro_batch_size),
+            tmp_path / str(micro_batch_size),
+            samples=samples,
+            log=curves[-1].append,
+        )
+    assert len(curves[0]) == 4
+    np.testing.assert_allclose(losses(curves[0]), losses(curves[1]), rtol=1e-12)
+    model = GPT(config.model, VOCAB, seed=config.seed).double()
+    first = [samples.read(i) for i in BatchOrder(30, 12, config.seed).sample_indices(0)]
+    inputs, labels = (torch.from_numpy(np.stack(part)) for part in zip(*first, strict=True))
+    loss = functional.cross_entropy(model(inputs).flatten(0, 1), labels.flatten(), ignore_index=-100)
+    assert losses(curves[0])[0] == pytest.approx(loss.item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])

@@ -1,10 +1,8 @@
 """From a step number to its batch: a pure function of (seed, step), whatever the world size.
 
-A token stream is cut into samples of `context_length` tokens: sample i reads tokens
-[i T, i T + T + 1), predicts the last T of them from the first T, and overlaps its successor by
-one token, so every token but the first is predicted once an epoch. Each epoch visits the samples
-in a fresh order, a Philox permutation keyed by (seed, epoch); a global batch may cross the border
-of two epochs. There is no state to save: the position in the data is the step number.
+Each epoch visits the samples of a split in a fresh order, a Philox permutation keyed by
+(seed, epoch); a global batch may cross the border of two epochs. There is no state to save: the
+position in the data is the step number.
 
 World size and micro-batch size only cut the global batch: rank r of W takes its r-th contiguous
 part, and micro-batch j of a rank the j-th part of that.
@@ -12,42 +10,21 @@ part, and micro-batch j of a rank the j-th part of that.
 Shapes: B sequences of a micro-batch, T context_length.
 """
 
-from typing import Protocol
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lmexp.errors import DataError
-
-
-class TokenReader(Protocol):
-    """A stream of token ids that can be read anywhere."""
-
-    @property
-    def num_tokens(self) -> int:
-        """Length of the stream, in tokens."""
-
-    def read(self, start: int, length: int) -> npt.NDArray[np.int64]:
-        """Return tokens [start, start + length) as int64."""
+from lmexp.packing.samples import Samples
 
 
 class BatchOrder:
     """Which samples each step trains on."""
 
-    def __init__(self, num_tokens: int, context_length: int, global_batch_size: int, seed: int) -> None:
-        """Cut `num_tokens` tokens into samples of `context_length`.
-
-        Errors: `DataError` if there are too few tokens for one sample.
-        """
-        self.num_samples = (num_tokens - 1) // context_length
-        if self.num_samples < 1:
-            raise DataError(
-                f"the training split holds {num_tokens} tokens, which is too few for one sample of "
-                f"context_length ({context_length}) + 1; give more text or a smaller context_length."
-            )
-        self.context_length = context_length
+    def __init__(self, num_samples: int, global_batch_size: int, seed: int) -> None:
+        """Order `num_samples` samples, at least one, in steps of `global_batch_size`."""
+        assert num_samples > 0, "samples refuse to be none"
+        self.num_samples = num_samples
         self.global_batch_size = global_batch_size
         self.seed = seed
         self._permutations: dict[int, npt.NDArray[np.int64]] = {}
@@ -82,7 +59,7 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Tensor | int]]):
 
     def __init__(
         self,
-        tokens: TokenReader,
+        samples: Samples,
         order: BatchOrder,
         *,
         rank: int,
@@ -98,7 +75,7 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Tensor | int]]):
         per_rank = order.global_batch_size // world_size
         assert per_rank * world_size == order.global_batch_size, "the configuration checks divisibility"
         assert per_rank % micro_batch_size == 0, "the configuration checks divisibility"
-        self.tokens = tokens
+        self.samples = samples
         self.order = order
         self.micro_batch_size = micro_batch_size
         self.eos_token_id = eos_token_id
@@ -126,17 +103,16 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Tensor | int]]):
         """
         if not 0 <= index < self._length:
             raise IndexError(index)
-        length = self.order.context_length
-        rows = np.empty((self.micro_batch_size, length + 1), dtype=np.int64)
-        for row, sample in zip(rows, self.sample_indices(index), strict=True):
-            row[:] = self.tokens.read(int(sample) * length, length + 1)
-        windows = torch.from_numpy(rows)
-        # Every label of a packed stream counts, so the count needs no look at other ranks' data.
+        batch_shape = (self.micro_batch_size, self.samples.context_length)
+        inputs, labels = np.empty(batch_shape, dtype=np.int64), np.empty(batch_shape, dtype=np.int64)
+        for i, sample in enumerate(self.sample_indices(index)):
+            inputs[i], labels[i] = self.samples.read(int(sample))
+        step = index // self.accumulation
         batch: dict[str, Tensor | int] = {
-            "input_ids": windows[:, :-1].contiguous(),
-            "labels": windows[:, 1:].contiguous(),
-            "num_valid_tokens": self.order.global_batch_size * length,
+            "input_ids": torch.from_numpy(inputs),
+            "labels": torch.from_numpy(labels),
+            "num_valid_tokens": self.samples.num_valid(self.order.sample_indices(step)),
         }
         if self.eos_token_id is not None:
-            batch["document_ids"] = (windows[:, :-1] == self.eos_token_id).cumsum(dim=1)
+            batch["document_ids"] = torch.from_numpy((inputs == self.eos_token_id).cumsum(axis=1))
         return batch

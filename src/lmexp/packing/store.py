@@ -6,6 +6,11 @@
                              the bytes of its text
     packing.json             dtype, vocabulary size, end-of-text id and the sizes of each split
 
+Where documents are packed into rows (`rows`), two more files say how, and the stream is the same:
+
+    <split>.segments.npy     int64 [S, 3]: row, first input (position in the stream), inputs
+    <split>.rows.npy         int64 [R, 2]: the row's first segment, and its labels that count
+
 Shards only bound the size of files: documents run across them, and the stream is the same for any
 shard size. A store is read-only once packed.
 """
@@ -20,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmexp.errors import DataError, nearest
+from lmexp.packing.rows import best_fit, bos_aligned
+from lmexp.packing.samples import RowSamples, Samples, StreamSamples
 
 MANIFEST = "packing.json"
 _VERSION = 1
@@ -74,6 +81,36 @@ def pack_split(
     }
 
 
+_PACKERS = {"best_fit": best_fit, "bos_aligned": bos_aligned}
+
+
+def pack_rows(
+    out: Path, split: str, entry: dict[str, Any], *, mode: str, context_length: int
+) -> dict[str, float]:
+    """Pack the documents of a split that `pack_split` wrote into rows, and say so in its `entry`.
+
+    Returns `rows`, `padding` (share of the inputs of all rows whose label is ignored),
+    `cut_documents` (share of documents that do not lie whole in one row) and `dropped_tokens`.
+    """
+    starts = np.load(out / _documents_name(split), allow_pickle=False)[:, 0]
+    sizes = np.diff(starts, append=entry["tokens"])
+    packed = _PACKERS[mode](starts, sizes, context_length)
+    rows = np.zeros((packed.num_rows, 2), dtype=np.int64)
+    segment_rows = packed.segments[:, 0]
+    rows[:, 0] = np.searchsorted(segment_rows, np.arange(packed.num_rows))
+    np.add.at(rows[:, 1], segment_rows, packed.segments[:, 2])
+    np.save(out / _segments_name(split), packed.segments, allow_pickle=False)
+    np.save(out / _rows_name(split), rows, allow_pickle=False)
+    entry["rows"] = {"mode": mode, "context_length": context_length, "rows": packed.num_rows}
+    labels = int(rows[:, 1].sum())
+    return {
+        "rows": packed.num_rows,
+        "padding": 1 - labels / max(1, packed.num_rows * context_length),
+        "cut_documents": packed.cut_documents / len(sizes),
+        "dropped_tokens": entry["tokens"] - labels,
+    }
+
+
 def write_manifest(
     out: Path, splits: Mapping[str, Mapping[str, Any]], *, vocab_size: int, eos_token_id: int
 ) -> None:
@@ -124,14 +161,18 @@ class TokenStore:
             raise DataError(
                 f"The token store {self._path} has no split {name!r}{nearest(name, self.splits)}."
             )
-        return TokenSplit(self._path, name, self._manifest["splits"][name], self._manifest["dtype"])
+        entry, dtype = self._manifest["splits"][name], self._manifest["dtype"]
+        return TokenSplit(self._path, name, entry, dtype, eos_token_id=self.eos_token_id)
 
 
 class TokenSplit:
     """One stream of tokens and the documents in it. Nothing is read before it is asked for."""
 
-    def __init__(self, path: Path, name: str, entry: Mapping[str, Any], dtype: str) -> None:
+    def __init__(
+        self, path: Path, name: str, entry: Mapping[str, Any], dtype: str, *, eos_token_id: int
+    ) -> None:
         self.name = name
+        self._path, self._entry, self._eos_token_id = path, entry, eos_token_id
         self.num_tokens = int(entry["tokens"])
         """Tokens in the stream, the end-of-text tokens included."""
         self.num_bytes = int(entry["bytes"])
@@ -142,7 +183,7 @@ class TokenSplit:
             for shard, size in zip(entry["shards"], sizes, strict=True)
         ]
         self._ends = np.cumsum(sizes, dtype=np.int64)
-        self.documents: NDArray[np.int64] = _load_documents(path / _documents_name(name))
+        self.documents: NDArray[np.int64] = _load_table(path / _documents_name(name))
         """[N, 2]: the position of each document's first token, and the bytes of its text."""
         if self._ends[-1] != self.num_tokens or self.documents.shape != (entry["documents"], 2):
             raise DataError(f"The split {name!r} of {path} does not fit its manifest; pack the corpus again.")
@@ -167,6 +208,27 @@ class TokenSplit:
             filled += len(piece)
             shard += 1
         return result
+
+    def samples(self, context_length: int) -> Samples:
+        """Return what a model of `context_length` trains on.
+
+        Errors: `DataError` where there is not one sample, or the rows have another length.
+        """
+        packed = self._entry.get("rows")
+        if packed is None:
+            return StreamSamples(self, context_length)
+        if packed["context_length"] != context_length:
+            raise DataError(
+                f"{self._path} was packed into rows of {packed['context_length']} tokens, and the model's "
+                f"context_length is {context_length}; set packing.context_length to it."
+            )
+        segments = _load_table(self._path / _segments_name(self.name), mapped=True)
+        rows = _load_table(self._path / _rows_name(self.name), mapped=True)
+        if rows.shape != (packed["rows"], 2) or (len(rows) and rows[-1, 0] >= len(segments)):
+            raise DataError(f"The rows of {self.name} in {self._path} do not fit; pack the corpus again.")
+        return RowSamples(
+            self, segments, rows, context_length=context_length, eos_token_id=self._eos_token_id
+        )
 
     def document(self, index: int) -> NDArray[np.int64]:
         """Return the tokens of one document, without the end-of-text token after it."""
@@ -220,12 +282,21 @@ def _map_shard(path: Path, num_tokens: int, dtype: np.dtype[Any]) -> NDArray[Any
     return np.memmap(path, dtype=dtype, mode="r", shape=(num_tokens,))
 
 
-def _load_documents(path: Path) -> NDArray[np.int64]:
+def _load_table(path: Path, *, mapped: bool = False) -> NDArray[np.int64]:
     try:
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.int64)
+        table = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        return np.asanyarray(table, dtype=np.int64)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}; pack the corpus again.") from None
 
 
 def _documents_name(split: str) -> str:
     return f"{split}.documents.npy"
+
+
+def _segments_name(split: str) -> str:
+    return f"{split}.segments.npy"
+
+
+def _rows_name(split: str) -> str:
+    return f"{split}.rows.npy"

@@ -27,12 +27,15 @@ class PackingArtifact(Artifact):
         return TokenStore.open(self.path)
 
 
-@stage("packing", version=1, produces=PackingArtifact, label=lambda _config: "concatenate")
+@stage("packing", version=1, produces=PackingArtifact, label=lambda config: config.mode)
 def packing(
     run: StageRun, config: PackingConfig, *, corpus: CorpusArtifact, tokenizer: TokenizerArtifact
 ) -> Metrics:
-    """Encode each split in document order; each document is followed by the end-of-text token."""
-    from lmexp.packing.store import pack_split, write_manifest
+    """Encode each split in document order; each document is followed by the end-of-text token.
+
+    The modes with rows add, for each split, `rows`, `padding`, `cut_documents` and `dropped_tokens`.
+    """
+    from lmexp.packing.store import pack_rows, pack_split, write_manifest
 
     encoder = tokenizer.load()
     entries, metrics = {}, {}
@@ -47,6 +50,11 @@ def packing(
         )
         for name in ("tokens", "documents", "bytes"):
             metrics[f"{split}/{name}"] = entries[split][name]
+        if config.context_length is not None:
+            found = pack_rows(
+                run.out, split, entries[split], mode=config.mode, context_length=config.context_length
+            )
+            metrics |= {f"{split}/{name}": value for name, value in found.items()}
         text_tokens = entries[split]["tokens"] - entries[split]["documents"]
         metrics[f"{split}/bytes_per_token"] = entries[split]["bytes"] / max(1, text_tokens)
     write_manifest(run.out, entries, vocab_size=encoder.vocab_size, eos_token_id=encoder.eos_token_id)

@@ -48,7 +48,7 @@ def pretrain(
     store = packing.load()
     result = train(
         config,
-        tokens=store.split("train"),
+        samples=store.split("train").samples(config.model.context_length),
         vocab_size=store.vocab_size,
         checkpoints=run.work / "checkpoints",
         log=run.log,

@@ -22,7 +22,8 @@ from lightning_fabric.utilities.warnings import PossibleUserWarning
 
 from lmexp.errors import StageError
 from lmexp.models.gpt import GPT
-from lmexp.packing.batches import BatchOrder, MicroBatches, TokenReader
+from lmexp.packing.batches import BatchOrder, MicroBatches
+from lmexp.packing.samples import Samples
 from lmexp.training import ranks
 from lmexp.training.callbacks import Checkpoints, CollectGarbage, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
@@ -51,7 +52,7 @@ class PretrainResult:
 def pretrain(
     config: PretrainConfig,
     *,
-    tokens: TokenReader,
+    samples: Samples,
     vocab_size: int,
     checkpoints: Path,
     log: Callable[[dict[str, Any]], None],
@@ -62,14 +63,12 @@ def pretrain(
     Every rank calls it. Rank 0 calls `log` with each point of the training curve and asks
     `should_stop` after steps (each step if alone, about once a second among several ranks).
 
-    Errors: `DataError` if `tokens` does not hold one sample; `StageError` if the process group is
-    not the configured one, the accelerator is missing, or the loss stops being finite.
+    Errors: `StageError` if the process group is not the configured one, the accelerator is missing,
+    or the loss stops being finite.
     """
     ranks.check_world_size(config.world_size)
-    num_tokens = tokens.num_tokens
-    if config.train_samples is not None:
-        num_tokens = min(num_tokens, config.train_samples * config.model.context_length + 1)
-    order = BatchOrder(num_tokens, config.model.context_length, config.global_batch_size, seed=config.seed)
+    num_samples = min(samples.num_samples, config.train_samples or samples.num_samples)
+    order = BatchOrder(num_samples, config.global_batch_size, seed=config.seed)
     model = GPT(config.model, vocab_size, seed=config.seed).train()
     if config.trainer.precision == "64-true":
         model.double()  # Lightning would restore fp64 weights into the fp32 ones and convert only then
@@ -85,7 +84,7 @@ def pretrain(
         )
         assert trainer.world_size == config.world_size, "Lightning must join the ranks that were started"
         batches = MicroBatches(
-            tokens,
+            samples,
             order,
             rank=trainer.global_rank,
             world_size=trainer.world_size,
