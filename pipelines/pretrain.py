@@ -12,6 +12,7 @@ from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
 from lmexp.models.config import GPTConfig
 from lmexp.packing.config import PackingConfig
+from lmexp.stages.adopted import AdoptedConfig
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.training.config import OptimizerConfig, PretrainConfig, ScheduleConfig, TrainerConfig
 
@@ -61,7 +62,10 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
         checkpoint_every_steps=config.checkpoint_every_steps,
     )
     corpus = stages.corpus(config.corpus)
-    tokenizer = stages.tokenizer(config.tokenizer, corpus=corpus)
+    if config.tokenizer.path is None:
+        tokenizer = stages.tokenizer(config.tokenizer, corpus=corpus)
+    else:
+        tokenizer = stages.adopted_tokenizer(AdoptedConfig(path=config.tokenizer.path))
     packing = stages.packing(config.packing, corpus=corpus, tokenizer=tokenizer)
     model = stages.pretrain(training, packing=packing, tokenizer=tokenizer)
     perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lmexp.errors import ConfigError, LmexpError, nearest
+from lmexp.verbs.adopt import adopt
 from lmexp.verbs.gc import gc
 from lmexp.verbs.generate import generate
 from lmexp.verbs.ls import ls
@@ -79,6 +80,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": verify,
     "replay": replay,
     "generate": generate,
+    "adopt": adopt,
     "gc": gc,
 }
 

@@ -131,6 +131,12 @@ def check(composed: DictConfig, choices: Mapping[str, Any]) -> Composition:
     return Composition(experiment=str(experiment), config=config, handles=handles)
 
 
+def composition_of(values: Mapping[str, Any], *, experiment: str) -> Composition:
+    """Return the composition of plain values, without Hydra; a key that is left out has its default."""
+    config, handles = _build(values)
+    return Composition(experiment=experiment, config=config, handles=handles)
+
+
 def handles_of(values: Mapping[str, Any]) -> Mapping[str, Handle]:
     """Return the handles for a recorded configuration."""
     return _build(values)[1]

@@ -1,5 +1,6 @@
 """The stages: one file each, the thin layer that joins the engine and the domain."""
 
+from lmexp.stages.adopted import adopted_model, adopted_tokenizer
 from lmexp.stages.corpus import CorpusArtifact, corpus
 from lmexp.stages.packing import PackingArtifact, packing
 from lmexp.stages.perplexity import PerplexityArtifact, perplexity
@@ -14,6 +15,8 @@ __all__ = [
     "PerplexityArtifact",
     "PromptsArtifact",
     "TokenizerArtifact",
+    "adopted_model",
+    "adopted_tokenizer",
     "corpus",
     "packing",
     "perplexity",

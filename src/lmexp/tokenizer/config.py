@@ -9,3 +9,6 @@ class TokenizerConfig(Config):
     vocab_size: int = option(4096, ge=257, le=1_000_000)
     """Number of tokens, the 256 bytes and the end-of-text token included. A small corpus may
     yield fewer; the artifact says how many."""
+
+    path: str | None = option(None, by_content=True)
+    """A directory with a `tokenizer.json` to take instead of training one; null trains."""

@@ -1,0 +1,38 @@
+"""Measures a model that something else trained: any folder that Hugging Face reads as Qwen3 or GPT-2."""
+
+from lmexp import stages
+from lmexp.core.config import option
+from lmexp.core.settings import RunConfig
+from lmexp.core.stage import Handle
+from lmexp.corpus.config import CorpusConfig
+from lmexp.evals.config import PerplexityConfig, PromptsConfig
+from lmexp.packing.config import PackingConfig
+from lmexp.stages.adopted import AdoptedConfig
+
+
+class EvaluateExperiment(RunConfig):
+    """The keys of this pipeline; each group is documented where it is read."""
+
+    model: AdoptedConfig = option()
+    corpus: CorpusConfig = option(CorpusConfig())
+    packing: PackingConfig = option(PackingConfig())
+    perplexity: PerplexityConfig = option(PerplexityConfig())
+    prompts: PromptsConfig = option(PromptsConfig())
+
+
+def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:
+    """Return the stages by name; nothing runs here."""
+    model = stages.adopted_model(config.model)
+    tokenizer = stages.adopted_tokenizer(config.model)
+    corpus = stages.corpus(config.corpus)
+    packing = stages.packing(config.packing, corpus=corpus, tokenizer=tokenizer)
+    perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)
+    prompts = stages.prompts(config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, packing=packing)
+    return {
+        "model": model,
+        "tokenizer": tokenizer,
+        "corpus": corpus,
+        "packing": packing,
+        "perplexity": perplexity,
+        "prompts": prompts,
+    }
