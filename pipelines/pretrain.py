@@ -10,6 +10,7 @@ from lmexp.core.stage import Handle
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
+from lmexp.generation.config import SamplesConfig
 from lmexp.models.config import GPTConfig
 from lmexp.packing.config import PackingConfig
 from lmexp.stages.adopted import AdoptedConfig
@@ -34,6 +35,7 @@ class PretrainExperiment(RunConfig):
     trainer: TrainerConfig = option()
     perplexity: PerplexityConfig = option(PerplexityConfig())
     prompts: PromptsConfig = option(PromptsConfig())
+    samples: SamplesConfig = option(SamplesConfig())
 
     def check(self) -> None:
         stride, context_length = self.perplexity.stride, self.model.context_length
@@ -70,6 +72,7 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
     model = stages.pretrain(training, packing=packing, tokenizer=tokenizer)
     perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)
     prompts = stages.prompts(config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, packing=packing)
+    samples = stages.samples(config.samples, model=model, tokenizer=tokenizer)
     return {
         "corpus": corpus,
         "tokenizer": tokenizer,
@@ -77,4 +80,5 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
         "pretrain": model,
         "perplexity": perplexity,
         "prompts": prompts,
+        "samples": samples,
     }

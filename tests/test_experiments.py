@@ -16,6 +16,7 @@ PINNED: dict[str, dict[str, str]] = {
         "pretrain": "86a711970b1c",
         "perplexity": "d9671fa8ef7b",
         "prompts": "2eaf2bd5f6ed",
+        "samples": "9f867e08e2dc",
     },
     "tiny": {
         "corpus": "4ddcebe55b2e",
@@ -24,6 +25,7 @@ PINNED: dict[str, dict[str, str]] = {
         "pretrain": "bfa0663a48fc",
         "perplexity": "54cfa937d6a5",
         "prompts": "1df142d691bf",
+        "samples": "9f867e08e2dc",
     },
 }
 

@@ -14,7 +14,7 @@ from lmexp.core.store import Store
 
 from .conftest import lmexp_run
 
-STAGES = ["corpus", "tokenizer", "packing", "pretrain", "perplexity", "prompts"]
+STAGES = ["corpus", "tokenizer", "packing", "pretrain", "perplexity", "prompts", "samples"]
 
 
 def test_one_command_goes_from_text_to_a_table(finished):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from lmexp.core.runs import Run
@@ -5,7 +6,13 @@ from lmexp.summary import summary
 
 
 def test_the_table_shows_bits_per_byte_beside_compressors_and_accuracies_beside_the_bigram():
-    stages = {"pretrain": {"action": "ran", "seconds": 61.25, "artifact": "artifacts/pretrain/gpt-1"}}
+    entry = {
+        "stage": "pretrain",
+        "action": "ran",
+        "seconds": 61.25,
+        "artifact": "artifacts/pretrain/gpt-1",
+    }
+    stages = {"pretrain": entry}
     metrics = {
         "perplexity/test/bits_per_byte": 1.5,
         "perplexity/test/bits_per_byte/stderr": 0.02,
@@ -27,3 +34,31 @@ def test_the_table_shows_bits_per_byte_beside_compressors_and_accuracies_beside_
 def test_a_run_without_evaluations_shows_its_stages_only():
     run = Run(Path("x"), {"run": "r-1", "status": "failed", "stages": {}, "metrics": {}})
     assert summary(run).split() == ["r-1", "failed", "stage", "action", "seconds", "artifact"]
+
+
+def test_the_first_sample_is_shown_in_a_few_lines_that_cannot_disturb_a_terminal(tmp_path):
+    folder = tmp_path / "store" / "artifacts" / "samples" / "1-prompts-0"
+    folder.mkdir(parents=True)
+    text = "\n" + "x" * 150 + "\n\ty\x1b[31m\x07\n" + "z\n" * 20
+    row = {"prompt": "\n\nsay: ", "text": text, "temperature": 1.0}
+    (folder / "samples.jsonl").write_text(json.dumps(row) + "\n")
+    stages = {
+        "texts": {
+            "stage": "samples",
+            "action": "ran",
+            "seconds": 1.0,
+            "artifact": "artifacts/samples/1-prompts-0",
+        }
+    }
+    run = Run(tmp_path / "store/runs/r", {"run": "r", "status": "done", "stages": stages, "metrics": {}})
+    lines = summary(run).splitlines()
+    at = lines.index("texts, the first of them")
+    assert lines[at + 1 :] == [
+        "  | say: ",
+        "  | " + "x" * 100,
+        "  | " + "x" * 50,
+        "  |     y\ufffd[31m\ufffd",
+        "  | z",
+        "  | z",
+        "  | ...",
+    ]

@@ -1,10 +1,13 @@
-"""The table that a run ends with: a pure function of its record."""
+"""The table that a run ends with, and a few lines of what its model writes: functions of its records."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 
+from lmexp.core.files import read_lines
 from lmexp.core.runs import Run
 
-_HEADLINES = ("bits_per_byte", "perplexity", "word_perplexity", "loss")
+_SAMPLE_LINES = 6
+_SAMPLE_WIDTH = 100
 
 
 def summary(run: Run) -> str:
@@ -13,6 +16,7 @@ def summary(run: Run) -> str:
     for rows in (_perplexity(run.metrics), _prompts(run.metrics)):
         if rows:
             parts.append(_table(rows))
+    parts += _sample(run)
     return "\n\n".join(parts)
 
 
@@ -58,6 +62,33 @@ def _prompts(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
             )
         )
     return [("prompts", "shots", "accuracy", "bigram", "items"), *rows] if rows else []
+
+
+def _sample(run: Run) -> list[str]:
+    """Return the first lines of the first sample of each stage of samples, safe to print in a terminal."""
+    found = []
+    for name, entry in run.stages.items():
+        if entry["stage"] != "samples":
+            continue
+        row = next(read_lines(run.artifact(name) / "samples.jsonl"), None)
+        if row is None:
+            continue
+        lines = [
+            line
+            for long in f"{row['prompt']}{row['text']}".splitlines()
+            for line in textwrap.wrap(_printable(long), _SAMPLE_WIDTH, drop_whitespace=False) or [""]
+        ]
+        while lines and not lines[0].strip():
+            del lines[0]
+        more = ["..."] if len(lines) > _SAMPLE_LINES else []
+        shown = [*lines[:_SAMPLE_LINES], *more]
+        found.append("\n".join([f"{name}, the first of them", *(f"  | {line}" for line in shown)]))
+    return found
+
+
+def _printable(line: str) -> str:
+    """Return the line with tabs spread, and U+FFFD for what could move a cursor or change a colour."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.expandtabs(4))
 
 
 def _value(value: float, error: float | None) -> str:

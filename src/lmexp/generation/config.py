@@ -1,9 +1,10 @@
-"""How the next token is chosen, and how many there may be."""
+"""How the next token is chosen, how many there may be, and which texts a run continues."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 from lmexp.core.config import Config, option
+from lmexp.errors import ConfigError
 
 
 class SamplingConfig(Config):
@@ -31,3 +32,28 @@ class SamplingConfig(Config):
 
     seed: int = option(0, ge=0, le=2**63 - 1)
     """Seeds the draws; the same seed gives the same text."""
+
+
+class SamplesConfig(SamplingConfig):
+    """Texts that a trained model continues, each several times."""
+
+    prompts: tuple[str, ...] = option(("",))
+    """Texts to continue; the empty one begins a document."""
+
+    num_samples: int = option(3, ge=1, le=1000)
+    """Continuations of each prompt. The first draws with `seed`, the next with `seed` + 1, and so on."""
+
+    def check(self) -> None:
+        if not self.prompts or len(set(self.prompts)) != len(self.prompts):
+            raise ConfigError(f"prompts must name at least one text, each once, was {list(self.prompts)}.")
+        for prompt in self.prompts:
+            if any("\ud800" <= character <= "\udfff" for character in prompt):
+                raise ConfigError(f"prompts must be valid Unicode, was {prompt!r}.")
+        if self.seed + self.num_samples > 2**63:
+            raise ConfigError(
+                f"seed must leave room for {self.num_samples} more below 2**63, was {self.seed}."
+            )
+        if self.temperature == 0 and self.num_samples > 1:
+            raise ConfigError(
+                f"temperature=0 gives the same text {self.num_samples} times; set num_samples=1 with it."
+            )

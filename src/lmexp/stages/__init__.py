@@ -6,6 +6,7 @@ from lmexp.stages.packing import PackingArtifact, packing
 from lmexp.stages.perplexity import PerplexityArtifact, perplexity
 from lmexp.stages.pretrain import ModelArtifact, pretrain
 from lmexp.stages.prompts import PromptsArtifact, prompts
+from lmexp.stages.samples import SamplesArtifact, samples
 from lmexp.stages.tokenizer import TokenizerArtifact, tokenizer
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "PackingArtifact",
     "PerplexityArtifact",
     "PromptsArtifact",
+    "SamplesArtifact",
     "TokenizerArtifact",
     "adopted_model",
     "adopted_tokenizer",
@@ -22,5 +24,6 @@ __all__ = [
     "perplexity",
     "pretrain",
     "prompts",
+    "samples",
     "tokenizer",
 ]

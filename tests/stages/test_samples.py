@@ -1,0 +1,67 @@
+"""The samples stage on the finished run's model."""
+
+import pytest
+
+import lmexp
+from lmexp.core.config import build
+from lmexp.core.files import read_lines
+from lmexp.core.stage import StageRun
+from lmexp.errors import ConfigError
+from lmexp.generation.config import SamplesConfig
+from lmexp.stages import ModelArtifact, TokenizerArtifact, samples
+
+
+@pytest.fixture
+def draw(finished, tmp_path):
+    _, run, _ = finished
+    path = run.artifact("pretrain")
+
+    def call(**values):
+        stage_run = StageRun(
+            out=tmp_path, work=tmp_path, log=lambda _: None, should_stop=lambda: False, cache=tmp_path
+        )
+        config = build(SamplesConfig, values)
+        metrics = samples.function(
+            stage_run, config, model=ModelArtifact(path), tokenizer=TokenizerArtifact(path)
+        )
+        return list(read_lines(tmp_path / "samples.jsonl")), metrics, path
+
+    return call
+
+
+def test_each_row_is_what_generate_prints_for_its_values(draw):
+    rows, metrics, path = draw(
+        prompts=["", "def f("], num_samples=2, temperature=0.7, top_k=40, max_new_tokens=8, seed=5
+    )
+    assert [(row["prompt"], row["seed"]) for row in rows] == [("", 5), ("", 6), ("def f(", 5), ("def f(", 6)]
+    model, tokenizer = lmexp.load_model(path), lmexp.load_tokenizer(path)
+    for row in rows:
+        values = {key: value for key, value in row.items() if key not in ("prompt", "text")}
+        assert row["text"] == lmexp.generate(model, tokenizer, row["prompt"], **values)
+    assert rows[0]["text"] != rows[1]["text"]
+    assert metrics == {"texts": 4, "characters": sum(len(row["text"]) for row in rows)}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"prompts": []}, "prompts must name at least one text, each once, was []"),
+        ({"prompts": ["a", "a"]}, "each once"),
+        ({"prompts": ["\ud800"]}, "prompts must be valid Unicode"),
+        ({"temperature": 0}, "temperature=0 gives the same text 3 times; set num_samples=1 with it."),
+        ({"seed": 2**63 - 1}, "seed must leave room for 3 more below 2\\*\\*63"),
+        ({"num_sample": 3}, "did you mean 'num_samples'"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_one_sentence(values, sentence):
+    with pytest.raises(ConfigError, match=sentence.replace("[", r"\[")):
+        build(SamplesConfig, values)
+
+
+def test_the_main_pipeline_draws_from_its_own_model(finished):
+    _, run, out = finished
+    rows = list(read_lines(run.artifact("samples") / "samples.jsonl"))
+    assert [(row["prompt"], row["temperature"], row["seed"]) for row in rows] == [
+        ("", 0.8, seed) for seed in (0, 1, 2)
+    ]
+    assert "samples, the first of them" in out
