@@ -15,7 +15,7 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "86a711970b1c",
         "perplexity": "d9671fa8ef7b",
-        "prompts": "2eaf2bd5f6ed",
+        "prompts": "e85b33fe673e",
         "samples": "9f867e08e2dc",
     },
     "tiny": {
@@ -24,7 +24,7 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "bfa0663a48fc",
         "perplexity": "54cfa937d6a5",
-        "prompts": "1df142d691bf",
+        "prompts": "62e30eda9170",
         "samples": "9f867e08e2dc",
     },
 }

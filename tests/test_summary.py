@@ -20,15 +20,29 @@ def test_the_table_shows_bits_per_byte_beside_compressors_and_accuracies_beside_
         "perplexity/test/xz_bits_per_byte": 1.75,
         "prompts/python_operator/acc/0": 0.9,
         "prompts/python_operator/acc/0/stderr": 0.01,
+        "prompts/python_operator/permuted_acc/4": 0.6,
+        "prompts/python_operator/permutation_loss/4": 0.3,
+        "prompts/python_operator/acc/4": 0.9,
+        "prompts/python_operator/gain/4": 0.0,
+        "prompts/python_operator/gain/4/stderr": 0.02,
+        "prompts/python_operator/chance": 0.5,
         "prompts/python_operator/bigram_acc": 0.8,
         "prompts/python_operator/items": 500,
+        "prompts/sums/exact_match/1": 0.25,
+        "prompts/sums/items": 8,
+        "prompts/python_bracket/items": 0,
     }
     run = Run(Path("x"), {"run": "r-1", "status": "done", "stages": stages, "metrics": metrics})
     lines = [" ".join(line.split()) for line in summary(run).splitlines()]
     assert "pretrain ran 61.2 artifacts/pretrain/gpt-1" in lines
     assert "perplexity/test model 1.500 ± 0.020 perplexity 13.25 per token" in lines
     assert "perplexity/test xz 1.750" in lines
-    assert "prompts/python_operator 0 0.900 ± 0.010 0.800 500" in lines
+    assert "prompts shots accuracy chance bigram items change" in lines
+    assert "prompts/python_operator 0 0.900 ± 0.010 0.500 0.800 500" in lines
+    assert "prompts/python_operator 4 0.900 0.500 0.800 500 +0.000 ± 0.020" in lines
+    assert "prompts/python_operator 4 permuted 0.600 0.500 0.800 500 -0.300" in lines
+    assert "prompts/sums 1 0.250 8" in lines
+    assert "prompts/python_bracket no items here 0" in lines
 
 
 def test_a_run_without_evaluations_shows_its_stages_only():

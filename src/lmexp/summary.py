@@ -44,24 +44,47 @@ def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
 
 
 def _prompts(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
-    """Return one row for each task and number of shots."""
+    """Return one row for each task and number of shots, and one for a task that has no items."""
     rows: list[tuple[str, ...]] = []
     for key, value in metrics.items():
-        parts = key.split("/")
-        if len(parts) < 3 or parts[-2] != "acc" or not parts[-1].isdigit():
+        task, _, rest = key.partition("/items")
+        if not rest and task != key and value == 0:
+            rows.append((task, "", "no items here", "", "", "0", ""))
             continue
-        task = "/".join(parts[:-2])
-        bigram = metrics.get(f"{task}/bigram_acc")
+        parts = key.split("/")
+        name = parts[-2].removeprefix("permuted_") if len(parts) > 2 else ""
+        if name not in ("acc", "exact_match") or not parts[-1].isdigit():
+            continue
+        task, n = "/".join(parts[:-2]), parts[-1]
+        permuted = name != parts[-2]
+        change = "" if permuted else _signed(metrics, f"{task}/gain/{n}")
+        if permuted:
+            change = _signed(metrics, f"{task}/permutation_loss/{n}", sign=-1)
         rows.append(
             (
                 task,
-                parts[-1],
+                f"{n} permuted" if permuted else n,
                 _value(value, metrics.get(f"{key}/stderr")),
-                "" if bigram is None else f"{bigram:.3f}",
+                _plain(metrics.get(f"{task}/chance")),
+                _plain(metrics.get(f"{task}/bigram_acc")),
                 f"{metrics.get(f'{task}/items', 0):.0f}",
+                change,
             )
         )
-    return [("prompts", "shots", "accuracy", "bigram", "items"), *rows] if rows else []
+    head = ("prompts", "shots", "accuracy", "chance", "bigram", "items", "change")
+    return [head, *rows] if rows else []
+
+
+def _signed(metrics: Mapping[str, float], key: str, sign: int = 1) -> str:
+    """Return a paired difference: over zero shots, or of permuted over true labels."""
+    if key not in metrics:
+        return ""
+    error = metrics.get(f"{key}/stderr")
+    return f"{sign * metrics[key] + 0.0:+.3f}" + ("" if error is None else f" ± {error:.3f}")
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _sample(run: Run) -> list[str]:

@@ -1,6 +1,6 @@
-"""The prompt engine: splits, worked examples that depend on the item alone, metrics by hand."""
+"""The prompt engine: splits, what a prompt is made of, rows by hand, and independence of other items."""
 
-import math
+import dataclasses
 import random
 
 import numpy as np
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
-from lmexp.evals.prompts import SHOT_CHARACTERS, encode_choices, evaluate_prompts, prompt_of
-from lmexp.evals.python_pairs import Item
+from lmexp.evals.items import Item, Task
+from lmexp.evals.prompts import ROW_CHARACTERS, Prompt, encode_choices, prompts_of, score_choices
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.train import train_tokenizer
 
@@ -21,10 +21,11 @@ def tokenizer():
     return train_tokenizer(TokenizerConfig(vocab_size=320), iter(corpus))
 
 
-ITEMS = [
+ITEMS = tuple(
     Item(f"item{i}", f"context {i}\n" * (i % 5 + 1), (f"    one {i}", f"    two {i}"), i % 2)
     for i in range(12)
-]
+)
+TASK = Task(name="toy", items=ITEMS, examples=ITEMS)
 
 
 class Prefers:
@@ -43,10 +44,14 @@ class Prefers:
         return scores
 
 
+def rows_of(tokenizer, scorer, task=TASK, num_fewshot=0, seed=1):
+    return score_choices(scorer, tokenizer, prompts_of(task, num_fewshot=num_fewshot, seed=seed))
+
+
 @given(st.text(), st.text(min_size=1))
 def test_context_and_choice_are_split_where_the_context_ends(tokenizer, context, choice):
-    item = Item("a", context, (choice, choice), 0)
-    (pair, _), owners = encode_choices(tokenizer, [context], [item])
+    prompt = Prompt(Item("a", context, (choice, choice), 0), context, ())
+    (pair, _), owners = encode_choices(tokenizer, [prompt])
     assert owners == [0, 0]
     assert [*pair[0], *pair[1]] == tokenizer.encode(context + choice)
     stripped = context.rstrip()
@@ -57,18 +62,23 @@ def test_context_and_choice_are_split_where_the_context_ends(tokenizer, context,
             assert tokenizer.decode(pair[1]) == moved
 
 
-def test_metrics_are_the_shares_of_correct_predictions(tokenizer):
-    rows, metrics = evaluate_prompts(
-        Prefers(tokenizer, "one"), tokenizer, "toy", ITEMS, ITEMS, num_fewshot=0, seed=1
-    )
+def test_a_row_says_what_was_asked_and_how_it_was_answered(tokenizer):
+    rows = rows_of(tokenizer, Prefers(tokenizer, "one"), num_fewshot=1)
     assert [row["id"] for row in rows] == [item.id for item in ITEMS]
     assert all(row["prediction"] == 0 for row in rows)
     assert [row["acc"] for row in rows] == [1 - item.gold for item in ITEMS]
-    assert metrics["acc"] == metrics["acc_norm"] == metrics["acc_bytes"] == 0.5
-    assert metrics["acc/stderr"] == pytest.approx(math.sqrt(0.25 / 11))
-    assert metrics["chance"] == 0.5
+    assert rows[3]["choices"] == ["    one 3", "    two 3"]
+    assert rows[3]["prompt"].endswith("\n\n" + ITEMS[3].context)
+    (shot,) = rows[3]["shots"]
+    assert rows[3]["prompt"].startswith(f"context {shot.removeprefix('item')}\n")
     assert rows[0]["margin"] == pytest.approx(rows[0]["log_likelihoods"][0] - rows[0]["log_likelihoods"][1])
     assert rows[0]["margin"] == -rows[1]["margin"] > 0
+
+
+def test_a_row_keeps_the_end_of_a_long_prompt(tokenizer):
+    task = Task(name="toy", items=(Item("a", "x" * 9000 + "end", ("b", "c"), 0),))
+    (row,) = rows_of(tokenizer, Prefers(tokenizer, "b"), task)
+    assert row["prompt"] == "x" * (ROW_CHARACTERS - 3) + "end"
 
 
 def test_normalised_predictions_divide_by_characters_and_bytes(tokenizer):
@@ -80,56 +90,70 @@ def test_normalised_predictions_divide_by_characters_and_bytes(tokenizer):
         def score(self, _):
             return [np.array([-3.4]), np.array([-4.4])]
 
-    (row,), metrics = evaluate_prompts(Fixed(), tokenizer, "toy", [item], [], num_fewshot=0, seed=1)
+    (row,) = rows_of(tokenizer, Fixed(), Task(name="toy", items=(item,)))
     assert (row["acc"], row["acc_norm"], row["acc_bytes"]) == (1, 0, 1)  # -1.70 < -1.47, -0.85 > -1.47
-    assert "acc/stderr" not in metrics
 
 
-def test_worked_examples_depend_on_the_item_and_the_seed_alone():
-    examples = sorted(ITEMS, key=lambda item: item.id)
-    prompt = prompt_of(ITEMS[3], examples, 3, 5)
-    others = [item for item in examples if item.id != "item3"]
+def test_a_prompt_is_the_description_the_examples_and_the_context():
+    task = dataclasses.replace(TASK, description="Say one or two.\n", separator="\n##\n")
+    prompt = prompts_of(task, num_fewshot=3, seed=5)[3]
+    others = [item for item in sorted(ITEMS, key=lambda item: item.id) if item.id != "item3"]
     shown = [others[i] for i in random.Random("5-item3").sample(range(len(others)), 3)]
-    assert prompt == "".join(f"{s.context}{s.choices[s.gold]}\n\n" for s in shown) + ITEMS[3].context
-    assert prompt != prompt_of(ITEMS[3], examples, 3, 6)
+    expected = "".join(f"{s.context}{s.choices[s.gold]}\n##\n" for s in shown)
+    assert prompt.text == f"Say one or two.\n{expected}{ITEMS[3].context}"
+    assert prompt.shots == tuple(s.id for s in shown)
+    assert prompt.text != prompts_of(task, num_fewshot=3, seed=6)[3].text
+
+
+def test_zero_shots_need_no_examples_and_keep_the_description():
+    task = dataclasses.replace(TASK, examples=(), description="Say.\n")
+    assert [p.text for p in prompts_of(task, num_fewshot=0, seed=5)] == [f"Say.\n{i.context}" for i in ITEMS]
 
 
 def test_the_order_of_items_and_examples_changes_no_row(tokenizer):
-    def rows_of(items, examples):
-        rows, _ = evaluate_prompts(
-            Prefers(tokenizer, "one 1"), tokenizer, "toy", items, examples, num_fewshot=2, seed=1
-        )
-        return {row["id"]: row for row in rows}
+    def rows(items, examples):
+        task = Task(name="toy", items=tuple(items), examples=tuple(examples))
+        scored = rows_of(tokenizer, Prefers(tokenizer, "one 1"), task, num_fewshot=2)
+        return {row["id"]: row for row in scored}
 
-    assert rows_of(ITEMS, ITEMS) == rows_of(ITEMS[::-1], ITEMS[::-1])
-    subset = rows_of(ITEMS[4:6], ITEMS)
-    assert subset == {name: row for name, row in rows_of(ITEMS, ITEMS).items() if name in subset}
+    assert rows(ITEMS, ITEMS) == rows(ITEMS[::-1], ITEMS[::-1])
+    subset = rows(ITEMS[4:6], ITEMS)
+    assert subset == {name: row for name, row in rows(ITEMS, ITEMS).items() if name in subset}
 
 
 def test_a_worked_example_shows_the_end_of_its_context_from_a_line_start():
     long = Item("long", "".join(f"line {i}\n" for i in range(200)), ("right", "wrong"), 0)
-    shown = prompt_of(ITEMS[0], [long], 1, 0).removesuffix("\n\n" + ITEMS[0].context)
+    task = Task(name="toy", items=ITEMS[:1], examples=(long,), shot_characters=300)
+    shown = prompts_of(task, num_fewshot=1, seed=0)[0].text.removesuffix("\n\n" + ITEMS[0].context)
     assert shown.startswith("line ")
     assert shown.endswith("line 199\nright")
-    assert len(shown) <= SHOT_CHARACTERS + len("right")
+    assert len(shown) <= 300 + len("right")
+    whole = prompts_of(dataclasses.replace(task, shot_characters=None), num_fewshot=1, seed=0)[0].text
+    assert whole.startswith(long.context)
+
+
+def test_permuted_labels_show_the_same_examples_with_other_answers():
+    true = prompts_of(TASK, num_fewshot=4, seed=1)
+    permuted = prompts_of(TASK, num_fewshot=4, seed=1, permuted=True)
+    for a, b in zip(true, permuted, strict=True):
+        assert a.shots == b.shots
+        assert a.text != b.text
+        assert sorted(a.text.split()) == sorted(b.text.split())
 
 
 def test_a_prompt_longer_than_the_context_is_counted(tokenizer):
     scorer = Prefers(tokenizer, "one")
-    evaluate_prompts(scorer, tokenizer, "toy", ITEMS, ITEMS, num_fewshot=0, seed=1)
+    rows_of(tokenizer, scorer)
     lengths = [len(context) + len(continuation) for context, continuation in scorer.asked]
     limit = sorted(lengths)[len(lengths) // 2]
-    bounded = Prefers(tokenizer, "one", context_length=limit - 1)
-    rows, metrics = evaluate_prompts(bounded, tokenizer, "toy", ITEMS, ITEMS, num_fewshot=0, seed=1)
+    rows = rows_of(tokenizer, Prefers(tokenizer, "one", context_length=limit - 1))
     expected = [max(lengths[2 * i : 2 * i + 2]) > limit for i in range(len(ITEMS))]
     assert [row["truncated"] for row in rows] == expected
-    assert 0 < metrics["truncated"] == sum(expected) < len(ITEMS)
+    assert 0 < sum(expected) < len(ITEMS)
 
 
-def test_more_examples_than_there_are_is_a_sentence(tokenizer):
+def test_more_examples_than_there_are_is_a_sentence():
     with pytest.raises(
-        DataError, match="asks for 12 worked examples of toy, but there are 11 to choose from"
+        DataError, match=r"task toy: prompts.num_fewshot asks for 12 .* there are 11 to choose from; lower"
     ):
-        evaluate_prompts(Prefers(tokenizer, "x"), tokenizer, "toy", ITEMS, ITEMS, num_fewshot=12, seed=1)
-    with pytest.raises(DataError, match="toy has no items"):
-        evaluate_prompts(Prefers(tokenizer, "x"), tokenizer, "toy", [], ITEMS, num_fewshot=0, seed=1)
+        prompts_of(TASK, num_fewshot=12, seed=1)

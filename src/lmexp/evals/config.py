@@ -45,8 +45,12 @@ class PromptsConfig(Config):
     limit: int | None = option(500, ge=1)
     """Items of each task; null takes all."""
 
+    permute_labels: bool = option(False, absent_means=False)
+    """Also evaluate each number of worked examples with their answers permuted among them, which shows
+    whether the model reads the answers."""
+
     seed: int = option(1234, ge=0, le=2**63 - 1)
-    """Seeds the choice of items and of worked examples."""
+    """Seeds the choice of items, of worked examples and of permutations."""
 
     batch_size: int = option(32, ge=1, placement=True)
     """Sequences in one forward pass."""

@@ -21,11 +21,9 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
-from lmexp.errors import DataError
-from lmexp.evals.config import TASKS
+from lmexp.evals.items import Item
 from lmexp.evals.python_edits import EDITS
 from lmexp.evals.python_files import parse
 
@@ -40,16 +38,6 @@ BALANCED_KINDS = {"python_bracket": ("}", "]", ")")}
 _Found = tuple[str, str, str, str]  # id, context, correct, corrupted
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A context and two continuations, of which `choices[gold]` is the one in the file."""
-
-    id: str
-    context: str
-    choices: tuple[str, str]
-    gold: int
-
-
 def make_pairs(
     task: str,
     documents: Sequence[tuple[str, str]],
@@ -59,8 +47,8 @@ def make_pairs(
 ) -> list[Item]:
     """Return up to `limit` items of `task` (all of them for None) from (id, text) documents.
 
-    A pure function of its arguments. Documents that do not parse are counted in `skipped`.
-    Errors: `DataError` where the documents give no item at all.
+    A pure function of its arguments. Documents that do not parse are counted in `skipped`; text that is no
+    Python gives no items.
     """
     rng = random.Random(f"{seed}-{task}")  # noqa: S311 (reproducible, not secret)
     order = list(range(len(documents)))
@@ -79,12 +67,6 @@ def make_pairs(
         found += _spread(sources, share)
     if skipped is not None:
         skipped.update(counts)
-    if not found:
-        raise DataError(
-            f"The task {task} found no item in {len(documents)} held-out documents, of which "
-            f"{counts.total()} do not parse: its items are made from Python source. Choose other "
-            f"prompts.tasks (known: {', '.join(TASKS)}), or a corpus of Python files."
-        )
     golds = [i % 2 for i in range(len(found))]
     rng.shuffle(golds)
     return [

@@ -1,4 +1,6 @@
-"""The prompts stage: multiple choice by log-likelihood, with a bigram model of the same tokens beside it."""
+"""The prompts stage: each task at each number of worked examples, side by side on the same items."""
+
+from typing import TYPE_CHECKING
 
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
 from lmexp.evals.config import PromptsConfig
@@ -8,12 +10,15 @@ from lmexp.stages.pretrain import ModelArtifact
 from lmexp.stages.rows import write_rows
 from lmexp.stages.tokenizer import TokenizerArtifact
 
+if TYPE_CHECKING:
+    from lmexp.evals.prompt_metrics import Rows
+
 
 class PromptsArtifact(Artifact):
-    """One row for each item, in ``<task>-<num_fewshot>.jsonl``."""
+    """One row for each item: ``<task>-<num_fewshot>.jsonl``, with ``-permuted`` for permuted labels."""
 
 
-@stage("prompts", version=1, produces=PromptsArtifact, label=lambda config: f"{len(config.tasks)}-tasks")
+@stage("prompts", version=2, produces=PromptsArtifact, label=lambda config: f"{len(config.tasks)}-tasks")
 def prompts(
     run: StageRun,
     config: PromptsConfig,
@@ -23,14 +28,16 @@ def prompts(
     corpus: CorpusArtifact,
     packing: PackingArtifact,
 ) -> Metrics:
-    """Evaluate each task at each number of shots.
+    """Evaluate each task at each number of worked examples, with a bigram of the same tokens beside it.
 
-    Items come from the test split and worked examples from the validation split. Metrics are
-    ``<task>/acc/<num_fewshot>`` with ``/stderr``, and ``<task>/bigram_acc`` at zero shots.
+    Metrics of a task: ``acc/<n>`` and its errors, ``chance``, ``bigram_acc`` at zero shots, ``items``; where
+    zero shots are among the numbers ``gain/<n>``, and with `permute_labels` ``permuted_acc/<n>`` and
+    ``permutation_loss/<n>``. A task without items has ``items`` alone.
     """
-    from lmexp.evals.prompts import evaluate_prompts
-    from lmexp.evals.python_pairs import make_pairs
+    from lmexp.evals.prompt_metrics import chance, task_metrics
+    from lmexp.evals.prompts import prompts_of, score_choices
     from lmexp.evals.scoring import BigramScorer, ModelScorer
+    from lmexp.evals.tasks import TaskMaker
     from lmexp.models.bigram import Bigram
 
     encoder, network = tokenizer.load(), model.load()
@@ -44,25 +51,27 @@ def prompts(
     bigram = BigramScorer(
         Bigram.fit(train.read(0, train.num_tokens), encoder.vocab_size), eos_token_id=encoder.eos_token_id
     )
-    test, validation = ([(d.id, d.text) for d in corpus.documents(s)] for s in ("test", "validation"))
-    needs_shots = max(config.num_fewshot) > 0
+    maker = TaskMaker(
+        lambda split: ((document.id, document.text) for document in corpus.documents(split)),
+        limit=config.limit,
+        seed=config.seed,
+        needs_examples=max(config.num_fewshot) > 0,
+    )
     metrics: dict[str, float] = {}
-    for task in config.tasks:
-        items = make_pairs(task, test, config.limit, config.seed)
-        shots = make_pairs(task, validation, config.limit, config.seed) if needs_shots else []
+    for name in config.tasks:
+        task = maker.make(name)
+        metrics[f"{name}/items"] = len(task.items)
+        if not task.items:
+            continue
+        conditions: dict[tuple[int, bool], Rows] = {}
         for num_fewshot in config.num_fewshot:
-            rows, found = evaluate_prompts(
-                scorer, encoder, task, items, shots, num_fewshot=num_fewshot, seed=config.seed
-            )
-            del found["items"]
-            write_rows(run.out / f"{task}-{num_fewshot}.jsonl", rows)
-            metrics |= {f"{task}/{_key(name, num_fewshot)}": value for name, value in found.items()}
-        _, baseline = evaluate_prompts(bigram, encoder, task, items, [], num_fewshot=0, seed=config.seed)
-        metrics |= {f"{task}/bigram_acc": baseline["acc"], f"{task}/items": len(items)}
+            for permuted in (False, True) if config.permute_labels and num_fewshot else (False,):
+                asked = prompts_of(task, num_fewshot=num_fewshot, seed=config.seed, permuted=permuted)
+                rows = score_choices(scorer, encoder, asked)
+                write_rows(run.out / f"{name}-{num_fewshot}{'-permuted' if permuted else ''}.jsonl", rows)
+                conditions[num_fewshot, permuted] = rows
+        baseline = score_choices(bigram, encoder, prompts_of(task, num_fewshot=0, seed=config.seed))
+        found = task_metrics(conditions, "acc")
+        found |= {"chance": chance(baseline), "bigram_acc": sum(r["acc"] for r in baseline) / len(baseline)}
+        metrics |= {f"{name}/{key}": value for key, value in found.items()}
     return metrics
-
-
-def _key(name: str, num_fewshot: int) -> str:
-    """Return ``acc/0`` for `acc` and ``acc/0/stderr`` for `acc/stderr`."""
-    head, *tail = name.split("/")
-    return "/".join([head, str(num_fewshot), *tail])

@@ -1,0 +1,59 @@
+"""Items of prompt tasks: what is asked, and what is right.
+
+A task is a list of items, with examples from which worked ones are drawn and with the way in which all of
+them are written out (`lmexp.evals.prompts`). It scores choices by their log-likelihood, or, for the kind
+`exact_match`, compares what a model generates with the answer.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A context and what may follow it, of which `choices[gold]` is right."""
+
+    id: str
+    """Unique within its task; it seeds the draw of shots."""
+    context: str
+    choices: tuple[str, ...]
+    """An item of an exact-match task has one choice, the answer."""
+    gold: int
+    group: str = ""
+    """Shots come from examples of the same group."""
+
+    @property
+    def answer(self) -> str:
+        """The right choice."""
+        return self.choices[self.gold]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Items and examples of one task, and how a prompt is made of them."""
+
+    name: str
+    items: tuple[Item, ...]
+    examples: tuple[Item, ...] = ()
+    """What worked examples are drawn from; it may hold the items themselves."""
+    description: str = ""
+    """Text before the worked examples and the item, at every number of shots."""
+    separator: str = "\n\n"
+    """Text after each worked example."""
+    shot_characters: int | None = None
+    """Most characters of context that a worked example shows, its last ones; None shows all."""
+    exact_match: "ExactMatch | None" = None
+    """How answers are generated; None where choices are scored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactMatch:
+    """How an answer is generated and compared."""
+
+    until: tuple[str, ...] = ("\n",)
+    """Texts before the first of which an answer ends."""
+    max_new_tokens: int = 32
+    """Most tokens that are generated."""
+    ignore_case: bool = False
+    """Compare without regard to capitals."""
+    ignore_punctuation: bool = False
+    """Compare without the characters of `string.punctuation`."""

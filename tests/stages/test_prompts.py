@@ -1,0 +1,87 @@
+"""The prompts stage on stand-ins for its inputs: conditions side by side, and any corpus will do."""
+
+import json
+import shlex
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lmexp.core.config import replace
+from lmexp.core.stage import StageRun
+from lmexp.evals.config import PromptsConfig
+from lmexp.models.config import GPTConfig
+from lmexp.models.gpt import GPT
+from lmexp.stages.prompts import prompts
+from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.train import train_tokenizer
+
+PYTHON = [("shlex", Path(shlex.__file__).read_text()), ("textwrap", Path(textwrap.__file__).read_text())]
+PROSE = [("a.txt", "It was the best of times, it was the worst of times.\n" * 20)]
+CONFIG = PromptsConfig(tasks=("python_operator",), num_fewshot=(0, 2), limit=6)
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return train_tokenizer(TokenizerConfig(vocab_size=300), iter([text for _, text in PYTHON]))
+
+
+@pytest.fixture
+def evaluate(encoder, tmp_path):
+    def call(config, documents):
+        shape = GPTConfig(context_length=64, num_layers=1, num_heads=1, num_kv_heads=1, d_model=16)
+        network = GPT(shape, encoder.vocab_size)
+        tokens = np.array(encoder.encode(documents[0][1]))
+        train = SimpleNamespace(num_tokens=len(tokens), read=lambda begin, end: tokens[begin:end])
+        found = [SimpleNamespace(id=name, text=text) for name, text in documents]
+        run = StageRun(
+            out=tmp_path, work=tmp_path, log=print, should_stop=lambda: False, cache=tmp_path / "cache"
+        )
+        return prompts.function(
+            run,
+            config,
+            model=SimpleNamespace(load=lambda: network),
+            tokenizer=SimpleNamespace(load=lambda: encoder),
+            corpus=SimpleNamespace(documents=lambda _split: iter(found)),
+            packing=SimpleNamespace(load=lambda: SimpleNamespace(split=lambda _: train)),
+        )
+
+    return call
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_numbers_of_shots_stand_side_by_side_on_the_same_items(evaluate, tmp_path):
+    metrics = evaluate(replace(CONFIG, permute_labels=True), PYTHON)
+    names = ("python_operator-0", "python_operator-2", "python_operator-2-permuted")
+    zero, two, permuted = (read(tmp_path / f"{name}.jsonl") for name in names)
+    assert [r["id"] for r in zero] == [r["id"] for r in two] == [r["id"] for r in permuted]
+    assert [r["shots"] for r in two] == [r["shots"] for r in permuted]
+    assert all(a["prompt"] != b["prompt"] for a, b in zip(two, permuted, strict=True))
+    mean = lambda rows: sum(row["acc"] for row in rows) / len(rows)  # noqa: E731
+    found = {key.removeprefix("python_operator/"): value for key, value in metrics.items()}
+    assert found["items"] == len(zero) == 6
+    assert found["gain/2"] == pytest.approx(mean(two) - mean(zero))
+    assert found["permutation_loss/2"] == pytest.approx(mean(two) - mean(permuted))
+    assert found["permuted_acc/2"] == mean(permuted)
+    assert found["chance"] == 0.5
+    assert {"acc/0/stderr", "acc/0/z", "gain/2/low", "bigram_acc", "truncated/0"} <= set(found)
+
+
+def test_the_shots_of_an_item_do_not_depend_on_the_number_of_items(evaluate, tmp_path):
+    evaluate(CONFIG, PYTHON)
+    many = {row["id"]: row for row in read(tmp_path / "python_operator-2.jsonl")}
+    evaluate(replace(CONFIG, limit=2), PYTHON)
+    few = read(tmp_path / "python_operator-2.jsonl")
+    assert few
+    for row in few:
+        assert row["shots"] == many.get(row["id"], row)["shots"]
+
+
+def test_a_corpus_that_is_no_python_has_no_items_and_no_failure(evaluate, tmp_path):
+    assert evaluate(replace(CONFIG, permute_labels=True), PROSE) == {"python_operator/items": 0}
+    assert list(tmp_path.glob("*.jsonl")) == []
