@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lmexp.core.runs import Run
-    from lmexp.models.gpt import GPT
+    from lmexp.models.language_model import LanguageModel
     from lmexp.tokenizer.tokenizer import Tokenizer
 
 __all__ = ["generate", "load_model", "load_tokenizer", "run_experiment"]
 
 
-def generate(model: "GPT", tokenizer: "Tokenizer", prompt: str, **sampling: "Any") -> str:
+def generate(model: "LanguageModel", tokenizer: "Tokenizer", prompt: str, **sampling: "Any") -> str:
     """Return the continuation of `prompt`, without it; an empty prompt begins a document.
 
     `sampling` has the keys of `lmexp.generation.config.SamplingConfig`: max_new_tokens, temperature,
@@ -29,7 +29,7 @@ def generate(model: "GPT", tokenizer: "Tokenizer", prompt: str, **sampling: "Any
     return generate_text(model, tokenizer, prompt, build(SamplingConfig, sampling))
 
 
-def load_model(path: str | Path) -> "GPT":
+def load_model(path: str | Path) -> "LanguageModel":
     """Return the model in the directory of a pretrain artifact, on the CPU, in evaluation mode."""
     from lmexp.models.folder import load_model as load
 

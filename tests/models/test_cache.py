@@ -9,12 +9,16 @@ from lmexp.models.attention import BLOCK, _fused, causal_attention
 from lmexp.models.cache import KVCache
 from lmexp.models.config import GPTConfig
 from lmexp.models.gpt import GPT
+from lmexp.models.language_model import LanguageModel
 from tests.models.test_gpt import SHAPES, awake
 
-shapes = pytest.mark.parametrize("config", SHAPES, ids=["grouped and tied", "ungrouped and untied"])
+GPT2 = GPTConfig(architecture="gpt2", context_length=12, num_layers=2, num_heads=3, d_model=12)
+shapes = pytest.mark.parametrize(
+    "config", [*SHAPES, GPT2], ids=["grouped and tied", "ungrouped and untied", "gpt2"]
+)
 
 
-def cached_logits(model: GPT, ids: torch.Tensor, pieces: list[int]) -> torch.Tensor:
+def cached_logits(model: LanguageModel, ids: torch.Tensor, pieces: list[int]) -> torch.Tensor:
     """Read `ids` in pieces of these lengths and return the logits at every time."""
     cache = KVCache(model.config.num_layers)
     found = []

@@ -8,9 +8,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from lmexp.errors import DataError
+from lmexp.models.build import build_model
 from lmexp.models.config import GPTConfig
 from lmexp.models.folder import load_model, save_model
-from lmexp.models.gpt import GPT
+from lmexp.models.language_model import LanguageModel
 
 VOCAB = 29
 CASES = {
@@ -20,12 +21,24 @@ CASES = {
     "ungrouped, untied": GPTConfig(
         context_length=32, num_layers=2, num_heads=3, num_kv_heads=3, d_model=24, tie_embeddings=False
     ),
+    "gpt2, tied": GPTConfig(architecture="gpt2", context_length=32, num_layers=2, num_heads=3, d_model=24),
+    "gpt2, untied, odd heads, own d_ff": GPTConfig(
+        architecture="gpt2",
+        context_length=32,
+        num_layers=2,
+        num_heads=2,
+        d_model=10,
+        d_ff=24,
+        norm_eps=1e-3,
+        tie_embeddings=False,
+    ),
 }
+CLASSES = {"qwen3": "Qwen3ForCausalLM", "gpt2": "GPT2LMHeadModel"}
 cases = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
 
 
-def awake(config: GPTConfig) -> GPT:
-    model = GPT(config, VOCAB, seed=1)
+def awake(config: GPTConfig) -> LanguageModel:
+    model = build_model(config, VOCAB, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -45,7 +58,7 @@ def test_transformers_computes_the_logits_of_a_saved_model(tmp_path, config, dty
     save_model(model, tmp_path, eos_token_id=0)
     theirs, report = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(report[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    assert type(theirs).__name__ == "Qwen3ForCausalLM"
+    assert type(theirs).__name__ == CLASSES[config.architecture]
     assert theirs.dtype == dtype
     assert theirs.config.eos_token_id == theirs.generation_config.eos_token_id == 0
     with torch.no_grad():
@@ -78,6 +91,60 @@ def test_a_model_that_transformers_saved_computes_the_same_logits_here(tmp_path,
         torch.testing.assert_close(ours(some_ids()), theirs(some_ids()).logits, rtol=1e-4, atol=1e-4)
 
 
+def their_gpt2(**changes):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    shape = {"n_positions": 32, "n_embd": 24, "n_layer": 2, "n_head": 3, "initializer_range": 0.3}
+    config = transformers.GPT2Config(vocab_size=VOCAB, bos_token_id=0, eos_token_id=0, **(shape | changes))
+    model = transformers.GPT2LMHeadModel(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # norms and biases, too, must matter
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"tie_word_embeddings": False}, {"n_inner": 40, "layer_norm_epsilon": 0.1}],
+    ids=["tied", "untied", "own d_ff and eps"],
+)
+def test_a_gpt2_that_transformers_saved_computes_the_same_logits_here(tmp_path, changes):
+    theirs = their_gpt2(**changes)
+    theirs.save_pretrained(tmp_path)
+    ours = load_model(tmp_path)
+    assert ours.config.architecture == "gpt2"
+    with torch.no_grad():
+        torch.testing.assert_close(ours(some_ids()), theirs(some_ids()).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_a_gpt2_folder_as_it_was_first_published_is_read(tmp_path):
+    """Its names lack the prefix, its masks are stored, and its configuration leaves defaults out."""
+    theirs = their_gpt2()
+    theirs.save_pretrained(tmp_path)
+    weights = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in load_file(tmp_path / "model.safetensors").items()
+    }
+    masks = {f"h.{i}.attn.bias": torch.ones(1, 1, 32, 32).tril() for i in range(2)}
+    save_file(weights | masks, tmp_path / "model.safetensors")
+    values = json.loads((tmp_path / "config.json").read_text())
+    kept = ("model_type", "n_positions", "n_embd", "n_layer", "n_head", "vocab_size", "activation_function")
+    kept += ("layer_norm_epsilon", "initializer_range", "architectures")
+    (tmp_path / "config.json").write_text(json.dumps({key: values[key] for key in kept}))
+    with torch.no_grad():
+        logits = load_model(tmp_path)(some_ids())
+        torch.testing.assert_close(logits, theirs(some_ids()).logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["activation_function", "scale_attn_by_inverse_layer_idx"])
+def test_a_gpt2_that_computes_something_else_is_refused_in_a_sentence(tmp_path, name):
+    save_model(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=0)
+    values = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(values | {name: "relu"}))
+    with pytest.raises(DataError, match=f"asks for {name}='relu'"):
+        load_model(tmp_path)
+
+
 @cases
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_round_trip_keeps_every_bit_and_the_configuration(tmp_path, config, dtype):
@@ -88,6 +155,8 @@ def test_a_round_trip_keeps_every_bit_and_the_configuration(tmp_path, config, dt
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) and after[name].dtype == dtype for name in before)
     assert again.config.rope_theta == config.rope_theta
+    assert again.config.architecture == config.architecture
+    assert again.config.norm_eps == config.norm_eps
     assert again.config.resolved_d_ff == config.resolved_d_ff
 
 

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
+from lmexp.models.build import build_model
 from lmexp.models.config import GPTConfig
 from lmexp.models.gpt import GPT, rotate
+from lmexp.models.language_model import LanguageModel
 
 SHAPES = [
     GPTConfig(context_length=12, num_layers=2, num_heads=4, num_kv_heads=2, d_model=24, head_dim=8, d_ff=40),
@@ -17,9 +19,9 @@ SHAPES = [
 ]
 
 
-def awake(config: GPTConfig, vocab_size: int = 17) -> GPT:
+def awake(config: GPTConfig, vocab_size: int = 17) -> LanguageModel:
     """Return a double-precision model with no weight at zero or one, so that every part matters."""
-    model = GPT(config, vocab_size, seed=3).double()
+    model = build_model(config, vocab_size, seed=3).double()
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in model.parameters():

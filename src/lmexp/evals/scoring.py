@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from lmexp.models.bigram import Bigram
-from lmexp.models.gpt import GPT
+from lmexp.models.language_model import LanguageModel
 
 Pair = tuple[Sequence[int], Sequence[int]]
 
@@ -113,7 +113,7 @@ class ModelScorer:
 
     def _logits(self, input_ids: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
         """Return the logits [N, V] at the positions (row, column) of ``input_ids [B, T]``."""
-        if isinstance(self._model, GPT):  # its head runs on the scored positions only
+        if isinstance(self._model, LanguageModel):  # its head runs on the scored positions only
             return self._model.logits(self._model.hidden_states(input_ids)[row, column])
         logits: torch.Tensor = self._model(input_ids)
         return logits[row, column]

@@ -20,11 +20,11 @@ from lmexp.errors import DataError
 from lmexp.generation.config import SamplingConfig
 from lmexp.generation.sampling import filtered_log_probs, sample
 from lmexp.models.cache import KVCache
-from lmexp.models.gpt import GPT
+from lmexp.models.language_model import LanguageModel
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 
-def generate_text(model: GPT, tokenizer: Tokenizer, prompt: str, config: SamplingConfig) -> str:
+def generate_text(model: LanguageModel, tokenizer: Tokenizer, prompt: str, config: SamplingConfig) -> str:
     """Return the continuation of `prompt`, without it; bytes that are not UTF-8 become U+FFFD.
 
     Errors: `DataError` where the prompt is no text, or the tokenizer is not the model's.
@@ -43,7 +43,7 @@ def generate_text(model: GPT, tokenizer: Tokenizer, prompt: str, config: Samplin
 
 
 def generate_ids(
-    model: GPT, prompts: Sequence[Sequence[int]], config: SamplingConfig, *, eos_token_id: int
+    model: LanguageModel, prompts: Sequence[Sequence[int]], config: SamplingConfig, *, eos_token_id: int
 ) -> list[list[int]]:
     """Return the ids that continue each prompt, without the prompt and the end-of-text token.
 
@@ -65,9 +65,9 @@ def generate_ids(
 # Not inference_mode: the model keeps tables of its first pass, and could not train with them after it.
 @torch.no_grad()
 def _continue(
-    model: GPT, prompt: Sequence[int], config: SamplingConfig, seed: int, eos_token_id: int
+    model: LanguageModel, prompt: Sequence[int], config: SamplingConfig, seed: int, eos_token_id: int
 ) -> list[int]:
-    limit, device = model.config.context_length, model.model.embed_tokens.weight.device
+    limit, device = model.config.context_length, model.device
     generator = torch.Generator().manual_seed(seed)
     tokens = list(prompt)[-limit:] or [eos_token_id]
     begin, cache, unread = len(tokens), KVCache(model.config.num_layers), tokens

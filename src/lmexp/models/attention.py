@@ -8,6 +8,8 @@ query heads of a group are stacked as rows of one product, and keys are never re
 
 With a cache of keys there are more keys than queries; the queries are then the last times.
 
+A mask, such as that of `document_mask`, goes to torch's own kernel, on a CPU too.
+
 Shapes: B batch, T time (of queries), S >= T time of keys, H query heads, G key/value heads,
 R = H / G heads a group, K head_dim, N = B G products, n rows of a block.
 """
@@ -22,6 +24,32 @@ BLOCK = 128
 """Queries of one block: smaller ones compute less that is masked, larger ones multiply faster."""
 
 
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return softmax(q k^T / sqrt(K)) v ``[B, T, H, K]``: causal, or where ``mask [B, T, S]`` is True.
+
+    ``q [B, T, H, K]``; ``k``, ``v`` ``[B, S, G, K]``, each serving H / G neighbouring query heads. A
+    query must see a key at least.
+    """
+    if mask is None:
+        return causal_attention(q, k, v)
+    return _kernel(q, k, v, mask[:, None], is_causal=False)
+
+
+def document_mask(document_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return positions ``[B, T]`` and mask ``[B, T, T]`` under which each document stands alone.
+
+    ``document_ids [B, T]`` number the documents of a row, one after the other. Positions (int64) count
+    from zero in each; the mask is True where a token may attend: to itself and what is before it in its
+    own document.
+    """
+    times = torch.arange(document_ids.shape[1], device=document_ids.device)
+    begins = torch.ones_like(document_ids, dtype=torch.bool)
+    begins[:, 1:] = document_ids[:, 1:] != document_ids[:, :-1]
+    positions = times - (times * begins).cummax(dim=1).values
+    same = document_ids[:, :, None] == document_ids[:, None, :]
+    return positions, same & (times[:, None] >= times)
+
+
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return softmax(q k^T / sqrt(K)) v ``[B, T, H, K]``, where a time sees times up to its own.
 
@@ -32,14 +60,20 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-    rows, end = q.shape[2], k.shape[2]
-    square, grouped = rows == end, q.shape[1] != k.shape[1]
+    rows, end = q.shape[1], k.shape[1]
+    square = rows == end
     # torch's is_causal aligns the first query with the first key, not the last with the last.
     seen = None
     if not square and rows > 1:
         seen = torch.ones(rows, end, dtype=torch.bool, device=q.device).tril(diagonal=end - rows)
-    y = functional.scaled_dot_product_attention(q, k, v, seen, is_causal=square, enable_gqa=grouped)
+    return _kernel(q, k, v, seen, is_causal=square)
+
+
+def _kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, is_causal: bool) -> Tensor:
+    """Call torch's kernel, whose heads stand before times."""
+    q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+    grouped = q.shape[1] != k.shape[1]
+    y = functional.scaled_dot_product_attention(q, k, v, mask, is_causal=is_causal, enable_gqa=grouped)
     return y.transpose(1, 2)
 
 

@@ -14,22 +14,24 @@ are drawn from a generator of the model's own: the global random state is neithe
 Shapes: B batch, T time, D d_model, H query heads, G key/value heads, K head_dim, F d_ff, V vocabulary.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmexp.errors import DataError
-from lmexp.models.attention import causal_attention
+from lmexp.models.attention import attention
 from lmexp.models.cache import KVCache, LayerCache
 from lmexp.models.config import GPTConfig
+from lmexp.models.language_model import LanguageModel
 from lmexp.models.norm import RMSNorm
 
 
 class Linear(nn.Linear):
-    """A matrix without bias, left unfilled: `GPT` draws all weights itself."""
+    """A matrix, left unfilled: a model draws all weights itself."""
 
-    def __init__(self, in_features: int, out_features: int) -> None:
-        super().__init__(in_features, out_features, bias=False)
+    def __init__(self, in_features: int, out_features: int, *, bias: bool = False) -> None:
+        super().__init__(in_features, out_features, bias=bias)
 
     def reset_parameters(self) -> None:
         """Do nothing, so that construction does not read the global random state."""
@@ -49,10 +51,12 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_dim, config.norm_eps)
         self.k_norm = RMSNorm(self.head_dim, config.norm_eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """Map ``x [B, T, D]`` to ``[B, T, D]``; the tables of angles are ``[T, 1, K]``.
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: LayerCache | None
+    ) -> Tensor:
+        """Map ``x [B, T, D]`` to ``[B, T, D]``; angles are ``[T, 1, K]`` or ``[B, T, 1, K]``.
 
-        With a `cache`, the T times follow those that it holds, and are added to it.
+        `mask` and `cache` are those of `LanguageModel.hidden_states`.
         """
         heads = (*x.shape[:2], -1, self.head_dim)
         q = rotate(self.q_norm(self.q_proj(x).view(heads)), cos, sin)  # [B, T, H, K]
@@ -60,8 +64,7 @@ class Attention(nn.Module):
         v = self.v_proj(x).view(heads)
         if cache is not None:
             k, v = cache.append(k, v)
-        y = causal_attention(q, k, v)
-        return self.o_proj(y.flatten(2))  # type: ignore[no-any-return]
+        return self.o_proj(attention(q, k, v, mask).flatten(2))  # type: ignore[no-any-return]
 
 
 class SwiGLU(nn.Module):
@@ -88,11 +91,13 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.d_model, config.norm_eps)
         self.mlp = SwiGLU(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LayerCache | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: LayerCache | None
+    ) -> Tensor:
         """Map the residual stream ``x [B, T, D]`` to the next block's."""
         # One cast each for the matrices that share an input; without autocast it is no operation.
         h = self.input_layernorm(x).to(cos.dtype)
-        x = x + self.self_attn(h, cos, sin, cache)
+        x = x + self.self_attn(h, cos, sin, mask, cache)
         h = self.post_attention_layernorm(x).to(cos.dtype)
         return x + self.mlp(h)  # type: ignore[no-any-return]
 
@@ -108,47 +113,36 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.d_model, config.norm_eps)
 
 
-class GPT(nn.Module):
+class GPT(LanguageModel):
     """The language model: token ids in, logits out."""
+
+    embeddings: ClassVar[frozenset[str]] = frozenset({"model.embed_tokens.weight"})
 
     def __init__(self, config: GPTConfig, vocab_size: int, *, seed: int = 0) -> None:
         """Build the model with weights drawn from `seed` (in fp32, whatever the later precision)."""
-        super().__init__()
-        self.config = config
-        self.vocab_size = vocab_size
+        super().__init__(config, vocab_size)
         self.model = Decoder(config, vocab_size)
         self.lm_head = None if config.tie_embeddings else Linear(config.d_model, vocab_size)
         self._rope: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
         self._draw_weights(torch.Generator().manual_seed(seed))
 
-    @property
-    def num_parameters(self) -> int:
-        """Number of weights; a tied head counts once."""
-        return sum(p.numel() for p in self.parameters())
-
-    def forward(self, input_ids: Tensor) -> Tensor:
-        """Return logits ``[B, T, V]`` for ``input_ids [B, T]`` (int64, T at most context_length).
-
-        Errors: `DataError` if T exceeds the context length.
-        """
-        return self.logits(self.hidden_states(input_ids))
-
-    def hidden_states(self, input_ids: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Return the last norm's output ``[B, T, D]``, from which `logits` makes logits.
-
-        With a `cache`, `input_ids` continue what it holds, and are added to it.
-        """
+    def hidden_states(
+        self,
+        input_ids: Tensor,
+        cache: KVCache | None = None,
+        *,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Return the last norm's output ``[B, T, D]``; see `LanguageModel.hidden_states`."""
         start = 0 if cache is None else cache.length
         end = start + input_ids.shape[1]
-        if end > self.config.context_length:
-            raise DataError(
-                f"the model reads at most {self.config.context_length} tokens and was given {end}; "
-                f"shorten the input or train with a larger model.context_length."
-            )
+        self._check_positions(end, positions)
         x = self.model.embed_tokens(input_ids)
-        cos, sin = (table[start:end] for table in self._rope_tables(x.device, _compute_dtype(x)))
+        tables = self._rope_tables(x.device, _compute_dtype(x))
+        cos, sin = (table[start:end] if positions is None else table[positions] for table in tables)
         for i, layer in enumerate(self.model.layers):
-            x = layer(x, cos, sin, None if cache is None else cache.layers[i])
+            x = layer(x, cos, sin, mask, None if cache is None else cache.layers[i])
         return self.model.norm(x)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -190,7 +184,8 @@ class GPT(nn.Module):
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate the halves (a, b) of each head ``x [B, T, heads, K]`` to (a cos - b sin, b cos + a sin).
 
-    The tables ``[T, 1, K]`` repeat for both halves; the sines of the first carry the minus.
+    The tables, ``[T, 1, K]`` or ``[B, T, 1, K]``, repeat for both halves; the sines of the first
+    carry the minus.
     """
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 

@@ -11,13 +11,13 @@ from lmexp.stages.tokenizer import TokenizerArtifact
 from lmexp.training.config import PretrainConfig
 
 if TYPE_CHECKING:
-    from lmexp.models.gpt import GPT
+    from lmexp.models.language_model import LanguageModel
 
 
 class ModelArtifact(Artifact):
-    """Weights, model config and tokenizer in one directory that `transformers` loads as Qwen3."""
+    """Weights, model config and tokenizer in one directory that `transformers` loads as Qwen3 or GPT2."""
 
-    def load(self) -> "GPT":
+    def load(self) -> "LanguageModel":
         """Return the model, on the CPU, in evaluation mode."""
         from lmexp.models.folder import load_model
 
@@ -25,7 +25,8 @@ class ModelArtifact(Artifact):
 
 
 def _label(config: PretrainConfig) -> str:
-    return f"gpt-{config.model.num_layers}x{config.model.d_model}-{config.trainer.max_steps}"
+    family = "gpt2" if config.model.architecture == "gpt2" else "gpt"
+    return f"{family}-{config.model.num_layers}x{config.model.d_model}-{config.trainer.max_steps}"
 
 
 @stage(

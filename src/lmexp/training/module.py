@@ -1,4 +1,4 @@
-"""The Lightning module: a GPT, its loss, its optimizer and its learning rate.
+"""The Lightning module: a language model, its loss, its optimizer and its learning rate.
 
 The gradient of a step is that of the mean loss over all labels of the *global* batch, however
 that batch is cut. Lightning divides a micro-batch's loss by the accumulation and DDP averages
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmexp.models.gpt import GPT
+from lmexp.models.language_model import LanguageModel
 from lmexp.training.config import PretrainConfig
 from lmexp.training.optimizers import build_optimizer
 from lmexp.training.schedules import lr_ratio
@@ -25,7 +25,7 @@ from lmexp.training.schedules import lr_ratio
 class PretrainModule(pl.LightningModule):
     """Next-token prediction."""
 
-    def __init__(self, config: PretrainConfig, model: GPT) -> None:
+    def __init__(self, config: PretrainConfig, model: LanguageModel) -> None:
         super().__init__()
         self.config = config
         self.model = model

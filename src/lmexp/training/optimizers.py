@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
+from lmexp.models.language_model import LanguageModel
 from lmexp.training.config import OptimizerConfig
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -113,15 +114,15 @@ def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
     return (x.mT if tall else x).to(matrices.dtype)
 
 
-def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of `model` (a `GPT`), its parameters sorted into groups.
+def build_optimizer(config: OptimizerConfig, model: LanguageModel) -> torch.optim.Optimizer:
+    """Return the optimizer of `model`, its parameters sorted into groups.
 
     Hidden matrices are decayed (and, with `muon`, orthogonalised); an untied head is decayed;
-    embeddings, a tied head and norms are not decayed.
+    embeddings, a tied head, norms and biases are not decayed.
     """
     groups: dict[str, list[nn.Parameter]] = {"hidden": [], "head": [], "embedding": [], "vectors": []}
     for name, parameter in model.named_parameters():
-        matrix = {"model.embed_tokens.weight": "embedding", "lm_head.weight": "head"}.get(name, "hidden")
+        matrix = "embedding" if name in model.embeddings else "head" if name == "lm_head.weight" else "hidden"
         groups[matrix if parameter.ndim == 2 else "vectors"].append(parameter)
     # `fused` also tells torch to keep the step counter on the device when it loads a checkpoint.
     shared = {"kind": "adamw", "fused": True, "betas": tuple(config.betas), "eps": config.eps}

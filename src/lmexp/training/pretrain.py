@@ -1,4 +1,4 @@
-"""Pretraining: from a token stream to a trained GPT, resumable at any checkpoint.
+"""Pretraining: from a token stream to a trained model, resumable at any checkpoint.
 
 Lightning runs the loop, the precision and DDP. What it does each step beyond that is taken away:
 logging, progress bars, sanity checks, samplers, signal handlers and the broadcast that its SIGTERM
@@ -21,7 +21,8 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 
 from lmexp.errors import StageError
-from lmexp.models.gpt import GPT
+from lmexp.models.build import build_model
+from lmexp.models.language_model import LanguageModel
 from lmexp.packing.batches import BatchOrder, MicroBatches
 from lmexp.packing.samples import Samples
 from lmexp.training import ranks
@@ -35,7 +36,7 @@ from lmexp.training.module import PretrainModule
 class PretrainResult:
     """What training leaves behind."""
 
-    model: GPT
+    model: LanguageModel
     """The model, on the CPU, in the dtype that it was trained in."""
 
     metrics: dict[str, float]
@@ -58,7 +59,7 @@ def pretrain(
     log: Callable[[dict[str, Any]], None],
     should_stop: Callable[[], bool],
 ) -> PretrainResult:
-    """Train a fresh GPT, or go on from the newest checkpoint in the directory `checkpoints`.
+    """Train a fresh model, or go on from the newest checkpoint in the directory `checkpoints`.
 
     Every rank calls it. Rank 0 calls `log` with each point of the training curve and asks
     `should_stop` after steps (each step if alone, about once a second among several ranks).
@@ -69,7 +70,7 @@ def pretrain(
     ranks.check_world_size(config.world_size)
     num_samples = min(samples.num_samples, config.train_samples or samples.num_samples)
     order = BatchOrder(num_samples, config.global_batch_size, seed=config.seed)
-    model = GPT(config.model, vocab_size, seed=config.seed).train()
+    model = build_model(config.model, vocab_size, config.seed).train()
     if config.trainer.precision == "64-true":
         model.double()  # Lightning would restore fp64 weights into the fp32 ones and convert only then
     module = PretrainModule(config, model)

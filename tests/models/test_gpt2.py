@@ -1,0 +1,113 @@
+"""GPT-2 against the text that describes it; test_folder compares its logits with transformers'."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from lmexp.core.config import identity
+from lmexp.errors import ConfigError, DataError
+from lmexp.models.build import build_model
+from lmexp.models.config import GPTConfig
+from lmexp.models.gpt2 import GPT2
+from tests.models.test_gpt import awake
+
+SHAPE = {"architecture": "gpt2", "context_length": 12, "num_layers": 2, "num_heads": 3, "d_model": 12}
+
+
+def test_the_smallest_published_model_has_its_number_of_parameters():
+    config = GPTConfig(architecture="gpt2", context_length=1024, num_layers=12, num_heads=12, d_model=768)
+    assert build_model(config, 50257).num_parameters == 124_439_808
+
+
+def test_initial_weights_have_the_published_spread():
+    config = GPTConfig(**{**SHAPE, "num_layers": 8, "d_model": 240, "context_length": 256})
+    for name, parameter in build_model(config, 300).named_parameters():
+        if name.endswith("bias"):
+            assert not parameter.any(), name
+        elif parameter.ndim == 1:
+            assert torch.equal(parameter, torch.ones_like(parameter)), name
+        else:
+            expected = 0.02 / math.sqrt(16) if "c_proj" in name else 0.02
+            assert float(parameter.detach().std()) == pytest.approx(expected, rel=0.02), name
+            assert abs(float(parameter.detach().mean())) < expected / 50, name
+
+
+def test_a_seed_fixes_the_weights_and_leaves_the_global_random_state_alone():
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = build_model(GPTConfig(**SHAPE), 17, seed=7).state_dict()
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    again, other = (build_model(GPTConfig(**SHAPE), 17, seed=seed).state_dict() for seed in (7, 8))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["transformer.wte.weight"], other["transformer.wte.weight"])
+
+
+def test_a_later_token_changes_no_earlier_logit_and_changes_its_own():
+    model = awake(GPTConfig(**SHAPE))
+    ids = torch.arange(10)[None]
+    changed = ids.clone()
+    changed[0, 6] = 16
+    before, after = model(ids)[0], model(changed)[0]
+    assert torch.equal(before[:6], after[:6])
+    assert (before[6:] - after[6:]).abs().amax(dim=-1).min() > 1e-6
+
+
+def test_a_token_is_read_by_where_it_stands():
+    model = awake(GPTConfig(**SHAPE))
+    same = model.hidden_states(torch.full((1, 3), 5))
+    assert (same[0, 1] - same[0, 2]).abs().max() > 1e-6
+    without = torch.zeros_like(model.transformer.wpe.weight)
+    model.transformer.wpe.weight.data = without
+    same = model.hidden_states(torch.full((1, 3), 5))
+    torch.testing.assert_close(same[0, 1], same[0, 2])
+
+
+def test_autocast_multiplies_in_bfloat16_and_stays_near_full_precision():
+    model = awake(GPTConfig(**SHAPE)).float()
+    ids = torch.arange(12)[None]
+    full = model(ids)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = model(ids)
+    assert mixed.dtype == torch.bfloat16
+    assert float(((mixed.float() - full).norm() / full.norm()).detach()) < 0.03
+
+
+def test_training_it_lowers_its_loss():
+    model = build_model(GPTConfig(**SHAPE), 17)
+    assert isinstance(model, GPT2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    ids = torch.randint(17, (4, 12), generator=torch.Generator().manual_seed(0))
+    for _ in range(60):
+        loss = functional.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("num_kv_heads", 1), ("head_dim", 4), ("rope_theta", 5e5), ("init_offset", 1.0)]
+)
+def test_a_field_of_the_other_family_is_refused_in_a_sentence(field, value):
+    with pytest.raises(ConfigError, match=rf"^{field} does not apply to architecture gpt2; leave it out\.$"):
+        GPTConfig(**SHAPE, **{field: value})
+
+
+def test_heads_that_do_not_divide_the_width_and_unknown_families_are_refused_in_a_sentence():
+    with pytest.raises(ConfigError, match=r"d_model \(12\) must be a multiple of num_heads \(5\)\.$"):
+        GPTConfig(**{**SHAPE, "num_heads": 5})
+    with pytest.raises(ConfigError, match=r"architecture must be one of qwen3, gpt2, was 'gpt3'"):
+        GPTConfig(architecture="gpt3")
+
+
+def test_too_long_an_input_is_refused_in_a_sentence():
+    with pytest.raises(DataError, match=r"at most 12 tokens and was given 13"):
+        build_model(GPTConfig(**SHAPE), 17)(torch.zeros(1, 13, dtype=torch.int64))
+
+
+def test_the_family_is_part_of_a_models_identity_and_the_first_one_is_left_out():
+    assert "architecture" not in identity(GPTConfig())
+    assert identity(GPTConfig(**SHAPE))["architecture"] == "gpt2"
