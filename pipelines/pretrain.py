@@ -38,16 +38,18 @@ class PretrainExperiment(RunConfig):
     samples: SamplesConfig = option(SamplesConfig())
 
     def check(self) -> None:
-        stride, context_length = self.perplexity.stride, self.model.context_length
+        context_length = self.model.context_length
         if self.packing.context_length not in (None, context_length):
             raise ConfigError(
                 f"packing.context_length ({self.packing.context_length}) must be model.context_length "
                 f"({context_length}); leave it to packing={self.packing.mode}."
             )
-        if stride is not None and stride > context_length:
-            raise ConfigError(
-                f"perplexity.stride ({stride}) must be at most model.context_length ({context_length})."
-            )
+        for name in ("stride", "context_length"):
+            value = getattr(self.perplexity, name)
+            if value is not None and value > context_length:
+                raise ConfigError(
+                    f"perplexity.{name} ({value}) must be at most model.context_length ({context_length})."
+                )
 
 
 def pipeline(config: PretrainExperiment) -> dict[str, Handle]:

@@ -120,6 +120,12 @@ HAND = [
     (["+experiment=tiny", "model.d_model=[1"], "cannot be read"),
     (["+experiment=tiny", "corpus.test_fraction=0.6", "corpus.validation_fraction=0.5"], "less than 1"),
     (["+experiment=tiny", "perplexity.stride=129"], "at most model.context_length (128)"),
+    (["+experiment=tiny", "perplexity.context_length=129"], "at most model.context_length (128)"),
+    (["+experiment=tiny", "perplexity={context_length:8,stride:9}"], "perplexity.stride (9) must be at most"),
+    (
+        ["+experiment=tiny", "corpus=known", "corpus.sources.known={process:hidden_markov,line_length:99}"],
+        "corpus.sources.known.line_length must be at most 7",
+    ),
     (["+experiment=tiny", "packing.mode=best_fit"], "give packing=best_fit"),
     (
         ["+experiment=tiny", "packing=best_fit", "packing.context_length=64"],

@@ -32,7 +32,7 @@ def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for key, value in metrics.items():
         head, _, name = key.rpartition("/")
-        if not head or not name.endswith("bits_per_byte"):
+        if f"{head}/bits_per_byte" not in metrics or not name.endswith("bits_per_byte"):
             continue
         who = name.removesuffix("bits_per_byte").rstrip("_") or "model"
         error = metrics.get(f"{key}/stderr")

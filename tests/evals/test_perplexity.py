@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from lmexp.errors import DataError
 from lmexp.evals import perplexity
 from lmexp.evals.compressors import compressor_bits_per_byte
-from lmexp.evals.perplexity import evaluate_perplexity, windows
+from lmexp.evals.perplexity import evaluate_perplexity, perplexity_metrics, score_documents, windows
 from lmexp.evals.scoring import BigramScorer, ModelScorer
 from lmexp.models.bigram import Bigram
+from lmexp.models.config import GPTConfig
+from lmexp.models.folder import load_model, save_model
+from lmexp.models.gpt import GPT
 
 
 class Uniform:
@@ -46,6 +49,7 @@ def test_windows_score_every_token_once_with_the_context_promised(num_tokens, co
         assert first - begin >= context_length - stride
         assert end - begin <= context_length + 1
         assert end - first == stride or end == num_tokens
+        assert stride < context_length or begin == first - 1  # each token is read once
 
 
 @pytest.mark.parametrize("stride", [0, 9])
@@ -64,7 +68,7 @@ def test_uniform_predictions_give_the_figures_of_the_formulas():
     assert metrics["bits_per_byte"] == pytest.approx(40 * 4 / 110)
     assert metrics["byte_perplexity"] == pytest.approx(2 ** (40 * 4 / 110))
     assert metrics["word_perplexity"] == pytest.approx(16 ** (40 / 9))
-    assert (metrics["documents"], metrics["tokens"], metrics["bytes"]) == (2, 40, 110)
+    assert [metrics[name] for name in ("documents", "tokens", "bytes", "words")] == [2, 40, 110, 9]
 
 
 def test_the_standard_error_is_that_of_resampled_documents():
@@ -108,13 +112,13 @@ def test_nothing_to_score_is_a_sentence():
     with pytest.raises(DataError, match="nothing to score: 0 documents"):
         evaluate_perplexity(Uniform(), [], context_length=8, stride=4)
     with pytest.raises(DataError, match="nothing to compress"):
-        compressor_bits_per_byte([""])
+        compressor_bits_per_byte([""], 0)
 
 
 def test_compressors_write_files_that_their_own_readers_expand():
     texts = ["def f(x):\n    return x\n" * 40, "é" * 100]
     data = "".join(texts).encode()
-    figures = compressor_bits_per_byte(iter(texts))
+    figures = compressor_bits_per_byte(iter(texts), len(data))
     files = {
         "gzip": gzip.compress(data, 9, mtime=0),
         "xz": lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
@@ -122,3 +126,107 @@ def test_compressors_write_files_that_their_own_readers_expand():
     }
     for name, file in files.items():
         assert figures[f"{name}_bits_per_byte"] == 8 * len(file) / len(data)
+
+
+def test_a_compressor_gives_the_same_size_however_the_text_is_cut():
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("etaoinshrdlu \n"), 6)) for _ in range(300)]
+    text = "".join(rng.choice(words, 60_000))
+    cut = [text[i : i + 777] for i in range(0, len(text), 777)]
+    assert compressor_bits_per_byte(cut, len(text)) == compressor_bits_per_byte([text], len(text))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5)), min_size=1, max_size=12), st.integers(1, 7))
+def test_rows_stream_in_order_while_a_bounded_number_of_windows_waits(sizes, at_once):
+    asked = []
+
+    class Counting(Uniform):
+        def score(self, pairs):
+            asked.append(len(pairs))
+            return super().score(pairs)
+
+    documents = [(str(i), [1] * tokens, tokens, words) for i, (tokens, words) in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(perplexity, "_WINDOWS_AT_ONCE", at_once)
+        rows = list(score_documents(Counting(), iter(documents), context_length=4, stride=2))
+    assert max(asked, default=0) <= at_once
+    assert [row["id"] for row in rows] == [document[0] for document in documents]
+    for row, (tokens, words) in zip(rows, sizes, strict=True):
+        assert row["nll_sum"] == pytest.approx(tokens * math.log(16))
+        assert row["perplexity"] == (pytest.approx(16) if tokens else None)
+        assert row["byte_perplexity"] == (pytest.approx(16) if tokens else None)
+        assert row["word_perplexity"] == (pytest.approx(16 ** (tokens / words)) if words else None)
+
+
+def test_documents_are_read_as_they_are_scored(monkeypatch):
+    monkeypatch.setattr(perplexity, "_WINDOWS_AT_ONCE", 3)
+    read = []
+
+    def documents():
+        for i in range(100):
+            read.append(i)
+            yield str(i), [1] * 4, 4, 1
+
+    rows = score_documents(Uniform(), documents(), context_length=4, stride=2)
+    assert next(rows)["id"] == "0"
+    assert len(read) < 10
+
+
+def test_the_regret_is_paired_by_document():
+    rng = np.random.default_rng(0)
+    true, extra = rng.uniform(50, 150, 400), rng.uniform(0.5, 1.5, 400)
+    rows = [
+        {"nll_sum": t + e, "true_nll_sum": t, "tokens": 40, "bytes": 100, "words": 4}
+        for t, e in zip(true, extra, strict=True)
+    ]
+    metrics = perplexity_metrics(iter(rows))
+    bits = 100 * math.log(2)
+    assert metrics["true_bits_per_byte"] == pytest.approx(true.mean() / bits)
+    assert metrics["true_bits_per_byte/stderr"] == pytest.approx(true.std(ddof=1) / 20 / bits)
+    assert metrics["regret_bits_per_byte"] == pytest.approx(extra.mean() / bits)
+    assert metrics["regret_bits_per_byte/stderr"] == pytest.approx(extra.std(ddof=1) / 20 / bits)
+    assert metrics["bits_per_byte"] == pytest.approx((true + extra).mean() / bits)
+    assert metrics["loss/stderr"] == pytest.approx((true + extra).std(ddof=1) / 20 / 40)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A small model as our folder, and the same weights as transformers loads them."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("model")
+    config = GPTConfig(context_length=12, num_layers=2, num_heads=2, num_kv_heads=1, d_model=16, init_std=1.0)
+    save_model(GPT(config, 31, seed=0), folder, eos_token_id=0)
+    return load_model(folder), transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+@pytest.mark.parametrize(("context_length", "stride"), [(12, 6), (12, 1), (12, 12), (7, 3), (7, 7)])
+def test_the_strided_loop_of_transformers_gives_the_same_sum(exported, context_length, stride):
+    ours, theirs = exported
+    rest = 3 if stride == context_length else 0  # with an overlap, our last window reaches further back
+    ids = np.random.default_rng(1).integers(1, 31, context_length + 4 * stride + rest).tolist()
+    scorer = ModelScorer(ours, context_length, 4, eos_token_id=0)
+    rows, _ = evaluate_perplexity(
+        scorer, [("a", ids, len(ids), 1)], context_length=context_length, stride=stride
+    )
+
+    # The loop of transformers' guide "Perplexity of fixed-length models": a window holds the tokens read
+    # and the last target, and labels of -100 leave out what an earlier window scored.
+    sequence = torch.tensor([[0, *ids]])
+    nats, before, num_scored, most_read = 0.0, 1, 0, {}
+    for begin in range(0, len(ids), stride):
+        end = min(begin + context_length + 1, len(ids) + 1)
+        window = sequence[:, begin:end]
+        labels = window.clone()
+        labels[:, : before - begin] = -100
+        for position in range(begin, end - 1):
+            most_read[position] = most_read.get(position, 0) + 1
+        with torch.no_grad():
+            nats += theirs(window, labels=labels).loss.item() * (end - before)
+        num_scored += end - before
+        before = end
+        if end == len(ids) + 1:
+            break
+    assert num_scored == len(ids)
+    assert rows[0]["nll_sum"] == pytest.approx(nats, rel=1e-5)
+    if stride == context_length:
+        assert set(most_read.values()) == {1}  # no token is read twice

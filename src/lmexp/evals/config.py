@@ -18,8 +18,12 @@ class PerplexityConfig(Config):
     splits: tuple[str, ...] = option(("test",), choices=("validation", "test"))
     """Splits that are scored."""
 
+    context_length: int | None = option(None, ge=1, absent_means=None)
+    """Most tokens that are read before the one that is scored, at most the model's context_length; null
+    means the model's."""
+
     stride: int | None = option(None, ge=1)
-    """Tokens by which the scoring window moves; null means half of the model's context_length.
+    """Tokens by which the scoring window moves, at most the context_length; null means half of it.
     Every token is scored once, in the first window that holds it."""
 
     limit: int | None = option(None, ge=1)
@@ -31,6 +35,10 @@ class PerplexityConfig(Config):
     def check(self) -> None:
         if not self.splits or len(set(self.splits)) != len(self.splits):
             raise ConfigError(f"splits must name each split once, was {list(self.splits)}.")
+        if self.stride is not None and self.context_length is not None and self.stride > self.context_length:
+            raise ConfigError(
+                f"stride ({self.stride}) must be at most context_length ({self.context_length})."
+            )
 
 
 class PromptsConfig(Config):

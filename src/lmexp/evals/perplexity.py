@@ -1,22 +1,28 @@
 """Perplexity and bits per byte of documents, each token scored exactly once.
 
 The protocol: each document stands alone and begins after the end-of-text token. A document longer
-than the model's context is scored in windows: the first scores up to `context_length` tokens, each
-later one `stride` more, which then see at least `context_length - stride` tokens before them. The
-end-of-text token that closes a document is not scored: it stands for no bytes.
+than `context_length` is scored in windows: the first scores up to `context_length` tokens, each later
+one `stride` more, which then see at least `context_length - stride` tokens before them; the last one,
+which scores what is left, reaches back as far as the context allows. With a stride of `context_length`
+windows do not overlap, the last one neither: each token is read once. The end-of-text token that closes
+a document is not scored: it stands for no bytes.
 
     loss           nll_sum / tokens, nats          perplexity        exp(loss)
     bits_per_byte  nll_sum / (ln 2 x bytes)        byte_perplexity   exp(nll_sum / bytes)
                                                    word_perplexity   exp(nll_sum / words)
 
-Sums run over all documents before dividing. bits_per_byte is thus a ratio of sums, and its standard
-error is that of the ratio estimator, with documents as the independent units (Cochran 1977, ch. 6):
+Sums run over all documents before dividing. loss and bits_per_byte are thus ratios of sums, and their
+standard errors are those of the ratio estimator y / x, with documents as the independent units
+(Cochran 1977, ch. 6):
 
-    stderr^2 = n / (n - 1) x sum_i (bits_i - bits_per_byte x bytes_i)^2 / (sum_i bytes_i)^2
+    stderr^2 = n / (n - 1) x sum_i (y_i - ratio x x_i)^2 / (sum_i x_i)^2
+
+Documents are streamed: a bounded number of windows and 40 bytes a document are held.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +32,9 @@ from lmexp.evals.scoring import Pair, Scorer
 
 EvalDocument = tuple[str, Sequence[int], int, int]
 """(id, token ids without end-of-text, bytes of the text, words of the text)."""
+
+Row = dict[str, Any]
+"""What is known of one document."""
 
 _WINDOWS_AT_ONCE = 2048
 """Windows handed to the scorer together, so that it can sort them by length."""
@@ -47,76 +56,137 @@ def windows(num_tokens: int, context_length: int, stride: int) -> list[tuple[int
     while end < num_tokens:
         first = end
         end = min(first + (stride if first else context_length), num_tokens)
-        begin = max(end - 1 - context_length, 0) if first else 0
+        begin = max((end - context_length if stride < context_length else first) - 1, 0)
         result.append((begin, first, end))
     return result
 
 
 def evaluate_perplexity(
-    scorer: Scorer, documents: Iterable[EvalDocument], *, context_length: int, stride: int
-) -> tuple[list[dict[str, Any]], dict[str, float | int]]:
-    """Score `documents` and return one row for each and the metrics over all.
+    scorer: Scorer,
+    documents: Iterable[EvalDocument],
+    *,
+    context_length: int | None,
+    stride: int | None = None,
+) -> tuple[list[Row], dict[str, float | int]]:
+    """Return the rows of `score_documents` and the metrics of `perplexity_metrics`, all in memory."""
+    rows = list(score_documents(scorer, documents, context_length=context_length, stride=stride))
+    return rows, perplexity_metrics(rows)
 
-    Rows hold id, nll_sum (nats), tokens, bytes, words, bits_per_byte. Metrics are those of the
-    module's table, ``bits_per_byte/stderr`` (left out for a single document), `documents`, `tokens`
-    and `bytes`; `word_perplexity` is left out where there are no words.
-    Errors: `DataError` where there is nothing to score.
+
+def score_documents(
+    scorer: Scorer,
+    documents: Iterable[EvalDocument],
+    *,
+    context_length: int | None,
+    stride: int | None = None,
+) -> Iterator[Row]:
+    """Score `documents` and yield one row for each, in order.
+
+    Rows hold id, nll_sum (nats), tokens, bytes, words, and of the module's table bits_per_byte,
+    perplexity, byte_perplexity and word_perplexity, each None where it would divide by 0. A
+    `context_length` of None scores every document in one window.
     """
-    rows: list[dict[str, Any]] = []
     waiting: list[Pair] = []
-    owners: list[int] = []
+    owners: list[Row] = []
+    rows: list[Row] = []  # in order; all but the last have all of their windows in `waiting`
 
     def flush() -> None:
-        for owner, scores in zip(owners, scorer.score(waiting), strict=True):
-            rows[owner]["nll_sum"] -= float(scores.sum())
+        for row, scores in zip(owners, scorer.score(waiting), strict=True):
+            row["nll_sum"] -= float(scores.sum())
         waiting.clear()
         owners.clear()
 
     for identifier, ids, num_bytes, num_words in documents:
-        rows.append(
-            {"id": identifier, "nll_sum": 0.0, "tokens": len(ids), "bytes": num_bytes, "words": num_words}
-        )
+        row = {"id": identifier, "nll_sum": 0.0, "tokens": len(ids), "bytes": num_bytes, "words": num_words}
+        rows.append(row)
         for pair in _pairs(ids, context_length, stride):
             waiting.append(pair)
-            owners.append(len(rows) - 1)
+            owners.append(row)
             if len(waiting) == _WINDOWS_AT_ONCE:
                 flush()
+                yield from map(_with_ratios, rows[:-1])
+                del rows[:-1]
     if waiting:
         flush()
+    yield from map(_with_ratios, rows)
+
+
+def perplexity_metrics(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | int]:
+    """Return the metrics of the module's table over `rows`, which are read once.
+
+    Beside them stand ``loss/stderr`` and ``bits_per_byte/stderr`` (left out for a single document),
+    `documents`, `tokens`, `bytes` and `words`; `word_perplexity` is left out where there are no words.
+    Rows that also hold `true_nll_sum`, the nats of the true model, give ``true_bits_per_byte`` and
+    ``regret_bits_per_byte``, the model's bits beyond the true model's on the same documents, with
+    standard errors; that of the regret is of the paired differences.
+    Errors: `DataError` where there is nothing to score.
+    """
+    names = ("nll_sum", "tokens", "bytes", "words", "true_nll_sum")
+    columns = {name: array("d") for name in names}
     for row in rows:
-        row["bits_per_byte"] = row["nll_sum"] / math.log(2) / row["bytes"] if row["bytes"] else None
-    return rows, _metrics(rows)
+        for name, column in columns.items():
+            if name in row:
+                column.append(row[name])
+    nats, tokens, sizes, words, true_nats = (np.frombuffer(column) for column in columns.values())
+    if not tokens.sum() or not sizes.sum():
+        raise DataError(
+            f"There is nothing to score: {len(tokens)} documents hold {int(tokens.sum())} tokens."
+        )
+    nll_sum, num_bytes = math.fsum(nats), sizes.sum()
+    loss = _ratio("loss", nats, tokens)
+    metrics: dict[str, float | int] = {
+        **loss,
+        "perplexity": _exp(loss["loss"]),
+        **_ratio("bits_per_byte", nats / math.log(2), sizes),
+        "byte_perplexity": _exp(nll_sum / num_bytes),
+        "documents": len(tokens),
+        "tokens": int(tokens.sum()),
+        "bytes": int(num_bytes),
+        "words": int(words.sum()),
+    }
+    if words.sum():
+        metrics["word_perplexity"] = _exp(nll_sum / words.sum())
+    if len(true_nats):
+        metrics |= _ratio("true_bits_per_byte", true_nats / math.log(2), sizes)
+        metrics |= _ratio("regret_bits_per_byte", (nats - true_nats) / math.log(2), sizes)
+    return metrics
 
 
-def _pairs(ids: Sequence[int], context_length: int, stride: int) -> Iterator[Pair]:
-    for begin, first, end in windows(len(ids), context_length, stride):
+def _pairs(ids: Sequence[int], context_length: int | None, stride: int | None) -> Iterator[Pair]:
+    if context_length is None:
+        if len(ids):
+            yield (), ids
+        return
+    for begin, first, end in windows(len(ids), context_length, stride or default_stride(context_length)):
         yield ids[begin:first], ids[first:end]
 
 
-def _metrics(rows: list[dict[str, Any]]) -> dict[str, float | int]:
-    nll_sum = math.fsum(row["nll_sum"] for row in rows)
-    tokens, num_bytes, words = (sum(row[name] for row in rows) for name in ("tokens", "bytes", "words"))
-    if not tokens or not num_bytes:
-        raise DataError(f"There is nothing to score: {len(rows)} documents hold {tokens} tokens.")
-    bits = np.array([row["nll_sum"] for row in rows]) / math.log(2)
-    sizes = np.array([row["bytes"] for row in rows], dtype=np.float64)
-    bits_per_byte = nll_sum / math.log(2) / num_bytes
-    metrics: dict[str, float | int] = {
-        "loss": nll_sum / tokens,
-        "perplexity": _exp(nll_sum / tokens),
-        "bits_per_byte": bits_per_byte,
-        "byte_perplexity": _exp(nll_sum / num_bytes),
-        "documents": len(rows),
-        "tokens": tokens,
-        "bytes": num_bytes,
-    }
-    if words:
-        metrics["word_perplexity"] = _exp(nll_sum / words)
-    n = len(rows)
+def default_stride(context_length: int) -> int:
+    """Return the tokens by which windows move where nothing else is said: half of the context."""
+    return max(1, context_length // 2)
+
+
+def _with_ratios(row: Row) -> Row:
+    nats = row["nll_sum"]
+    row["bits_per_byte"] = nats / math.log(2) / row["bytes"] if row["bytes"] else None
+    row["perplexity"] = _exp(nats / row["tokens"]) if row["tokens"] else None
+    for unit in ("byte", "word"):
+        count = row[f"{unit}s"]
+        row[f"{unit}_perplexity"] = _exp(nats / count) if count else None
+    return row
+
+
+def _ratio(
+    name: str, numerators: "np.ndarray[Any, Any]", denominators: "np.ndarray[Any, Any]"
+) -> dict[str, float]:
+    """Return the ratio of the sums by `name`, and its standard error over more than one document."""
+    n, total = len(numerators), float(denominators.sum())
+    ratio = math.fsum(numerators) / total
+    result = {name: ratio}
     if n > 1:
-        squares = float(((bits - bits_per_byte * sizes) ** 2).sum())
-        metrics["bits_per_byte/stderr"] = math.sqrt(n / (n - 1) * squares) / num_bytes
-    return metrics
+        squares = float(((numerators - ratio * denominators) ** 2).sum())
+        result[f"{name}/stderr"] = math.sqrt(n / (n - 1) * squares) / total
+    return result
 
 
 def _exp(nats: float) -> float:

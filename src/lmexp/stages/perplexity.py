@@ -1,18 +1,25 @@
-"""The perplexity stage: how well a model predicts held-out documents, beside general compressors."""
+"""The perplexity stage: how well a model predicts held-out documents, beside general compressors.
 
+Where the corpus is text of known entropy, the true model is scored by the same code on the same
+documents, and the model's distance from it, the regret, is reported.
+"""
+
+import heapq
 from typing import TYPE_CHECKING, Any
 
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.pretrain import ModelArtifact
-from lmexp.stages.rows import write_rows
+from lmexp.stages.rows import written
 from lmexp.stages.tokenizer import TokenizerArtifact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lmexp.corpus.documents import Document
+    from lmexp.evals.scoring import Scorer
     from lmexp.tokenizer.tokenizer import Tokenizer
 
 
@@ -20,7 +27,7 @@ class PerplexityArtifact(Artifact):
     """One row for each document, in ``<split>.jsonl``."""
 
 
-@stage("perplexity", version=1, produces=PerplexityArtifact, label=lambda c: "-".join(c.splits))
+@stage("perplexity", version=2, produces=PerplexityArtifact, label=lambda c: "-".join(c.splits))
 def perplexity(
     run: StageRun,
     config: PerplexityConfig,
@@ -29,41 +36,81 @@ def perplexity(
     tokenizer: TokenizerArtifact,
     corpus: CorpusArtifact,
 ) -> Metrics:
-    """Score every document of each split alone and compress the same text."""
+    """Score every document of each split alone and compress the same text.
+
+    Metrics are ``<split>/<metric>`` for those of `lmexp.evals.perplexity` and the compressors', and the
+    `context_length` and `stride` of the windows. On text of known entropy ``<split>/entropy_bits_per_byte``
+    is the exact entropy, beside the figures of the true model.
+    """
     from lmexp.evals.compressors import compressor_bits_per_byte
-    from lmexp.evals.perplexity import evaluate_perplexity
+    from lmexp.evals.perplexity import default_stride, perplexity_metrics, score_documents
     from lmexp.evals.scoring import ModelScorer
 
     encoder, network = tokenizer.load(), model.load()
-    context_length = network.config.context_length
+    context_length = config.context_length or network.config.context_length
+    if context_length > network.config.context_length:
+        raise ConfigError(
+            f"perplexity.context_length ({context_length}) must be at most the model's, "
+            f"{network.config.context_length}."
+        )
+    stride = config.stride or default_stride(context_length)
     scorer = ModelScorer(
         network,
         context_length=context_length,
         batch_size=config.batch_size,
         eos_token_id=encoder.eos_token_id,
     )
-    stride = config.stride or max(1, context_length // 2)
-    metrics: dict[str, float] = {}
+    truth, facts = _truth(corpus, encoder)
+    metrics: dict[str, float] = {"context_length": context_length, "stride": stride}
     for split in config.splits:
         documents = held_out(corpus, split, config.limit)
-        rows, found = evaluate_perplexity(
-            scorer, _encoded(documents, encoder), context_length=context_length, stride=stride
+        rows = score_documents(
+            scorer, _encoded(documents(), encoder), context_length=context_length, stride=stride
         )
-        write_rows(run.out / f"{split}.jsonl", rows)
-        found = {**found, **compressor_bits_per_byte(document.text for document in documents)}
+        if truth is not None:
+            true_rows = score_documents(truth, _encoded(documents(), encoder), context_length=None)
+            rows = _paired(rows, true_rows)
+        found = perplexity_metrics(written(run.out / f"{split}.jsonl", rows))
+        texts = (document.text for document in documents())
+        found |= compressor_bits_per_byte(texts, int(found["bytes"])) | facts
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
     return metrics
 
 
-def held_out(corpus: CorpusArtifact, split: str, limit: int | None) -> "list[Document]":
-    """Return the documents of a split, or the `limit` of them whose hashes are lowest."""
+def held_out(corpus: CorpusArtifact, split: str, limit: int | None) -> "Callable[[], Iterable[Document]]":
+    """Return a function that gives the documents of a split, or the `limit` whose hashes are lowest.
+
+    Without a limit each call streams them from disk.
+    """
     from lmexp.corpus.documents import text_hash
 
-    documents = list(corpus.documents(split))
-    return documents if limit is None else sorted(documents, key=lambda d: text_hash(d.text))[:limit]
+    if limit is None:
+        return lambda: corpus.documents(split)
+    kept = heapq.nsmallest(limit, corpus.documents(split), key=lambda d: text_hash(d.text))
+    return lambda: kept
 
 
-def _encoded(documents: "list[Document]", encoder: "Tokenizer") -> "Iterator[tuple[Any, ...]]":
+def _truth(corpus: CorpusArtifact, encoder: "Tokenizer") -> "tuple[Scorer | None, dict[str, float]]":
+    """Return the true model of the corpus and its exact entropy; None and nothing where it is not known."""
+    source = corpus.known()
+    if source is None:
+        return None, {}
+    from lmexp.evals.truth import TrueScorer
+    from lmexp.known.build import build_process
+    from lmexp.known.process import entropy_bits_per_byte
+
+    process = build_process(source)
+    return TrueScorer(process, encoder), {"entropy_bits_per_byte": entropy_bits_per_byte(process)}
+
+
+def _encoded(documents: "Iterable[Document]", encoder: "Tokenizer") -> "Iterator[tuple[Any, ...]]":
     for document in documents:
         text = document.text
         yield document.id, encoder.encode(text), len(text.encode()), len(text.split())
+
+
+def _paired(
+    rows: "Iterable[dict[str, Any]]", true_rows: "Iterable[dict[str, Any]]"
+) -> "Iterator[dict[str, Any]]":
+    for row, true_row in zip(rows, true_rows, strict=True):
+        yield {**row, "true_nll_sum": true_row["nll_sum"], "true_bits_per_byte": true_row["bits_per_byte"]}
