@@ -6,7 +6,7 @@ import json
 import pytest
 
 from lmexp.corpus.build import build_corpus
-from lmexp.corpus.config import CorpusConfig
+from lmexp.corpus.config import CorpusConfig, FilterConfig, LocalSource
 from lmexp.corpus.shards import SPLITS, iter_documents
 from lmexp.errors import DataError
 
@@ -37,11 +37,6 @@ def test_splits_follow_the_hash_of_the_text_alone(tmp_path):
     assert metrics["documents"] == 200
     assert metrics["characters"] == sum(map(len, texts))
     assert metrics["dropped/duplicate"] == 7
-    card = json.loads((tmp_path / "out" / "card.json").read_text())
-    assert card["dropped"] == {"duplicate": 7, "only whitespace": 1}
-    assert card["sources"] == {"files": {"kind": "local", "column": "text"}}
-    assert card["bytes"] == metrics["bytes"]
-    assert card["splits"]["test"]["documents"] == metrics["test/documents"]
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path):
@@ -65,3 +60,89 @@ def test_an_empty_corpus_and_an_empty_split_say_what_to_do(tmp_path):
     assert "has 1 document," in sentence
     assert "corpus.max_document_bytes (now 8192)" in sentence
     assert "add documents" in sentence
+
+
+def sources_of(tmp_path, texts, **options):
+    """Two sources of JSON Lines, `a` and `b`, with the given texts and options by name."""
+    sources = {}
+    for name, lines in texts.items():
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in lines))
+        sources[name] = LocalSource(files=(str(path),), **options.pop(name, {}))
+    return CorpusConfig(sources=sources, validation_fraction=0.3, test_fraction=0.3, **options)
+
+
+def everything(out):
+    return {d.id: d.text for split in SPLITS for d in iter_documents(out, split)}
+
+
+def test_texts_are_normalised_before_they_are_filtered_and_compared(tmp_path):
+    texts = ["e\u0301 \u00e9 same", "\u00e9 \u00e9 same", "\ufb01ne"] + [f"text {i}" for i in range(20)]
+    for form, first, ligature, duplicates in (
+        ("none", "e\u0301 \u00e9 same", "\ufb01ne", 0),
+        ("NFC", "\u00e9 \u00e9 same", "\ufb01ne", 1),
+        ("NFKC", "\u00e9 \u00e9 same", "fine", 1),
+    ):
+        out = tmp_path / form
+        metrics = make(sources_of(tmp_path, {"a": texts}, unicode=form), out)
+        found = everything(out)
+        assert (found["a.jsonl:1"], found["a.jsonl:3"]) == (first, ligature)
+        assert metrics.get("dropped/duplicate", 0) == duplicates
+
+
+def test_every_document_is_kept_or_counted_under_the_first_reason_of_its_source(tmp_path):
+    texts = [f"the text {i} is long enough" for i in range(40)]
+    config = sources_of(
+        tmp_path,
+        {"a": [*texts, " ", "short", texts[0]], "b": [texts[1], "# # # # # #", "new text, also long enough"]},
+        filters=FilterConfig(min_words=5, max_symbol_ratio=0.5),
+        a={"licence": "CC0-1.0"},
+    )
+    metrics = make(config, tmp_path / "out")
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["sources"]["a"]["dropped"] == {"duplicate": 1, "min_words": 1, "only whitespace": 1}
+    assert card["sources"]["b"]["dropped"] == {"duplicate": 1, "max_symbol_ratio": 1}
+    assert card["dropped"] == {"duplicate": 2, "max_symbol_ratio": 1, "min_words": 1, "only whitespace": 1}
+    assert {k: v for k, v in metrics.items() if k.startswith("dropped/")} == {
+        f"dropped/{reason}": count for reason, count in card["dropped"].items()
+    }
+    assert metrics["documents"] + sum(card["dropped"].values()) == 43 + 3
+    assert card["filters"] == {"min_words": 5, "max_symbol_ratio": 0.5}
+
+
+def test_the_card_counts_documents_bytes_and_characters_by_split_and_by_source(tmp_path):
+    texts = {"a": [f"ä {i}" for i in range(30)], "b": [f"b {i}" for i in range(10)]}
+    config = sources_of(tmp_path, texts, a={"licence": "CC0-1.0"})
+    (tmp_path / "out").mkdir()
+    content = {"a/0:a.jsonl": "1" * 64, "b/0:b.jsonl": "2" * 64}
+    build_corpus(config, tmp_path / "out", cache=tmp_path, content=content)
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    for name, lines in texts.items():
+        source = card["sources"][name]
+        assert (source["kind"], source["documents"]) == ("local", len(lines))
+        assert source["bytes"] == sum(len(text.encode()) for text in lines)
+        assert source["characters"] == sum(map(len, lines))
+        assert source["fraction"] == pytest.approx(source["bytes"] / card["bytes"], abs=1e-6)
+        assert source["content"] == {f"0:{name}.jsonl": content[f"{name}/0:{name}.jsonl"]}
+    assert [card["sources"][name]["licence"] for name in ("a", "b")] == ["CC0-1.0", None]
+    for split in SPLITS:
+        documents = list(iter_documents(tmp_path / "out", split))
+        assert card["splits"][split]["documents"] == len(documents)
+        assert card["splits"][split]["bytes"] == sum(len(d.text.encode()) for d in documents)
+    assert sum(split["documents"] for split in card["splits"].values()) == card["documents"] == 40
+
+
+def test_weighted_sources_keep_their_shares_of_what_is_left_after_cleaning(tmp_path):
+    texts = {"a": [f"{i:03} {'a' * 96}" for i in range(100)], "b": [f"{i:03} {'b' * 96}" for i in range(100)]}
+    texts["b"] = [text for text in texts["b"] for _ in range(5)]  # four of five are duplicates
+    config = sources_of(tmp_path, texts, a={"weight": 3.0}, b={"weight": 1.0})
+    make(config, tmp_path / "out")
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["sources"]["a"]["documents"] == 100
+    assert card["sources"]["b"]["documents"] in (33, 34)
+
+
+def test_filters_that_keep_nothing_are_named(tmp_path):
+    config = sources_of(tmp_path, {"a": ["one", "two"]}, filters=FilterConfig(min_words=5))
+    with pytest.raises(DataError, match="that its filters keep"):
+        make(config, tmp_path / "out")

@@ -1,25 +1,35 @@
-"""Builds a corpus: documents deduplicated, split by the hash of their text, written as Parquet.
+"""Builds a corpus: documents cleaned, deduplicated, mixed, split by hash, and written as Parquet.
 
-The split of a document is a pure function of its text: u is the first 8 bytes of its sha256 as a
-fraction of 2^64, and u < test_fraction is test, u < test_fraction + validation_fraction is
-validation, the rest is train. Adding documents therefore never moves another one across splits,
-and two copies of one text can never lie on both sides.
+What happens to a document, in this order:
+
+1. it is brought into the configured Unicode normal form;
+2. it is dropped where it is white space alone, or where a filter says so, or where an earlier document
+   had the same text; each dropped document is counted by its source and the reason;
+3. the sources are mixed by the bytes of what is left (`mixing`);
+4. it goes to a split, which is a pure function of its text: u is the first 8 bytes of its sha256 as a
+   fraction of 2^64, and u < test_fraction is test, u < test_fraction + validation_fraction is
+   validation, the rest is train. Adding documents therefore never moves another one across splits,
+   and two copies of one text can never lie on both sides.
 
 Identical input gives identical bytes. Memory is bounded by a row group a split and 72 bytes a document.
 """
 
 import hashlib
-import json
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lmexp.core.config import identity
-from lmexp.corpus.config import CorpusConfig
+from lmexp.core.files import write_json
+from lmexp.corpus.card import Tally, dataset_card
+from lmexp.corpus.config import NO_FILTERS, CorpusConfig
 from lmexp.corpus.dedup import SeenHashes
-from lmexp.corpus.documents import hash_fraction
+from lmexp.corpus.documents import Document, hash_fraction
+from lmexp.corpus.filters import Filters
+from lmexp.corpus.mixing import mix
 from lmexp.corpus.shards import SPLITS, ShardWriters
-from lmexp.corpus.sources import all_sources, read_documents, source_facts
+from lmexp.corpus.sources import all_sources, read_sources, source_facts
 from lmexp.errors import DataError
 
 
@@ -28,49 +38,71 @@ def build_corpus(
 ) -> dict[str, float | int]:
     """Write the shards of each split and card.json into `out`.
 
-    `cache` and `content` are those of `read_documents`.
-
-    Documents keep the order of their sources. Of identical texts the first is kept.
+    `cache` and `content` are those of `read_sources`.
     Returns counts: `documents`, `bytes` (UTF-8), `characters`, the same for each split as
     ``train/documents`` and so on, ``dropped/<reason>`` and ``<source>/<fact>``.
     Errors: `DataError` where there is no document, or a split has none.
     """
-    dropped: Counter[str] = Counter()
-    seen = SeenHashes()
-    counts = {split: Counter(documents=0, bytes=0, characters=0) for split in SPLITS}
+    sources = all_sources(config)
+    dropped: dict[str, Counter[str]] = {name: Counter() for name in sources}
+    tally = Tally(sources, SPLITS)
+    cleaner = _Cleaner(config)
+    cleaned = {
+        name: cleaner.clean(documents, dropped[name])
+        for name, documents in read_sources(config, cache=cache, content=content, dropped=dropped).items()
+    }
+    weights = {name: source.weight for name, source in sources.items()}
     with ShardWriters(out, config.shard_bytes) as writers:
-        for document in read_documents(config, cache=cache, content=content, dropped=dropped):
+        for name, kept in mix(cleaned, weights, lambda kept: len(kept.data)):
+            split = split_of(kept.digest, config)
+            writers.add(split, kept.document, kept.data)
+            tally.add(name, split, len(kept.data), len(kept.document.text))
+    _check_counts(config, {split: tally.of_split(split)["documents"] for split in SPLITS})
+    write_json(out / "card.json", dataset_card(config, tally, content, dropped))
+    reasons = sum(dropped.values(), Counter())
+    facts = {name: source_facts(source) for name, source in sources.items()}
+    return {
+        **tally.metrics(),
+        **{f"dropped/{reason}": n for reason, n in sorted(reasons.items())},
+        **{f"{name}/{fact}": value for name, own in facts.items() for fact, value in own.items()},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    document: Document
+    data: bytes
+    """The text in UTF-8."""
+    digest: bytes
+    """The sha256 of `data`."""
+
+
+class _Cleaner:
+    """Normalises, filters and deduplicates the documents of all sources of one corpus."""
+
+    def __init__(self, config: CorpusConfig) -> None:
+        self._form = config.unicode
+        self._filters = Filters(config.filters)
+        self._seen = SeenHashes()
+
+    def clean(self, documents: Iterator[Document], dropped: Counter[str]) -> Iterator[_Kept]:
+        for document in documents:
+            if self._form != "none" and not unicodedata.is_normalized(self._form, document.text):  # type: ignore[arg-type]
+                text = unicodedata.normalize(self._form, document.text)  # type: ignore[arg-type]
+                document = replace(document, text=text)  # noqa: PLW2901
+            if not document.text or document.text.isspace():
+                dropped["only whitespace"] += 1
+                continue
             data = document.text.encode()
+            reason = self._filters.reason(document.text, len(data))
+            if reason is not None:
+                dropped[reason] += 1
+                continue
             digest = hashlib.sha256(data).digest()
-            if not seen.add(digest):
+            if not self._seen.add(digest):
                 dropped["duplicate"] += 1
                 continue
-            split = split_of(digest, config)
-            writers.add(split, document, data)
-            count = counts[split]
-            count["documents"] += 1
-            count["bytes"] += len(data)
-            count["characters"] += len(document.text)
-    _check_counts(config, {split: count["documents"] for split, count in counts.items()})
-    totals = sum(counts.values(), Counter())
-    facts = {name: source_facts(source) for name, source in all_sources(config).items()}
-    card = {
-        "sources": {
-            name: {"kind": source.KIND, **identity(source), **facts[name]}
-            for name, source in all_sources(config).items()
-        },
-        "content": dict(content),
-        **totals,
-        "splits": {split: dict(count) for split, count in counts.items()},
-        "dropped": dict(sorted(dropped.items())),
-    }
-    (out / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    metrics: dict[str, float | int] = dict(totals)
-    for split, count in counts.items():
-        metrics.update({f"{split}/{name}": value for name, value in count.items()})
-    metrics.update({f"dropped/{reason}": n for reason, n in sorted(dropped.items())})
-    metrics.update({f"{name}/{fact}": value for name, own in facts.items() for fact, value in own.items()})
-    return metrics
+            yield _Kept(document, data, digest)
 
 
 def split_of(digest: bytes, config: CorpusConfig) -> str:
@@ -87,7 +119,10 @@ def _check_counts(config: CorpusConfig, documents: dict[str, int]) -> None:
     total = sum(documents.values())
     if total == 0:
         names = ", ".join(all_sources(config))
-        raise DataError(f"The corpus is empty: its sources ({names}) hold no text besides whitespace.")
+        raise DataError(
+            f"The corpus is empty: its sources ({names}) hold no text besides whitespace"
+            f"{' that its filters keep' if config.filters != NO_FILTERS else ''}."
+        )
     empty = [split for split in SPLITS if documents[split] == 0]
     if empty:
         split = empty[0]

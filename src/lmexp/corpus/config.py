@@ -3,15 +3,28 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from lmexp.core.config import Config, option
+from lmexp.core.config import Config, build, option
 from lmexp.errors import ConfigError
 from lmexp.known.config import ProcessConfig
+
+_FORMATS = ("txt", "md", "jsonl", "csv", "parquet")
 
 
 class SourceConfig(Config):
     """What every source of documents has."""
 
     KIND: ClassVar[str]
+
+    weight: float | None = option(None, gt=0, absent_means=None)
+    """Share of the corpus, relative to the weights of the other sources: their documents alternate so
+    that their bytes stand in this proportion throughout, until one source is used up. Where no
+    source has a weight they follow each other, whole."""
+
+    limit: int | None = option(None, ge=1, absent_means=None)
+    """Most documents that are read from the source."""
+
+    licence: str | None = option(None, absent_means=None)
+    """The licence of the text, for the dataset card."""
 
 
 class PythonStdlibSource(SourceConfig):
@@ -21,7 +34,7 @@ class PythonStdlibSource(SourceConfig):
 
 
 class LocalSource(SourceConfig):
-    """Text (.txt) and JSON Lines (.jsonl) files on this machine."""
+    """Files on this machine: .txt, .md, .jsonl, .csv (these also .gz, .bz2, .xz or .zst) and .parquet."""
 
     KIND: ClassVar[str] = "local"
 
@@ -29,7 +42,10 @@ class LocalSource(SourceConfig):
     """Paths or glob patterns."""
 
     column: str = option("text")
-    """The key of a JSON Lines object that holds the text."""
+    """The key of a JSON Lines object, or the column of a CSV or Parquet file, that holds the text."""
+
+    format: str | None = option(None, choices=_FORMATS, absent_means=None)
+    """The format of all the files, where their suffixes do not say it."""
 
 
 class KnownSource(SourceConfig, ProcessConfig):
@@ -50,6 +66,81 @@ SOURCES: dict[str, type[SourceConfig]] = {
 """The kinds of sources."""
 
 
+class FilterConfig(Config):
+    """Which documents are dropped, each counted under the key that dropped it; null and [] are off.
+
+    Words are what white space separates, lines and paragraphs those with anything but white space in
+    them. `+corpus/filters=gopher` sets the values of Gopher (Rae et al., arXiv 2112.11446, table A1).
+    """
+
+    min_bytes: int | None = option(None, ge=1)
+    """Fewest bytes of UTF-8."""
+
+    max_bytes: int | None = option(None, ge=1)
+    """Most bytes of UTF-8."""
+
+    min_words: int | None = option(None, ge=1)
+    """Fewest words."""
+
+    max_words: int | None = option(None, ge=1)
+    """Most words."""
+
+    min_mean_word_length: float | None = option(None, ge=0)
+    """Lowest mean number of characters a word."""
+
+    max_mean_word_length: float | None = option(None, ge=0)
+    """Highest mean number of characters a word."""
+
+    max_symbol_ratio: float | None = option(None, ge=0)
+    """Most hash signs a word, and most ellipses a word."""
+
+    max_bullet_lines: float | None = option(None, ge=0, le=1)
+    """Largest share of lines that begin with a bullet."""
+
+    max_ellipsis_lines: float | None = option(None, ge=0, le=1)
+    """Largest share of lines that end with an ellipsis."""
+
+    min_alphabetic_words: float | None = option(None, ge=0, le=1)
+    """Smallest share of words that have a letter."""
+
+    min_stop_words: int | None = option(None, ge=1, le=8)
+    """Fewest different words of: the, be, to, of, and, that, have, with."""
+
+    max_duplicate_lines: float | None = option(None, ge=0, le=1)
+    """Largest share of lines that repeat an earlier one."""
+
+    max_duplicate_line_characters: float | None = option(None, ge=0, le=1)
+    """Largest share of the lines' characters that is in such lines."""
+
+    max_duplicate_paragraphs: float | None = option(None, ge=0, le=1)
+    """Largest share of paragraphs, which blank lines separate, that repeat an earlier one."""
+
+    max_duplicate_paragraph_characters: float | None = option(None, ge=0, le=1)
+    """Largest share of the paragraphs' characters that is in such paragraphs."""
+
+    max_top_ngrams: tuple[float, ...] = option((), ge=0, le=1)
+    """Three numbers: the largest share of the words' characters that the most frequent 2-gram, 3-gram
+    and 4-gram of words cover; one that occurs once covers nothing."""
+
+    max_repeated_ngrams: tuple[float, ...] = option((), ge=0, le=1)
+    """Six numbers: the largest share of the words' characters that is in 5-grams, ... 10-grams of words
+    that stood in the document before."""
+
+    def check(self) -> None:
+        for name, count in (("max_top_ngrams", 3), ("max_repeated_ngrams", 6)):
+            given = len(getattr(self, name))
+            if given not in (0, count):
+                raise ConfigError(f"{name} must have {count} numbers or none, has {given}.")
+        for what in ("bytes", "words", "mean_word_length"):
+            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if low is not None and high is not None and low > high:
+                raise ConfigError(f"min_{what} ({low}) must be at most max_{what} ({high}).")
+
+
+NO_FILTERS = build(FilterConfig, {})
+"""Drops nothing."""
+
+
 class CorpusConfig(Config):
     """Source and splits of a corpus."""
 
@@ -61,11 +152,17 @@ class CorpusConfig(Config):
     """Short for a source of the kind `local`: paths or glob patterns."""
 
     text_column: str = option("text")
-    """The key of a JSON Lines object in `files` that holds the text."""
+    """The key or column of JSON Lines, CSV and Parquet files in `files` that holds the text."""
 
     max_document_bytes: int | None = option(8192, ge=256)
-    """A .txt file longer than this is cut at blank lines, or else at line ends, into documents of
-    at most this many bytes; null keeps every file whole. Other sources are never cut."""
+    """A .txt or .md file longer than this is cut at blank lines, or else at line ends, into documents
+    of at most this many bytes; null keeps every file whole. Nothing else is ever cut."""
+
+    unicode: str = option("none", choices=("none", "NFC", "NFKC"), absent_means="none")
+    """The Unicode normal form into which every text is brought first."""
+
+    filters: FilterConfig = option(NO_FILTERS, absent_means=NO_FILTERS)
+    """Which documents are dropped. Filters see the normalised text, before deduplication."""
 
     validation_fraction: float = option(0.05, gt=0, lt=1)
     """Share of documents, chosen by the hash of their text, that becomes `validation`."""
@@ -77,6 +174,11 @@ class CorpusConfig(Config):
     """Bytes of text after which a Parquet shard of a split ends and the next begins."""
 
     def check(self) -> None:
+        weights = [source.weight for source in self.sources.values()]
+        if None in weights and set(weights) != {None}:
+            raise ConfigError("sources must have a weight each, or none of them; some have one.")
+        if self.files and set(weights) - {None}:
+            raise ConfigError("files takes no weight; make it a source of the kind local beside the others.")
         if self.validation_fraction + self.test_fraction >= 1:
             raise ConfigError(
                 f"validation_fraction + test_fraction must be less than 1 to leave documents for "

@@ -4,16 +4,19 @@ Each kind of source has a module with two functions: `content(source, hasher)`, 
 source's external content in the corpus's fingerprint, which the planner calls on every run and
 which therefore imports nothing heavy; and `documents(source, context)`, the documents themselves.
 
-Sources follow each other in order of their names. Where there are several, a source's name and a
-slash precede the ids of its documents and the names of its content.
+Sources stand in order of their names. Where there are several, a source's name and a slash precede
+the ids of its documents and the names of its content.
 """
 
 import importlib
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lmexp.core.config import build
 from lmexp.core.files import FileHasher
 from lmexp.corpus.config import CorpusConfig, KnownSource, LocalSource, PythonStdlibSource, SourceConfig
 from lmexp.corpus.documents import Document, SourceContext
@@ -34,8 +37,8 @@ def all_sources(config: CorpusConfig) -> dict[str, SourceConfig]:
     if config.files:
         if _FILES in sources:
             raise ConfigError(f"corpus.files is short for corpus.sources.{_FILES}; give one of the two.")
-        sources[_FILES] = LocalSource(files=config.files, column=config.text_column)
-    return dict(sorted(sources.items())) or {PythonStdlibSource.KIND: PythonStdlibSource()}
+        sources[_FILES] = build(LocalSource, {"files": config.files, "column": config.text_column})
+    return dict(sorted(sources.items())) or {PythonStdlibSource.KIND: build(PythonStdlibSource, {})}
 
 
 def content_hashes(config: CorpusConfig, hasher: FileHasher) -> dict[str, str]:
@@ -43,37 +46,55 @@ def content_hashes(config: CorpusConfig, hasher: FileHasher) -> dict[str, str]:
     sources = all_sources(config)
     found: dict[str, str] = {}
     for name, source in sources.items():
-        prefix = f"{name}/" if len(sources) > 1 else ""
         for key, value in _module(source).content(source, hasher).items():
-            found[f"{prefix}{key}"] = value
+            found[f"{_prefix(name, sources)}{key}"] = value
     return found
 
 
-def read_documents(
+def content_of(name: str, config: CorpusConfig, content: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of `content_hashes` that is of the source `name`, as its module named it."""
+    prefix = _prefix(name, all_sources(config))
+    return {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
+
+
+def read_sources(
     config: CorpusConfig,
     *,
     cache: Path,
     content: Mapping[str, str],
-    dropped: Counter[str] | None = None,
-) -> Iterator[Document]:
-    """Yield the documents of all sources; what is left out is counted by reason in `dropped`.
+    dropped: Mapping[str, Counter[str]],
+) -> dict[str, Iterator[Document]]:
+    """Return the documents of each source, to be read as they are asked for.
 
-    `content` is what `content_hashes` gave to the plan, `cache` the store's cache directory.
-    Errors: `DataError` where a source cannot be read.
+    `content` is what `content_hashes` gave to the plan, `cache` the store's cache directory, and
+    `dropped` counts, for each source and by reason, what it leaves out itself.
+    Errors, as they are read: `DataError` where a source cannot be read.
     """
-    counts: Counter[str] = Counter() if dropped is None else dropped
     sources = all_sources(config)
-    for name, source in sources.items():
-        prefix = f"{name}/" if len(sources) > 1 else ""
-        own = {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
-        context = SourceContext(
-            max_document_bytes=config.max_document_bytes, cache=cache, content=own, dropped=counts
+    return {
+        name: _documents(
+            source,
+            SourceContext(
+                max_document_bytes=config.max_document_bytes,
+                cache=cache,
+                content=content_of(name, config, content),
+                dropped=dropped[name],
+            ),
+            _prefix(name, sources),
         )
-        for document in _module(source).documents(source, context):
-            if document.text.isspace() or not document.text:
-                counts["only whitespace"] += 1
-            else:
-                yield Document(document.text, f"{prefix}{document.id}", document.metadata)
+        for name, source in sources.items()
+    }
+
+
+def _documents(source: SourceConfig, context: SourceContext, prefix: str) -> Iterator[Document]:
+    documents = itertools.islice(_module(source).documents(source, context), source.limit)
+    if not prefix:
+        return documents
+    return (replace(document, id=f"{prefix}{document.id}") for document in documents)
+
+
+def _prefix(name: str, sources: Mapping[str, SourceConfig]) -> str:
+    return f"{name}/" if len(sources) > 1 else ""
 
 
 def source_facts(source: SourceConfig) -> dict[str, float]:

@@ -1,0 +1,77 @@
+"""Compressed files as streams of bytes: bounded memory, a limit on size, and damage told in a sentence.
+
+gzip, bzip2 and xz by the standard library, Zstandard by Arrow, which, unlike some readers, notices a
+file that ends too early. Files of several members or frames are read to the end. What comes out may
+be counted against a limit, so that a small file that unpacks to a huge one stops where it passes it.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from typing import Any, BinaryIO
+
+from lmexp.errors import DataError
+
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+"""Suffixes of the compressions that are known."""
+
+BLOCK_BYTES = 2**20
+
+
+def decompressed(stream: BinaryIO, compression: str, *, place: str, limit: int | None = None) -> BinaryIO:
+    """Return what `stream` holds, decompressed by one of `COMPRESSIONS`; '' leaves it as it is.
+
+    `place` names it in messages. `limit` is the most bytes that may come out.
+    Errors, as it is read: `DataError` where the data is damaged, cut short or larger than `limit`.
+    """
+    if not compression and limit is None:
+        return stream
+    checked = _Checked(_opened(stream, compression), compression, place, limit)
+    return io.BufferedReader(checked, BLOCK_BYTES)
+
+
+def _opened(stream: BinaryIO, compression: str) -> Any:
+    if compression == ".gz":
+        return gzip.GzipFile(fileobj=stream)
+    if compression == ".bz2":
+        return bz2.BZ2File(stream)
+    if compression == ".xz":
+        return lzma.LZMAFile(stream)
+    if compression == ".zst":
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")
+    return stream
+
+
+class _Checked(io.RawIOBase):
+    """Reads from another stream, counts, and says in one sentence what goes wrong."""
+
+    def __init__(self, inner: Any, compression: str, place: str, limit: int | None) -> None:
+        self._inner, self._compression, self._place, self._limit = inner, compression, place, limit
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._inner.read(len(buffer))
+        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the device, not the data
+            reason = str(error).rstrip(".")
+            raise DataError(
+                f"{self._place} is not whole {self._compression} data: {reason} "
+                f"(after {self._count:,} unpacked bytes)."
+            ) from None
+        self._count += len(data)
+        if self._limit is not None and self._count > self._limit:
+            raise DataError(
+                f"{self._place} unpacks to more than {self._limit:,} bytes; if that is expected, "
+                f"raise max_unpacked_bytes of its source."
+            )
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,53 @@
+"""Every field of every kind of source and of the filters refuses what it cannot be, by its full key."""
+
+import dataclasses
+import typing
+
+import pytest
+
+from lmexp.core.config import build
+from lmexp.corpus.config import SOURCES, CorpusConfig
+from lmexp.errors import ConfigError
+
+REQUIRED = {"local": {"files": ["a.txt"]}}
+"""What a source of each kind cannot do without."""
+
+
+def element(hint):
+    candidates = [a for a in typing.get_args(hint) if a not in (type(None), ...)] or [hint]
+    return candidates[0]
+
+
+def cases():
+    for kind, cls in SOURCES.items():
+        hints = typing.get_type_hints(cls)
+        for field in dataclasses.fields(cls):
+            yield kind, field, hints[field.name]
+
+
+def refusal(kind, key, value) -> str:
+    with pytest.raises(ConfigError) as error:
+        build(
+            CorpusConfig,
+            {"sources": {"mine": {"kind": kind, **REQUIRED.get(kind, {}), key: value}}},
+            "corpus",
+        )
+    return str(error.value)
+
+
+CASES = [pytest.param(*case, id=f"{case[0]}-{case[1].name}") for case in cases()]
+
+
+@pytest.mark.parametrize(("kind", "field", "hint"), CASES)
+def test_every_field_of_a_source_misspelt_of_a_wrong_type_or_out_of_range_is_refused(kind, field, hint):
+    misspelt = refusal(kind, f"{field.name}q", 1)
+    assert f"corpus.sources.mine.{field.name}q is not a known key (did you mean {field.name!r}?)" in misspelt
+    wrong = {"a": 1} if element(hint) is not str else [1, 2]
+    assert field.name in refusal(kind, field.name, [wrong] if typing.get_origin(hint) is tuple else wrong)
+    bounds = field.metadata["bounds"]
+    beyond = {"ge": -1, "gt": 0, "le": 1, "lt": 0}
+    if bounds:
+        bound, limit = next(iter(bounds.items()))
+        assert f"{field.name} must be" in refusal(kind, field.name, element(hint)(limit + beyond[bound]))
+    if field.metadata["choices"]:
+        assert f"{field.name} must be one of" in refusal(kind, field.name, "nonsense")
