@@ -17,6 +17,7 @@ from lmexp.packing.config import PackingConfig
 from lmexp.packing.rows import best_fit_decreasing
 from lmexp.packing.samples import IGNORED_LABEL
 from lmexp.packing.store import TokenStore, pack_rows, pack_split, write_manifest
+from tests.packing.test_store import encoded
 
 EOS = 0
 LENGTHS = st.lists(st.integers(0, 40), min_size=1, max_size=60)
@@ -65,7 +66,7 @@ def pack(folder, lengths, mode, context_length):
     ids = iter(range(1, sum(lengths) + 1))
     documents = [([next(ids) for _ in range(n)], n) for n in lengths]
     sizes = {"vocab_size": sum(lengths) + 1, "eos_token_id": EOS}
-    entry = pack_split(documents, folder, "train", shard_tokens=1024, **sizes)
+    entry = pack_split(encoded(documents), folder, "train", shard_tokens=1024, **sizes)
     metrics = pack_rows(folder, "train", entry, mode=mode, context_length=context_length)
     write_manifest(folder, {"train": entry}, **sizes)
     split = TokenStore.open(folder).split("train")

@@ -11,13 +11,26 @@ from hypothesis import strategies as st
 
 from lmexp.errors import DataError
 from lmexp.packing.store import TokenStore, pack_split, write_manifest
+from lmexp.tokenizer.encoders import EncodedTexts
 
 DOCUMENTS = st.lists(st.tuples(st.lists(st.integers(1, 9), max_size=12), st.integers(0, 99)), min_size=1)
 
 
+def encoded(documents, batch_size=3):
+    """Return (ids, bytes) pairs as the batches that an encoder gives."""
+    return [
+        EncodedTexts(
+            np.array([token for ids, _ in batch for token in ids], dtype=np.uint32),
+            np.array([len(ids) for ids, _ in batch], dtype=np.int64),
+            np.array([num_bytes for _, num_bytes in batch], dtype=np.int64),
+        )
+        for batch in (documents[i : i + batch_size] for i in range(0, len(documents), batch_size))
+    ]
+
+
 def pack(out, documents, shard_tokens=1024, vocab_size=10):
     entry = pack_split(
-        documents, out, "train", vocab_size=vocab_size, eos_token_id=0, shard_tokens=shard_tokens
+        encoded(documents), out, "train", vocab_size=vocab_size, eos_token_id=0, shard_tokens=shard_tokens
     )
     write_manifest(out, {"train": entry}, vocab_size=vocab_size, eos_token_id=0)
     return TokenStore.open(out)
@@ -57,7 +70,7 @@ def test_ids_take_two_bytes_up_to_65536_and_four_past_it(tmp_path, vocab_size, i
     [
         ([], "has no documents to pack"),
         ([([1], 1), ([2, 10], 1)], "Document 1 of train has token 10, outside the vocabulary of 10"),
-        ([([-1], 1)], "token -1"),
+        ([([1], 1)] * 4 + [([2], 1), ([10], 1)], "Document 5 of train has token 10"),
     ],
 )
 def test_what_cannot_be_packed_is_a_sentence(tmp_path, documents, sentence):

@@ -2,6 +2,7 @@
 
 from lmexp.core.config import Config, option
 from lmexp.errors import ConfigError
+from lmexp.tokenizer.config import ENCODERS
 
 MODES = ("concatenate", "best_fit", "bos_aligned")
 
@@ -16,6 +17,9 @@ class PackingConfig(Config):
 
     context_length: int | None = option(None, ge=2, absent_means=None)
     """Tokens in a row, for the modes with rows; conf/packing/ sets it to the model's."""
+
+    encoder: str = option("auto", choices=("auto", *ENCODERS), placement=True)
+    """What encodes: the fastest that gives exactly the tokenizer's ids, or the one that is named."""
 
     shard_tokens: int = option(134_217_728, ge=1024, placement=True)
     """Most tokens in one shard file; the order of tokens does not depend on it."""

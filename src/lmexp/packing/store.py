@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from lmexp.errors import DataError, nearest
 from lmexp.packing.rows import best_fit, bos_aligned
 from lmexp.packing.samples import RowSamples, Samples, StreamSamples
+from lmexp.tokenizer.encoders import EncodedTexts
 
 MANIFEST = "packing.json"
 _VERSION = 1
@@ -38,7 +39,7 @@ def token_dtype(vocab_size: int) -> str:
 
 
 def pack_split(
-    token_lists: Iterable[tuple[list[int], int]],
+    batches: Iterable[EncodedTexts],
     out: Path,
     split: str,
     *,
@@ -48,7 +49,7 @@ def pack_split(
 ) -> dict[str, Any]:
     """Write one split and return its entry for `write_manifest`.
 
-    `token_lists` yields (token ids, bytes of the text) of each document in order.
+    `batches` yields the documents in order, a bounded number at a time.
     The entry holds `shards` (file name and tokens of each), `documents`, `tokens` (the end-of-text
     tokens included) and `bytes`.
     Errors: `DataError` for a split without documents or an id outside the vocabulary.
@@ -57,18 +58,24 @@ def pack_split(
     rows = array("q")
     num_tokens = num_bytes = 0
     with writer:
-        for ids, document_bytes in token_lists:
-            tokens = np.asarray([*ids, eos_token_id], dtype=np.int64)
-            if tokens.min() < 0 or tokens.max() >= vocab_size:
-                wrong = int(tokens.max()) if tokens.max() >= vocab_size else int(tokens.min())
+        for batch in batches:
+            if len(batch.ids) and batch.ids.max() >= vocab_size:
+                wrong = int(np.argmax(batch.ids >= vocab_size))
+                document = len(rows) // 2 + int(np.searchsorted(batch.num_tokens.cumsum(), wrong, "right"))
                 raise DataError(
-                    f"Document {len(rows) // 2} of {split} has token {wrong}, outside the vocabulary of "
-                    f"{vocab_size}; was it encoded by another tokenizer?"
+                    f"Document {document} of {split} has token {batch.ids[wrong]}, outside the vocabulary "
+                    f"of {vocab_size}; was it encoded by another tokenizer?"
                 )
-            rows.extend((num_tokens, document_bytes))
+            ends = np.cumsum(batch.num_tokens + 1)
+            tokens = np.full(len(batch.ids) + len(ends), eos_token_id, dtype=writer.dtype)
+            is_text = np.ones(len(tokens), dtype=bool)
+            is_text[ends - 1] = False
+            tokens[is_text] = batch.ids
             writer.write(tokens)
+            starts = num_tokens + ends - (batch.num_tokens + 1)
+            rows.frombytes(np.stack([starts, batch.num_bytes], axis=1).tobytes())
             num_tokens += len(tokens)
-            num_bytes += document_bytes
+            num_bytes += int(batch.num_bytes.sum())
     if not rows:
         raise DataError(f"The split {split!r} has no documents to pack.")
     documents = np.frombuffer(rows, dtype=np.int64).reshape(-1, 2)
@@ -244,7 +251,8 @@ class _ShardWriter:
     """Cuts a stream of tokens into files of `shard_tokens` tokens."""
 
     def __init__(self, out: Path, split: str, dtype: str, shard_tokens: int) -> None:
-        self._out, self._split, self._dtype, self._limit = out, split, dtype, shard_tokens
+        self.dtype = np.dtype(dtype)
+        self._out, self._split, self._limit = out, split, shard_tokens
         self._file: BinaryIO | None = None
         self.shards: list[tuple[str, int]] = []
 
@@ -255,14 +263,14 @@ class _ShardWriter:
         if self._file is not None:
             self._file.close()
 
-    def write(self, tokens: NDArray[np.int64]) -> None:
+    def write(self, tokens: NDArray[Any]) -> None:
         while len(tokens):
             if self._file is None or self.shards[-1][1] == self._limit:
                 self._next()
             name, size = self.shards[-1]
             piece, tokens = tokens[: self._limit - size], tokens[self._limit - size :]
             assert self._file is not None
-            self._file.write(piece.astype(self._dtype).tobytes())
+            self._file.write(piece.data)
             self.shards[-1] = (name, size + len(piece))
 
     def _next(self) -> None:

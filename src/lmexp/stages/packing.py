@@ -1,7 +1,7 @@
 """The packing stage: every document as tokens, in memory-mapped shards."""
 
+import json
 from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
@@ -11,10 +11,10 @@ from lmexp.stages.tokenizer import TokenizerArtifact
 
 if TYPE_CHECKING:
     from lmexp.packing.store import TokenStore
-    from lmexp.tokenizer.tokenizer import Tokenizer
 
-_BATCH_DOCUMENTS = 256
 SPLITS = ("train", "validation", "test")
+_SAMPLE_TEXTS = 1000
+_SAMPLE_CHARACTERS = 2**19
 
 
 class PackingArtifact(Artifact):
@@ -33,19 +33,22 @@ def packing(
 ) -> Metrics:
     """Encode each split in document order; each document is followed by the end-of-text token.
 
-    The modes with rows add, for each split, `rows`, `padding`, `cut_documents` and `dropped_tokens`.
+    `encoder.json` says what encoded; the tokens do not depend on it. The modes with rows add, for
+    each split, `rows`, `padding`, `cut_documents` and `dropped_tokens`.
     """
     from lmexp.packing.store import pack_rows, pack_split, write_manifest
+    from lmexp.tokenizer.encoders import choose_encoder
 
-    encoder = tokenizer.load()
+    reference = tokenizer.load()
+    encoder = choose_encoder(reference, list(_sample(corpus)), config.encoder)
     entries, metrics = {}, {}
     for split in SPLITS:
         entries[split] = pack_split(
-            _encoded(corpus, split, encoder),
+            map(encoder.encode, corpus.text_batches(split)),
             run.out,
             split,
-            vocab_size=encoder.vocab_size,
-            eos_token_id=encoder.eos_token_id,
+            vocab_size=reference.vocab_size,
+            eos_token_id=reference.eos_token_id,
             shard_tokens=config.shard_tokens,
         )
         for name in ("tokens", "documents", "bytes"):
@@ -57,13 +60,19 @@ def packing(
             metrics |= {f"{split}/{name}": value for name, value in found.items()}
         text_tokens = entries[split]["tokens"] - entries[split]["documents"]
         metrics[f"{split}/bytes_per_token"] = entries[split]["bytes"] / max(1, text_tokens)
-    write_manifest(run.out, entries, vocab_size=encoder.vocab_size, eos_token_id=encoder.eos_token_id)
+    write_manifest(run.out, entries, vocab_size=reference.vocab_size, eos_token_id=reference.eos_token_id)
+    record = {**encoder.record, "texts_by_reference": encoder.texts_by_reference}
+    (run.out / "encoder.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return metrics
 
 
-def _encoded(corpus: CorpusArtifact, split: str, encoder: "Tokenizer") -> Iterator[tuple[list[int], int]]:
-    """Yield (token ids, UTF-8 bytes) of each document, a bounded number in memory at a time."""
-    documents = corpus.documents(split)
-    while batch := [document.text for document in islice(documents, _BATCH_DOCUMENTS)]:
-        for text, ids in zip(batch, encoder.encode_batch(batch), strict=True):
-            yield ids, len(text.encode())
+def _sample(corpus: CorpusArtifact) -> Iterator[str]:
+    """Yield the first texts of the corpus, the last of them cut, for comparing encoders."""
+    left = _SAMPLE_CHARACTERS
+    for batch in corpus.text_batches("train"):
+        for text in batch[:_SAMPLE_TEXTS].to_pylist():
+            yield text[:left]
+            left -= len(text)
+            if left <= 0:
+                return
+        return

@@ -1,6 +1,9 @@
-"""How a tokenizer is trained."""
+"""How a tokenizer is trained, and by what it can encode."""
 
 from lmexp.core.config import Config, option
+
+ENCODERS = ("gigatoken", "tiktoken", "tokenizers")
+"""What can encode, the fastest first; `lmexp.tokenizer.encoders` says how."""
 
 
 class TokenizerConfig(Config):

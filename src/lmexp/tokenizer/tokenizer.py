@@ -14,6 +14,7 @@ import functools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tokenizers
@@ -70,6 +71,10 @@ class Tokenizer:
         path.mkdir(parents=True, exist_ok=True)
         (path / "tokenizer.json").write_text(self._backend.to_str(pretty=True) + "\n", encoding="utf-8")
         (path / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    def definition(self) -> dict[str, Any]:
+        """Return what tokenizer.json holds."""
+        return dict(json.loads(self._backend.to_str()))
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`."""
