@@ -25,6 +25,7 @@ class PretrainExperiment(RunConfig):
     global_batch_size: int = option(32, ge=1)
     micro_batch_size: int | None = option(None, ge=1, placement=True)
     train_samples: int | None = option(None, ge=1)
+    document_masking: bool = option(False)
     checkpoint_every_steps: int = option(100, ge=1, placement=True)
     corpus: CorpusConfig = option(CorpusConfig())
     tokenizer: TokenizerConfig = option(TokenizerConfig())
@@ -63,6 +64,7 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
         global_batch_size=config.global_batch_size,
         micro_batch_size=config.micro_batch_size,
         train_samples=config.train_samples,
+        document_masking=config.document_masking,
         checkpoint_every_steps=config.checkpoint_every_steps,
     )
     corpus = stages.corpus(config.corpus)

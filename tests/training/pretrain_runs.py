@@ -86,6 +86,7 @@ def train(
         config,
         samples=samples or StreamSamples(tokens or noise(), config.model.context_length),
         vocab_size=vocab_size,
+        eos_token_id=0,
         checkpoints=checkpoints,
         log=log,
         should_stop=should_stop,

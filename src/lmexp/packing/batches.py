@@ -50,6 +50,23 @@ class BatchOrder:
         return self._permutations[epoch]
 
 
+def stacked(
+    samples: Samples, indices: npt.NDArray[np.int64], eos_token_id: int | None = None
+) -> dict[str, Tensor]:
+    """Return `input_ids` and `labels` ``[B, T]`` of the samples ``indices [B]``.
+
+    Where `eos_token_id` is given, `document_ids` are beside them, as `MicroBatches` has them.
+    """
+    shape = (len(indices), samples.context_length)
+    inputs, labels = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
+    for i, sample in enumerate(indices):
+        inputs[i], labels[i] = samples.read(int(sample))
+    batch = {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}
+    if eos_token_id is not None:
+        batch["document_ids"] = torch.from_numpy((inputs == eos_token_id).cumsum(axis=1))
+    return batch
+
+
 class MicroBatches(torch.utils.data.Dataset[dict[str, Tensor | int]]):
     """The micro-batches of one rank, numbered from the start of training.
 
@@ -103,16 +120,6 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Tensor | int]]):
         """
         if not 0 <= index < self._length:
             raise IndexError(index)
-        batch_shape = (self.micro_batch_size, self.samples.context_length)
-        inputs, labels = np.empty(batch_shape, dtype=np.int64), np.empty(batch_shape, dtype=np.int64)
-        for i, sample in enumerate(self.sample_indices(index)):
-            inputs[i], labels[i] = self.samples.read(int(sample))
         step = index // self.accumulation
-        batch: dict[str, Tensor | int] = {
-            "input_ids": torch.from_numpy(inputs),
-            "labels": torch.from_numpy(labels),
-            "num_valid_tokens": self.samples.num_valid(self.order.sample_indices(step)),
-        }
-        if self.eos_token_id is not None:
-            batch["document_ids"] = torch.from_numpy((inputs == self.eos_token_id).cumsum(axis=1))
-        return batch
+        batch = stacked(self.samples, self.sample_indices(index), self.eos_token_id)
+        return {**batch, "num_valid_tokens": self.samples.num_valid(self.order.sample_indices(step))}

@@ -51,6 +51,7 @@ def pretrain(
         config,
         samples=store.split("train").samples(config.model.context_length),
         vocab_size=store.vocab_size,
+        eos_token_id=store.eos_token_id,
         checkpoints=run.work / "checkpoints",
         log=run.log,
         should_stop=run.should_stop,

@@ -158,6 +158,10 @@ class PretrainConfig(Config):
     train_samples: int | None = option(None, ge=1, absent_means=None)
     """Train on the first so many samples of the train split only; null takes all of it."""
 
+    document_masking: bool = option(False, absent_means=False)
+    """Whether each document of a sample stands alone: its tokens see none of the documents before it,
+    and its positions count from zero."""
+
     checkpoint_every_steps: int = option(100, ge=1, placement=True)
     """Steps between two checkpoints from which a stopped run resumes."""
 

@@ -9,6 +9,7 @@ Nothing here waits for the device: losses and gradient norms stay tensors until 
 Shapes: B micro-batch, T time, V vocabulary.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lmexp.models.attention import document_mask
 from lmexp.models.language_model import LanguageModel
 from lmexp.training.config import PretrainConfig
 from lmexp.training.optimizers import build_optimizer
@@ -40,12 +42,19 @@ class PretrainModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the micro-batch's loss, scaled as the module's docstring says."""
-        nll_sum = next_token_nll_sum(self.model(batch["input_ids"]), batch["labels"])
+        nll_sum = next_token_nll_sum(self.batch_logits(batch), batch["labels"])
         if batch_idx % self.config.accumulation == 0:
             self.nll_sum = torch.zeros_like(nll_sum)
         self.nll_sum += nll_sum.detach()
         self.num_valid_tokens = batch["num_valid_tokens"]
         return nll_sum * (self.config.world_size * self.config.accumulation / self.num_valid_tokens)
+
+    def batch_logits(self, batch: Mapping[str, Any]) -> Tensor:
+        """Return logits ``[B, T, V]`` of `input_ids`; with `document_ids`, each document stands alone."""
+        if "document_ids" not in batch:
+            return self.model(batch["input_ids"])  # type: ignore[no-any-return]
+        positions, mask = document_mask(batch["document_ids"])
+        return self.model(batch["input_ids"], positions=positions, mask=mask)  # type: ignore[no-any-return]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the single optimizer; its learning rate is set before each step."""

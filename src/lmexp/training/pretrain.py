@@ -55,14 +55,16 @@ def pretrain(
     *,
     samples: Samples,
     vocab_size: int,
+    eos_token_id: int,
     checkpoints: Path,
     log: Callable[[dict[str, Any]], None],
     should_stop: Callable[[], bool],
 ) -> PretrainResult:
     """Train a fresh model, or go on from the newest checkpoint in the directory `checkpoints`.
 
-    Every rank calls it. Rank 0 calls `log` with each point of the training curve and asks
-    `should_stop` after steps (each step if alone, about once a second among several ranks).
+    `eos_token_id` stands before each document. Every rank calls it. Rank 0 calls `log` with each point
+    of the training curve and asks `should_stop` after steps (each step if alone, about once a second
+    among several ranks).
 
     Errors: `StageError` if the process group is not the configured one, the accelerator is missing,
     or the loss stops being finite.
@@ -91,6 +93,7 @@ def pretrain(
             world_size=trainer.world_size,
             micro_batch_size=config.resolved_micro_batch_size,
             max_steps=config.trainer.max_steps,
+            eos_token_id=eos_token_id if config.document_masking else None,
         )
         trainer.fit(
             module,
