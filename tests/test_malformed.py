@@ -103,6 +103,7 @@ HAND = [
     (["+experiment=tiny", "pipeline=none.py"], "there is no file"),
     (["+experiment=tiny", "prompts.tasks=[python_operater]"], "did you mean 'python_operator'"),
     (["+experiment=tiny", "prompts.tasks=[]"], "at least one value"),
+    (["+experiment=tiny", "prompts.task_files=[nothing.yaml]"], "prompts.task_files: there is no file"),
     (["+experiment=tiny", "prompts.num_fewshot=[0,0]"], "each once"),
     (["+experiment=tiny", "force=[pretrian]"], "did you mean 'pretrain'"),
     (["+experiment=tiny", "only=[everything]"], "no stage of this pipeline"),

@@ -82,6 +82,26 @@ def test_the_shots_of_an_item_do_not_depend_on_the_number_of_items(evaluate, tmp
         assert row["shots"] == many.get(row["id"], row)["shots"]
 
 
+def test_a_task_of_ones_own_stands_beside_the_embedded_ones(evaluate, tmp_path):
+    rows = [{"word": word, "group": word[0]} for word in ("aback", "abbey", "abide", "best", "big", "bird")]
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "words.yaml").write_text(
+        'name: words\nkind: minimal_pairs\ndata: words.jsonl\nchoices: ["a {word}", "{word} a"]\n'
+        "group: group\nlicence: CC0-1.0\n"
+    )
+    files = (str(tmp_path / "words.yaml"),)
+    config = replace(CONFIG, tasks=("sentence_choice",), task_files=files, permute_labels=True)
+    metrics = evaluate(config, PROSE)
+    assert (metrics["words/items"], metrics["words/chance"]) == (6, 0.5)
+    assert "words/acc/2/clustered_stderr" in metrics
+    (row, *_) = read(tmp_path / "words-2.jsonl")
+    assert row["prompt"].count("\n\n") == 2
+    assert all(word.split()[-1].startswith("a") for word in row["prompt"].split("\n\n")[:2])
+    cards = json.loads((tmp_path / "tasks.json").read_text())
+    assert cards["words"] == {"kind": "minimal_pairs", "items": 6, "licence": "CC0-1.0"}
+    assert cards["sentence_choice"]["kind"] == "cloze"
+
+
 def test_a_corpus_that_is_no_python_has_no_items_and_no_failure(evaluate, tmp_path):
     assert evaluate(replace(CONFIG, permute_labels=True), PROSE) == {"python_operator/items": 0}
     assert list(tmp_path.glob("*.jsonl")) == []

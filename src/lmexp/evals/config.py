@@ -3,13 +3,19 @@
 from lmexp.core.config import Config, option
 from lmexp.errors import ConfigError
 
-TASKS: dict[str, str] = {
+PYTHON_TASKS: dict[str, str] = {
     "python_identifier": "an identifier that is in scope, swapped for another one in scope",
     "python_operator": "an operator, swapped for another",
     "python_bracket": "a bracket, swapped for one of another kind",
     "python_argument": "two arguments of a call, swapped",
 }
-"""Names of the prompt tasks and what each one corrupts."""
+"""Tasks of minimal pairs made from the test split, and what each one corrupts."""
+
+TASKS: dict[str, str] = {
+    **PYTHON_TASKS,
+    "sentence_choice": "which of two words that sound alike belongs in a sentence",
+}
+"""Names of the embedded prompt tasks and what each one asks."""
 
 
 class PerplexityConfig(Config):
@@ -42,10 +48,13 @@ class PerplexityConfig(Config):
 
 
 class PromptsConfig(Config):
-    """Multiple-choice prompts, scored by the log-likelihood of each choice."""
+    """Prompts: choices scored by their log-likelihood, or generated answers compared."""
 
-    tasks: tuple[str, ...] = option(tuple(TASKS), choices=tuple(TASKS))
-    """Names of the tasks."""
+    tasks: tuple[str, ...] = option(tuple(PYTHON_TASKS), choices=tuple(TASKS))
+    """Names of embedded tasks; may be empty where `task_files` are given."""
+
+    task_files: tuple[str, ...] = option((), by_content=True)
+    """YAML files of tasks of one's own (docs/add-a-task.md), asked after `tasks`."""
 
     num_fewshot: tuple[int, ...] = option((0,), ge=0, le=64)
     """Numbers of worked examples before each item; each number is evaluated."""
@@ -64,6 +73,11 @@ class PromptsConfig(Config):
     """Sequences in one forward pass."""
 
     def check(self) -> None:
-        for name, values in (("tasks", self.tasks), ("num_fewshot", self.num_fewshot)):
-            if not values or len(set(values)) != len(values):
-                raise ConfigError(f"{name} must name at least one value, each once, was {list(values)}.")
+        for name, values, needed in (
+            ("tasks", self.tasks, not self.task_files),
+            ("task_files", self.task_files, False),
+            ("num_fewshot", self.num_fewshot, True),
+        ):
+            if (needed and not values) or len(set(values)) != len(values):
+                least = "at least one value, each once" if needed else "each value once"
+                raise ConfigError(f"{name} must name {least}, was {list(values)}.")

@@ -32,6 +32,8 @@ class Task:
     """Items and examples of one task, and how a prompt is made of them."""
 
     name: str
+    kind: str = "minimal_pairs"
+    """multiple_choice, cloze, minimal_pairs or exact_match."""
     items: tuple[Item, ...]
     examples: tuple[Item, ...] = ()
     """What worked examples are drawn from; it may hold the items themselves."""
@@ -41,6 +43,8 @@ class Task:
     """Text after each worked example."""
     shot_characters: int | None = None
     """Most characters of context that a worked example shows, its last ones; None shows all."""
+    licence: str = ""
+    """Whose the items are and what may be done with them; empty where that is not stated."""
     exact_match: "ExactMatch | None" = None
     """How answers are generated; None where choices are scored."""
 

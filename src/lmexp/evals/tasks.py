@@ -2,14 +2,22 @@
 
 Python pairs are made from the corpus: items from its test split and examples from its validation split.
 A corpus that is no Python gives none, and the task is then empty rather than an error, so that the same
-prompts can be asked of any corpus.
+prompts can be asked of any corpus. Tasks with a fixed set of items are task files: those of the folder
+``data`` beside this module, and the user's own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
+from lmexp.errors import DataError
+from lmexp.evals.config import TASKS, PromptsConfig
 from lmexp.evals.items import Task
 from lmexp.evals.python_pairs import make_pairs
+from lmexp.evals.task_files import TaskFile, read_task_file
+
+EMBEDDED = Path(__file__).parent / "data"
+"""Where the task files of lmexp itself lie, each named as its task."""
 
 PYTHON_EXAMPLES = 500
 """Examples made for a Python task, whatever the number of its items."""
@@ -19,6 +27,40 @@ PYTHON_SHOT_CHARACTERS = 300
 
 MAX_DOCUMENTS = 10_000
 """Documents of a split that are searched for Python items, the first ones."""
+
+
+def task_files(config: PromptsConfig) -> list[TaskFile]:
+    """Return the checked task files that `config` needs: embedded ones by name, then the user's own.
+
+    Errors: `DataError` for a file that cannot be used, or that bears the name of another task.
+    """
+    found = [
+        read_task_file(EMBEDDED / f"{name}.yaml")
+        for name in config.tasks
+        if (EMBEDDED / f"{name}.yaml").exists()
+    ]
+    taken: dict[str, object] = dict.fromkeys(TASKS, "an embedded task")
+    for path in config.task_files:
+        file = read_task_file(Path(path).expanduser().absolute())
+        if file.name in taken:
+            raise DataError(
+                f"{file.path} names its task {file.name!r}, as {taken[file.name]} does; choose another."
+            )
+        taken[file.name] = file.path
+        found.append(file)
+    return found
+
+
+def content_hashes(config: PromptsConfig, hash_file: Callable[[Path], str]) -> dict[str, str]:
+    """Return what stands for task files and their data in a fingerprint, once every row is checked.
+
+    Errors: `DataError` as for `task_files` and `TaskFile.task`.
+    """
+    hashes: dict[str, str] = {}
+    for file in task_files(config):
+        file.task(limit=None, seed=0)
+        hashes |= {f"{file.name}:{key}": value for key, value in file.content(hash_file).items()}
+    return hashes
 
 
 class TaskMaker:
@@ -39,8 +81,16 @@ class TaskMaker:
         self._needs_examples = needs_examples
         self._splits: dict[str, list[tuple[str, str]]] = {}
 
-    def make(self, name: str) -> Task:
-        """Return the embedded task `name`."""
+    def tasks(self, config: PromptsConfig) -> Iterator[Task]:
+        """Yield each task of `config`, in its order, one at a time."""
+        files = {file.name: file for file in task_files(config)}
+        for name in [*config.tasks, *(name for name in files if name not in config.tasks)]:
+            yield self._from_file(files[name]) if name in files else self._from_python(name)
+
+    def _from_file(self, file: TaskFile) -> Task:
+        return file.task(limit=self._limit, seed=self._seed)
+
+    def _from_python(self, name: str) -> Task:
         examples = []
         if self._needs_examples:
             examples = make_pairs(name, self._split("validation"), PYTHON_EXAMPLES, self._seed)

@@ -1,9 +1,12 @@
 """The prompts stage: each task at each number of worked examples, side by side on the same items."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lmexp.core.files import FileHasher, write_json
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.errors import DataError
 from lmexp.evals.config import PromptsConfig
+from lmexp.evals.tasks import content_hashes
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.packing import PackingArtifact
 from lmexp.stages.pretrain import ModelArtifact
@@ -15,10 +18,17 @@ if TYPE_CHECKING:
 
 
 class PromptsArtifact(Artifact):
-    """One row for each item: ``<task>-<num_fewshot>.jsonl``, with ``-permuted`` for permuted labels."""
+    """Rows, one for each item, in ``<task>-<num_fewshot>.jsonl``, and with ``-permuted`` for permuted labels;
+    ``tasks.json`` says of each task its kind, its number of items and its licence."""
 
 
-@stage("prompts", version=2, produces=PromptsArtifact, label=lambda config: f"{len(config.tasks)}-tasks")
+@stage(
+    "prompts",
+    version=2,
+    produces=PromptsArtifact,
+    content=content_hashes,
+    label=lambda config: f"{len(config.tasks) + len(config.task_files)}-tasks",
+)
 def prompts(
     run: StageRun,
     config: PromptsConfig,
@@ -58,9 +68,11 @@ def prompts(
         needs_examples=max(config.num_fewshot) > 0,
     )
     metrics: dict[str, float] = {}
-    for name in config.tasks:
-        task = maker.make(name)
+    cards: dict[str, dict[str, Any]] = {}
+    for task in maker.tasks(config):
+        name = task.name
         metrics[f"{name}/items"] = len(task.items)
+        cards[name] = {"kind": task.kind, "items": len(task.items), "licence": task.licence}
         if not task.items:
             continue
         conditions: dict[tuple[int, bool], Rows] = {}
@@ -74,4 +86,7 @@ def prompts(
         found = task_metrics(conditions, "acc")
         found |= {"chance": chance(baseline), "bigram_acc": sum(r["acc"] for r in baseline) / len(baseline)}
         metrics |= {f"{name}/{key}": value for key, value in found.items()}
+    write_json(run.out / "tasks.json", cards)
+    if run.content and content_hashes(config, FileHasher()) != run.content:
+        raise DataError("a file of prompts.task_files changed while being read; give the command again.")
     return metrics

@@ -1,0 +1,90 @@
+"""Tasks by name: the embedded ones are whole, and the user's own stand beside them."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lmexp.errors import DataError
+from lmexp.evals.config import PYTHON_TASKS, TASKS, PromptsConfig
+from lmexp.evals.task_files import read_task_file
+from lmexp.evals.tasks import EMBEDDED, TaskMaker, content_hashes
+
+OWN = 'name: {name}\nkind: cloze\ndata: own.jsonl\nprompt: "{{q}}"\nchoices: c\ngold: g\n'
+
+
+@pytest.fixture
+def own(tmp_path):
+    def call(name="own") -> str:
+        rows = [{"q": f"{i}?", "c": ["a", "b"], "g": i % 2} for i in range(8)]
+        (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (tmp_path / f"{name}.yaml").write_text(OWN.format(name=name))
+        return str(tmp_path / f"{name}.yaml")
+
+    return call
+
+
+def made(config, documents=()):
+    maker = TaskMaker(lambda _split: documents, limit=config.limit, seed=config.seed, needs_examples=True)
+    return list(maker.tasks(config))
+
+
+def test_every_embedded_task_file_has_a_name_of_the_list():
+    assert {path.stem for path in EMBEDDED.glob("*.yaml")} <= set(TASKS) - set(PYTHON_TASKS)
+    for path in EMBEDDED.glob("*.yaml"):
+        assert read_task_file(path).name == path.stem
+        assert read_task_file(path).licence
+
+
+def test_in_sentence_choice_every_word_is_right_as_often_as_wrong():
+    (task,) = made(PromptsConfig(tasks=("sentence_choice",), limit=None))
+    assert len(task.items) >= 60
+    rows = [json.loads(line) for line in (EMBEDDED / "sentence_choice.jsonl").read_text().splitlines()]
+    right = Counter(row["gold"] for row in rows)
+    assert right == Counter(choice for row in rows for choice in row["choices"] if choice != row["gold"])
+    assert set(right.values()) == {1}
+    assert sum(item.gold for item in task.items) == len(task.items) / 2
+    sentences = [item.context + item.answer for item in task.items]
+    assert all(sentence.endswith((".", "?")) and "  " not in sentence for sentence in sentences)
+    assert len(set(sentences)) == len(sentences)
+
+
+def test_own_tasks_come_after_the_embedded_ones(own):
+    config = PromptsConfig(tasks=("python_operator", "sentence_choice"), task_files=(own(),), limit=3)
+    tasks = made(config)
+    assert [task.name for task in tasks] == ["python_operator", "sentence_choice", "own"]
+    assert [len(task.items) for task in tasks] == [0, 3, 3]
+
+
+def test_own_tasks_alone_read_no_corpus(own):
+    def refuse(_split):
+        raise AssertionError
+
+    config = PromptsConfig(tasks=(), task_files=(own(),))
+    (task,) = TaskMaker(refuse, limit=None, seed=0, needs_examples=True).tasks(config)
+    assert len(task.items) == len(task.examples) == 8
+
+
+def test_a_name_that_is_taken_is_refused(own, tmp_path):
+    with pytest.raises(DataError, match="names its task 'python_operator', as an embedded task does; choose"):
+        made(PromptsConfig(tasks=(), task_files=(own("python_operator"),)))
+    other = tmp_path / "other.yaml"
+    other.write_text(Path(own()).read_text())
+    with pytest.raises(DataError, match=r"other.yaml names its task 'own', as .*own.yaml does"):
+        made(PromptsConfig(tasks=(), task_files=(own(), str(other))))
+
+
+def test_a_changed_row_or_task_file_changes_the_content(own, tmp_path):
+    config = PromptsConfig(tasks=("python_operator",), task_files=(own(),))
+    assert content_hashes(PromptsConfig(), str) == {}
+    read = lambda path: path.read_text()  # noqa: E731
+    before = content_hashes(config, read)
+    assert set(before) == {"own:task", "own:data"}
+    with (tmp_path / "own.jsonl").open("a") as file:
+        file.write('{"q": "new?", "c": ["a", "b"], "g": 0}\n')
+    assert content_hashes(config, read)["own:data"] != before["own:data"]
+    with (tmp_path / "own.jsonl").open("a") as file:
+        file.write('{"q": "new?"}\n')
+    with pytest.raises(DataError, match="line 10: there is no key 'c'"):
+        content_hashes(config, read)

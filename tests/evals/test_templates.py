@@ -1,0 +1,67 @@
+"""Templates: braces as in str.format for plain names, and nothing beyond them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmexp.errors import DataError
+from lmexp.evals.templates import Template
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_plain_names_render_as_str_format_renders_them(first, a, b):
+    literal = first.replace("{", "{{").replace("}", "}}")
+    text = f"{literal}{{a}} and {{b}}{{{{a}}}}"
+    assert Template(text, "x").render({"a": a, "b": b, "c": 1}, "row") == text.format(a=a, b=b)
+    assert Template(text, "x").names == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{row.__class__}",
+        "{row[0]}",
+        "{a!r}",
+        "{a:>10}",
+        "{a:{b}}",
+        "{}",
+        "{0}",
+        "{a b}",
+        "{__import__('os')}",
+    ],
+)
+def test_anything_but_a_plain_name_is_refused(text):
+    with pytest.raises(DataError, match=r"t.yaml, line 3, prompt: .* is not a plain name|braces"):
+        Template(text, "t.yaml, line 3, prompt")
+
+
+@pytest.mark.parametrize("text", ["{a", "a}", "{a}}"])
+def test_a_lone_brace_is_a_sentence(text):
+    with pytest.raises(DataError, match=r"prompt: .* for braces"):
+        Template(text, "prompt")
+
+
+def test_a_number_is_written_as_python_writes_it():
+    assert Template("{a} {b}", "x").render({"a": 3, "b": 0.5}, "row") == "3 0.5"
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(
+        DataError, match=r"^row 3: there is no key 'qestion' \(did you mean 'question'\?\); its"
+    ):
+        Template("{qestion}", "x").render({"question": "a", "answer": "b"}, "row 3")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(None, "null"), ([1], "a list"), ({}, "an object"), (True, "true or false")]
+)
+def test_what_is_neither_text_nor_number_is_a_sentence(value, kind):
+    with pytest.raises(DataError, match=f"row 3, key 'a' must be text or a number, was {kind}"):
+        Template("{a}", "x").render({"a": value}, "row 3")
+
+
+def test_half_a_surrogate_pair_is_no_text():
+    with pytest.raises(DataError, match="surrogate pair at character 1"):
+        Template("{a}", "x").render({"a": "x\ud800"}, "row 3")
