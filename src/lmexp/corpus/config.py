@@ -60,8 +60,49 @@ class KnownSource(SourceConfig, ProcessConfig):
     """Lines of each document."""
 
 
+class PrimerSource(SourceConfig):
+    """Generated text in which tasks are taught by example; each share is relative to the others."""
+
+    KIND: ClassVar[str] = "primer"
+
+    seed: int = option(0, ge=0, le=2**63 - 1)
+    """Seeds every document."""
+
+    num_documents: int = option(20_000, ge=1, le=100_000_000)
+    """Documents generated."""
+
+    operator: float = option(2.0, ge=0)
+    """Share of documents about a made-up operator on two numbers."""
+
+    translation: float = option(1.0, ge=0)
+    """Share of tables of words and their translations."""
+
+    copy: float = option(1.0, ge=0)
+    """Share of documents that copy words in some order."""
+
+    sort: float = option(1.0, ge=0)
+    """Share of documents that sort numbers."""
+
+    question: float = option(1.0, ge=0)
+    """Share of documents of facts, questions and answers."""
+
+    story: float = option(0.5, ge=0)
+    """Share of stories."""
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The shares by what the documents hold."""
+        return {name: getattr(self, name) for name in _PRIMER_SHARES}
+
+    def check(self) -> None:
+        if not any(self.shares.values()):
+            raise ConfigError(f"at least one of {', '.join(_PRIMER_SHARES)} must be above 0.")
+
+
+_PRIMER_SHARES = ("operator", "translation", "copy", "sort", "question", "story")
+
 SOURCES: dict[str, type[SourceConfig]] = {
-    cls.KIND: cls for cls in (PythonStdlibSource, LocalSource, KnownSource)
+    cls.KIND: cls for cls in (PythonStdlibSource, LocalSource, KnownSource, PrimerSource)
 }
 """The kinds of sources."""
 

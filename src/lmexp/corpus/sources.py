@@ -18,13 +18,21 @@ from typing import Any
 
 from lmexp.core.config import build
 from lmexp.core.files import FileHasher
-from lmexp.corpus.config import CorpusConfig, KnownSource, LocalSource, PythonStdlibSource, SourceConfig
+from lmexp.corpus.config import (
+    CorpusConfig,
+    KnownSource,
+    LocalSource,
+    PrimerSource,
+    PythonStdlibSource,
+    SourceConfig,
+)
 from lmexp.corpus.documents import Document, SourceContext
 from lmexp.errors import ConfigError
 
 _MODULES: dict[type[SourceConfig], str] = {
     KnownSource: "lmexp.corpus.known",
     LocalSource: "lmexp.corpus.local",
+    PrimerSource: "lmexp.corpus.primer",
     PythonStdlibSource: "lmexp.corpus.python_stdlib",
 }
 _FILES = "files"

@@ -2,6 +2,7 @@
 
 from lmexp.core.config import Config, option
 from lmexp.errors import ConfigError
+from lmexp.evals.primer_tasks import PRIMER_TASKS
 
 PYTHON_TASKS: dict[str, str] = {
     "python_identifier": "an identifier that is in scope, swapped for another one in scope",
@@ -13,6 +14,7 @@ PYTHON_TASKS: dict[str, str] = {
 
 TASKS: dict[str, str] = {
     **PYTHON_TASKS,
+    **PRIMER_TASKS,
     "sentence_choice": "which of two words that sound alike belongs in a sentence",
 }
 """Names of the embedded prompt tasks and what each one asks."""

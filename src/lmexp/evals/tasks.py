@@ -2,8 +2,8 @@
 
 Python pairs are made from the corpus: items from its test split and examples from its validation split.
 A corpus that is no Python gives none, and the task is then empty rather than an error, so that the same
-prompts can be asked of any corpus. Tasks with a fixed set of items are task files: those of the folder
-``data`` beside this module, and the user's own.
+prompts can be asked of any corpus. The primer's tasks are made of nothing but the seed. Tasks with a fixed
+set of items are task files: those of the folder ``data`` beside this module, and the user's own.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +13,7 @@ from pathlib import Path
 from lmexp.errors import DataError
 from lmexp.evals.config import TASKS, PromptsConfig
 from lmexp.evals.items import Task
+from lmexp.evals.primer_tasks import PRIMER_TASKS, SEPARATOR, make_primer_items
 from lmexp.evals.python_pairs import make_pairs
 from lmexp.evals.task_files import TaskFile, read_task_file
 
@@ -85,10 +86,17 @@ class TaskMaker:
         """Yield each task of `config`, in its order, one at a time."""
         files = {file.name: file for file in task_files(config)}
         for name in [*config.tasks, *(name for name in files if name not in config.tasks)]:
-            yield self._from_file(files[name]) if name in files else self._from_python(name)
+            if name in files:
+                yield self._from_file(files[name])
+            else:
+                yield self._from_primer(name) if name in PRIMER_TASKS else self._from_python(name)
 
     def _from_file(self, file: TaskFile) -> Task:
         return file.task(limit=self._limit, seed=self._seed)
+
+    def _from_primer(self, name: str) -> Task:
+        items, examples = (make_primer_items(name, p, self._limit, self._seed) for p in ("test", "shots"))
+        return Task(name=name, items=tuple(items), examples=tuple(examples), separator=SEPARATOR)
 
     def _from_python(self, name: str) -> Task:
         examples = []
