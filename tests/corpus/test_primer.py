@@ -29,7 +29,7 @@ def draw(**options):
 
 
 @given(st.integers(0, 2**63 - 1))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_held_out_words_and_numbers_never_occur(seed):
     for document in draw(seed=seed):
         assert not {word.lower() for word in re.findall(r"\w+", document.text)} & HELD_OUT_WORDS
@@ -40,7 +40,7 @@ def test_held_out_words_and_numbers_never_occur(seed):
 
 
 @given(st.integers(0, 2**63 - 1))
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 def test_every_line_of_a_lesson_follows_its_rule(seed):
     for document in draw(seed=seed, story=0.0):
         name, rule = document.metadata["lesson"], document.metadata["rule"]

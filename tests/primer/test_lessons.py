@@ -4,7 +4,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmexp.primer import words
@@ -15,6 +15,7 @@ from tests.primer import oracle
 SEEDS = st.integers(0, 2**32)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(LESSONS)), st.sampled_from(words.PARTS), SEEDS, st.data())
 def test_an_answer_is_what_the_rule_says_and_the_others_are_different(name, part, seed, data):
     rule = data.draw(st.sampled_from(LESSONS[name].rules))
@@ -26,6 +27,7 @@ def test_an_answer_is_what_the_rule_says_and_the_others_are_different(name, part
     assert example.line == f"{example.question}{example.answer}\n"
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["operator", "copy", "sort"]), SEEDS)
 def test_what_any_rule_behind_the_same_sign_answers_is_among_the_choices(name, seed):
     rule = LESSONS[name].rules[seed % len(LESSONS[name].rules)]
@@ -46,6 +48,7 @@ def test_every_name_goes_with_every_sign_so_that_a_question_tells_no_rule(name):
         assert len(questions) == 1
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_verbs_of_a_story_agree_with_their_subjects(seed):
     text = story(random.Random(seed))

@@ -1,7 +1,7 @@
 """Words and numbers of the primer: the parts do not overlap, and order decides nothing."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmexp.primer import words
@@ -9,6 +9,7 @@ from lmexp.primer import words
 NUMBERS = st.integers(0, words.MAX_NUMBER)
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, min_size=2, max_size=3, unique=True), st.randoms())
 def test_numbers_are_of_one_part_in_whatever_order(numbers, rng):
     shuffled = list(numbers)
@@ -16,6 +17,7 @@ def test_numbers_are_of_one_part_in_whatever_order(numbers, rng):
     assert words.part_of_numbers(tuple(numbers)) == words.part_of_numbers(tuple(shuffled))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(words.PARTS), st.data())
 def test_a_word_and_its_syllables_swapped_are_of_one_part(part, data):
     word = data.draw(st.sampled_from(words.made_up_words(part)))
