@@ -9,7 +9,10 @@ from lmexp.core.config import build
 from lmexp.corpus.config import SOURCES, CorpusConfig
 from lmexp.errors import ConfigError
 
-REQUIRED = {"local": {"files": ["a.txt"]}}
+REQUIRED = {
+    "local": {"files": ["a.txt"]},
+    "http": {"urls": ["https://host/a.txt"], "sha256": ["0" * 64]},
+}
 """What a source of each kind cannot do without."""
 
 

@@ -1,7 +1,9 @@
 """What a corpus is made of and how it is split."""
 
+import re
 from collections.abc import Mapping
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from lmexp.core.config import Config, build, option
 from lmexp.errors import ConfigError
@@ -46,6 +48,55 @@ class LocalSource(SourceConfig):
 
     format: str | None = option(None, choices=_FORMATS, absent_means=None)
     """The format of all the files, where their suffixes do not say it."""
+
+
+class HttpSource(SourceConfig):
+    """Files from the web, fixed by their sha256: of the formats of `local`, or archives of such files
+    (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst), which are read in place."""
+
+    KIND: ClassVar[str] = "http"
+
+    urls: tuple[str, ...] = option()
+    """Where the files are: http or https, without a password."""
+
+    sha256: tuple[str, ...] = option()
+    """The sha256 of each of them, 64 hexadecimal digits."""
+
+    members: tuple[str, ...] = option((), absent_means=())
+    """Patterns of the names of an archive's members, in which `*` matches slashes too. None means
+    every member of a known format."""
+
+    column: str = option("text")
+    """The key of a JSON Lines object, or the column of a CSV or Parquet file, that holds the text."""
+
+    format: str | None = option(None, choices=_FORMATS, absent_means=None)
+    """The format of all the files, or members, where their suffixes do not say it."""
+
+    max_unpacked_bytes: int = option(2**36, ge=1, placement=True)
+    """Most bytes that a compressed file or an archive may unpack to; more is refused."""
+
+    retries: int = option(5, ge=0, placement=True)
+    """How often in a row an attempt may fail without getting further, each after twice the wait."""
+
+    timeout_s: float = option(30.0, gt=0, placement=True)
+    """Seconds that a server may be silent."""
+
+    def check(self) -> None:
+        if not self.urls:
+            raise ConfigError("urls must name at least one file.")
+        if len(self.urls) != len(self.sha256):
+            raise ConfigError(
+                f"sha256 must have one value for each of the {len(self.urls)} urls, has {len(self.sha256)}."
+            )
+        for url in self.urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", url):
+                raise ConfigError(f"urls must begin with http:// or https:// and a host, was {url!r}.")
+            if "@" in parts.netloc:
+                raise ConfigError("urls must hold no user name and no password: they would be recorded.")
+        for value in self.sha256:
+            if not re.fullmatch(r"[0-9a-f]{64}", value):
+                raise ConfigError(f"sha256 must be 64 hexadecimal digits, in lower case, was {value!r}.")
 
 
 class KnownSource(SourceConfig, ProcessConfig):
@@ -102,7 +153,7 @@ class PrimerSource(SourceConfig):
 _PRIMER_SHARES = ("operator", "translation", "copy", "sort", "question", "story")
 
 SOURCES: dict[str, type[SourceConfig]] = {
-    cls.KIND: cls for cls in (PythonStdlibSource, LocalSource, KnownSource, PrimerSource)
+    cls.KIND: cls for cls in (PythonStdlibSource, LocalSource, HttpSource, KnownSource, PrimerSource)
 }
 """The kinds of sources."""
 

@@ -37,7 +37,7 @@ def documents(source: LocalSource, context: SourceContext) -> Iterator[Document]
         metadata = {"source": path.name}
         with path.open("rb") as file:
             texts = read_texts(
-                decompressed(file, compression, place=str(path)),
+                decompressed(file, compression, place=str(path)) if compression else file,
                 chosen,
                 place=str(path),
                 column=source.column,

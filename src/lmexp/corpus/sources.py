@@ -20,6 +20,7 @@ from lmexp.core.config import build
 from lmexp.core.files import FileHasher
 from lmexp.corpus.config import (
     CorpusConfig,
+    HttpSource,
     KnownSource,
     LocalSource,
     PrimerSource,
@@ -30,6 +31,7 @@ from lmexp.corpus.documents import Document, SourceContext
 from lmexp.errors import ConfigError
 
 _MODULES: dict[type[SourceConfig], str] = {
+    HttpSource: "lmexp.corpus.http",
     KnownSource: "lmexp.corpus.known",
     LocalSource: "lmexp.corpus.local",
     PrimerSource: "lmexp.corpus.primer",

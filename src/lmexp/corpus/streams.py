@@ -9,6 +9,8 @@ import bz2
 import gzip
 import io
 import lzma
+import tarfile
+import zipfile
 import zlib
 from typing import Any, BinaryIO
 
@@ -19,17 +21,27 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 
 BLOCK_BYTES = 2**20
 
+_DAMAGE = (
+    EOFError,
+    OSError,
+    NotImplementedError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
+"""What the readers of compressed files and of archives raise."""
 
-def decompressed(stream: BinaryIO, compression: str, *, place: str, limit: int | None = None) -> BinaryIO:
+
+def decompressed(
+    stream: Any, compression: str, *, place: str, limit: int | None = None, used: int = 0
+) -> BinaryIO:
     """Return what `stream` holds, decompressed by one of `COMPRESSIONS`; '' leaves it as it is.
 
-    `place` names it in messages. `limit` is the most bytes that may come out.
+    `place` names it in messages. `limit` is the most bytes that may come out, `used` of them already.
     Errors, as it is read: `DataError` where the data is damaged, cut short or larger than `limit`.
     """
-    if not compression and limit is None:
-        return stream
-    checked = _Checked(_opened(stream, compression), compression, place, limit)
-    return io.BufferedReader(checked, BLOCK_BYTES)
+    return io.BufferedReader(_Checked(_opened(stream, compression), place, limit, used), BLOCK_BYTES)
 
 
 def _opened(stream: BinaryIO, compression: str) -> Any:
@@ -49,9 +61,8 @@ def _opened(stream: BinaryIO, compression: str) -> Any:
 class _Checked(io.RawIOBase):
     """Reads from another stream, counts, and says in one sentence what goes wrong."""
 
-    def __init__(self, inner: Any, compression: str, place: str, limit: int | None) -> None:
-        self._inner, self._compression, self._place, self._limit = inner, compression, place, limit
-        self._count = 0
+    def __init__(self, inner: Any, place: str, limit: int | None, used: int) -> None:
+        self._inner, self._place, self._limit, self._count = inner, place, limit, used
 
     def readable(self) -> bool:
         return True
@@ -59,13 +70,12 @@ class _Checked(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:
             data = self._inner.read(len(buffer))
-        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the device, not the data
-            reason = str(error).rstrip(".")
+            reason = " ".join(str(error).split()).rstrip(".") or "it ends too early"
             raise DataError(
-                f"{self._place} is not whole {self._compression} data: {reason} "
-                f"(after {self._count:,} unpacked bytes)."
+                f"{self._place} is damaged: {reason} (after {self._count:,} unpacked bytes)."
             ) from None
         self._count += len(data)
         if self._limit is not None and self._count > self._limit:

@@ -1,0 +1,97 @@
+"""Files and archives from the web as a source; what they are is fixed by their sha256.
+
+They are downloaded into the store's cache when the corpus is built, never to plan it. Archives are
+read in place.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from lmexp.core.files import FileHasher
+from lmexp.corpus.archives import is_archive, members
+from lmexp.corpus.config import HttpSource
+from lmexp.corpus.documents import Document, SourceContext
+from lmexp.corpus.download import download
+from lmexp.corpus.formats import FORMATS, read_texts, split_name
+from lmexp.corpus.local import unique_names
+from lmexp.corpus.streams import COMPRESSIONS, decompressed
+from lmexp.errors import DataError
+
+
+def content(source: HttpSource, _hasher: FileHasher) -> dict[str, str]:
+    """Return the configured sha256 of each file, by ``"<position>:<url>"``."""
+    return {f"{i}:{url}": sha256 for i, (url, sha256) in enumerate(_files(source))}
+
+
+def documents(source: HttpSource, context: SourceContext) -> Iterator[Document]:
+    """Yield the documents of the files in order.
+
+    Ids begin with the last part of the URL, and in an archive with a slash and the member's name
+    after it; how they go on is as for local files.
+    Errors: `DataError` for what cannot be downloaded, is not what its sha256 says, or cannot be read.
+    """
+    folder = context.cache / "downloads"
+    names = unique_names([_name(url) for url, _ in _files(source)])
+    for (url, sha256), name in zip(_files(source), names, strict=True):
+        path = download(url, sha256, folder, retries=source.retries, timeout_s=source.timeout_s)
+        metadata = {"source": url}
+        for inner, place, stream in _opened(path, url, source):
+            chosen, compression = split_name(inner or _name(url), place, source.format)
+            limit = source.max_unpacked_bytes
+            with _seekable(stream, chosen, folder, place, limit) as file:
+                texts = read_texts(
+                    decompressed(file, compression, place=place, limit=limit) if compression else file,
+                    chosen,
+                    place=place,
+                    column=source.column,
+                    max_document_bytes=context.max_document_bytes,
+                )
+                for suffix, text in texts:
+                    yield Document(text, f"{name}{inner and '/'}{inner}{suffix}", metadata)
+
+
+def _files(source: HttpSource) -> list[tuple[str, str]]:
+    return list(zip(source.urls, source.sha256, strict=True))
+
+
+def _name(url: str) -> str:
+    return unquote(PurePosixPath(urlsplit(url).path).name) or urlsplit(url).netloc
+
+
+def _opened(path: Path, url: str, source: HttpSource) -> Iterator[tuple[str, str, BinaryIO]]:
+    """Yield (member's name or '', how messages call it, stream) of each file in a download."""
+    if not is_archive(_name(url)):
+        if source.members:
+            raise DataError(f"{url} is no archive by its name; `members` is for archives.")
+        with path.open("rb") as file:
+            yield "", url, file
+        return
+    any_known = source.members or source.format
+    found = False
+    for member, stream in members(path, _name(url), source.members, limit=source.max_unpacked_bytes):
+        if any_known or _is_known(member):
+            found = True
+            yield member, f"{url}, member {member}", stream
+    if not found:
+        wanted = f"that matches {', '.join(source.members)}" if source.members else "of a known format"
+        raise DataError(f"{url} holds no member {wanted}; `members` of its source chooses some by name.")
+
+
+def _is_known(member: str) -> bool:
+    path = PurePosixPath(member.lower())
+    suffix = path.with_suffix("").suffix if path.suffix in COMPRESSIONS else path.suffix
+    return suffix.removeprefix(".") in FORMATS
+
+
+def _seekable(stream: BinaryIO, chosen: str, folder: Path, place: str, limit: int) -> BinaryIO:
+    """Return the stream itself, or a nameless copy on disk where the format needs to seek."""
+    if chosen != "parquet" or stream.seekable():
+        return stream
+    copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
+    shutil.copyfileobj(decompressed(stream, "", place=place, limit=limit), copy)
+    copy.seek(0)
+    return copy
