@@ -117,6 +117,7 @@ HAND = [
     (["+experiment=tiny", "++trainer.logger=true"], "trainer.logger is not accepted"),
     (["+experiment=tiny", "++nobody.declared=1"], "nobody is not a known key"),
     (["+experiment=tiny", "+++x=1"], "cannot be read"),
+    (["+experiment=tiny", "corpus.files=[~/x.txt]"], "needs quotes of its own"),
     (["+experiment=tiny", "model.d_model="], "d_model must be an integer"),
     (["+experiment=tiny", "model.d_model=[1"], "cannot be read"),
     (["+experiment=tiny", "corpus.test_fraction=0.6", "corpus.validation_fraction=0.5"], "less than 1"),

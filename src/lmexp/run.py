@@ -58,15 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_points(options: argparse.Namespace, parser: argparse.ArgumentParser, runner: "_Runner") -> None:
     """Let Hydra compose and run the one point, or every point of a sweep."""
-    compose.register_schemas()
+    config_name = options.config_name or CONFIG_NAME
+    own = compose.own_config_dir(options.config_dir)
+    compose.register_schemas(config_name, own)
     if options.experimental_rerun is not None:
         raise ConfigError("--experimental-rerun is not accepted: give the same command again to resume.")
     if options.config_path is not None:
         raise ConfigError("--config-path is not accepted: add your configs with --config-dir DIR.")
     if options.multirun and not any(getattr(options, name, None) for name in _INFORMATION):
-        runner.group = _check_sweep(options.overrides, options.config_dir, options.config_name)
+        runner.group = _check_sweep(options.overrides, options.config_dir, config_name)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed
-    options.config_dir = compose.own_config_dir(options.config_dir)
+    options.config_dir = own
     hydra.version.setbase("1.3")
     with tempfile.TemporaryDirectory() as scratch, compose.translated_errors():
         if options.multirun:  # Hydra writes a file of its own about each sweep
@@ -109,7 +111,7 @@ def _help(config_dir: str | None) -> str:
     )
 
 
-def _check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: str | None) -> str:
+def _check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: str) -> str:
     """Compose every point of a sweep, so that a mistake in the last shows first; return the group.
 
     The group's name comes from the points themselves: the same sweep, re-issued, is the same group.
@@ -118,7 +120,7 @@ def _check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: 
     if any(o.startswith("hydra/sweeper") for o in overrides):
         return f"sweep-{digest(sorted(overrides))[:8]}"
     points = [
-        compose.compose(point, config_name=config_name or CONFIG_NAME, config_dir=config_dir)
+        compose.compose(point, config_name=config_name, config_dir=config_dir)
         for point in compose.expand([o for o in overrides if not o.startswith("hydra")])
     ]
     engine = {"store", "tracking", "executor", "force", "only"}

@@ -1,8 +1,13 @@
+import shutil
+from pathlib import Path
+
 import pytest
 
 from lmexp.core.compose import compose, expand
 from lmexp.core.worker import load_file
 from lmexp.errors import ConfigError
+
+TOY = Path(__file__).with_name("toy.py")
 
 
 def test_the_store_is_absolute_and_comes_from_the_command_the_environment_or_the_current_directory(
@@ -92,3 +97,24 @@ def test_a_notebook_that_uses_hydra_itself_can_compose(tmp_path):
     with initialize_config_dir(str(tmp_path), version_base="1.3"):
         assert compose(["+experiment=tiny"]).experiment == "tiny"
         assert GlobalHydra.instance().is_initialized()
+
+
+def test_a_key_that_a_users_configuration_leaves_out_is_no_typo(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "bare.yaml").write_text("defaults: [engine, _self_]\npipeline: pretrain\n")
+    with pytest.raises(ConfigError, match=r"write \+corpus.test_fraction=VALUE, or add the pipeline's"):
+        compose(["corpus.test_fraction=0.1"], config_name="bare")
+
+
+def test_the_keys_of_a_users_pipeline_are_known_where_its_schema_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("conf", "pipelines"):
+        (tmp_path / name).mkdir()
+    shutil.copy(TOY, tmp_path / "pipelines" / "toy.py")
+    (tmp_path / "conf" / "toy.yaml").write_text(
+        "defaults:\n  - engine\n  - toy_schema\n  - _self_\npipeline: toy\n"
+    )
+    assert compose(["numbers.count=7"], config_name="toy").config.numbers.count == 7
+    with pytest.raises(ConfigError, match=r"did you mean 'numbers\.count'"):
+        compose(["numbers.cuont=7"], config_name="toy")

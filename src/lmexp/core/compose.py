@@ -86,14 +86,24 @@ def own_config_dir(given: str | None) -> str | None:
     return str(own) if own.is_dir() and own.resolve() != shipped("conf").resolve() else None
 
 
-def register_schemas() -> None:
-    """Give Hydra the keys and defaults of the engine and of each shipped pipeline."""
+def register_schemas(config_name: str = CONFIG_NAME, own: str | None = None) -> None:
+    """Give Hydra the keys and defaults of the engine and of each shipped pipeline.
+
+    Of a user's pipelines, those whose `<pipeline>_schema` the primary configuration in the
+    directory `own` names.
+    """
     store = ConfigStore.instance()
     store.store(name="engine_schema", node=_defaults(RunConfig))
     for path in sorted(shipped("pipelines").glob("*.py")):
         cls = config_class(path)
         store.store(name=f"{path.stem}_schema", node=_defaults(cls))
         _REFUSED.update(refused_names(cls))
+    primary = Path(own or ".") / f"{config_name.removesuffix('.yaml')}.yaml"
+    if own is None or not primary.is_file():
+        return
+    for name in re.findall(r"^\s*-\s*(\w+)_schema\s*$", primary.read_text("utf-8", "replace"), re.MULTILINE):
+        if name != "engine" and not (shipped("pipelines") / f"{name}.py").exists():
+            store.store(name=f"{name}_schema", node=_defaults(config_class(find_pipeline(name))))
 
 
 def compose(
@@ -104,7 +114,7 @@ def compose(
     Errors: `ConfigError` or `DataError`, one sentence.
     """
     own = own_config_dir(config_dir)
-    register_schemas()
+    register_schemas(config_name, own)
     version.setbase("1.3")
     search_path = create_config_search_path(str(shipped("conf")))
     if own is not None:
@@ -248,15 +258,29 @@ def _sentence(error: BaseException) -> str:
         known = f" (known: {', '.join(options)})" if options else ""
         return f"there is no {group or 'configuration'} {name!r}{nearest(name, options)}{known}."
     if isinstance(error, OverrideParseException):
-        return f"the override {error.override!r} cannot be read; write key=value, and quote it for the shell."
+        sentence = (
+            f"the override {error.override!r} cannot be read; write key=value, and quote it for the shell."
+        )
+        return sentence + (" A value with ~ needs quotes of its own: key=['~/x']." if "~" in text else "")
     key = re.search(r"Could not (?:override|append to|delete from) '([^']+)'", text)
     if key and "No match in the defaults list" in text:
         return f"{key[1]} is a group without a default: write +{key[1]}=NAME."
-    if key and key[1] in _REFUSED:
-        return f"{key[1]} is not accepted: {_REFUSED[key[1]]}."
     if key and isinstance(error, ConfigCompositionException | OmegaConfBaseException):
-        return f"{key[1]} is not a known key{nearest(key[1], _known_keys())}."
+        return _about_key(key[1])
     return f"the configuration cannot be composed: {text}"
+
+
+def _about_key(key: str) -> str:
+    """Return why a key cannot be overridden."""
+    if key in _REFUSED:
+        return f"{key} is not accepted: {_REFUSED[key]}."
+    known = list(_known_keys())
+    if key not in known:
+        return f"{key} is not a known key{nearest(key, known)}."
+    return (
+        f"{key} is not in this configuration: write +{key}=VALUE, or add the pipeline's NAME_schema to its "
+        f"defaults list."
+    )
 
 
 def _known_keys() -> Iterator[str]:
