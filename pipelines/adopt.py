@@ -1,22 +1,24 @@
-"""Takes a model or a tokenizer into the store; `lmexp adopt` runs it."""
+"""Takes a model, a tokenizer or a corpus that is split already into the store; `lmexp adopt` runs it."""
 
 from lmexp import stages
 from lmexp.core.config import option
 from lmexp.core.settings import RunConfig
 from lmexp.core.stage import Handle
+from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import ConfigError
 from lmexp.stages.adopted import AdoptedConfig
 
 
 class AdoptExperiment(RunConfig):
-    """What is adopted; one of the two."""
+    """What is adopted; one of the three."""
 
     model: AdoptedConfig | None = option(None)
     tokenizer: AdoptedConfig | None = option(None)
+    corpus: CorpusConfig | None = option(None)
 
     def check(self) -> None:
-        if (self.model is None) == (self.tokenizer is None):
-            raise ConfigError("adopt takes either model.path or tokenizer.path.")
+        if sum(part is not None for part in (self.model, self.tokenizer, self.corpus)) != 1:
+            raise ConfigError("adopt takes one of model, tokenizer and corpus.")
 
 
 def pipeline(config: AdoptExperiment) -> dict[str, Handle]:
@@ -25,4 +27,6 @@ def pipeline(config: AdoptExperiment) -> dict[str, Handle]:
         return {"model": stages.adopted_model(config.model)}
     if config.tokenizer is not None:
         return {"tokenizer": stages.adopted_tokenizer(config.tokenizer)}
+    if config.corpus is not None:
+        return {"corpus": stages.corpus(config.corpus)}
     return {}

@@ -39,6 +39,17 @@ def test_splits_follow_the_hash_of_the_text_alone(tmp_path):
     assert metrics["dropped/duplicate"] == 7
 
 
+def test_a_source_with_a_split_of_its_own_goes_there_whole_and_the_test_split_keeps_its_copies(tmp_path):
+    texts = {"train": [f"text {i}" for i in range(60)], "test": ["text 7", "unseen"], "validation": ["other"]}
+    sources = {}
+    for split, own in texts.items():
+        write_rows(tmp_path / f"{split}.jsonl", own)
+        sources[split] = LocalSource(files=(str(tmp_path / f"{split}.jsonl"),), into=split)
+    make(CorpusConfig(sources=sources), tmp_path / "out")
+    found = {split: [d.text for d in iter_documents(tmp_path / "out", split)] for split in SPLITS}
+    assert found == {**texts, "train": [text for text in texts["train"] if text != "text 7"]}
+
+
 def test_the_same_input_gives_the_same_bytes(tmp_path):
     config = write_rows(tmp_path / "rows.jsonl", [f"text {i}" for i in range(100)])
     make(config, tmp_path / "one")

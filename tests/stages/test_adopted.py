@@ -1,6 +1,7 @@
 """Adopting: what enters the store is what was there and measures the same; the rest is refused."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lmexp.core.runs import find_run
 from lmexp.core.stage import StageRun
 from lmexp.core.store import Store
 from lmexp.errors import DataError
+from lmexp.stages import CorpusArtifact
 from lmexp.stages.adopted import AdoptedConfig, adopted_model, adopted_tokenizer
 from tests.conftest import lmexp_run
 
@@ -83,6 +85,22 @@ def test_adopting_the_artifact_of_an_adoption_is_the_same_artifact(folder, tmp_p
     assert "bytes would be freed" in capsys.readouterr().out.splitlines()[0], "an adoption is kept"
 
 
+def test_an_adopted_corpus_keeps_its_splits_and_is_reused_by_the_command_that_is_printed(tmp_path, capsys):
+    texts = {"train": "training words\n", "validation": "other words\n", "test": "held out\n"}
+    for split, text in texts.items():
+        (tmp_path / f"wiki.{split}.tokens.txt").write_text(text)
+    store = tmp_path / "store"
+    words = [f"{split}={tmp_path}/wiki.{split}.*" for split in texts]
+    assert cli.main(["adopt", "corpus", *words, f"store={store}"]) == 0
+    artifact, use = capsys.readouterr().out.splitlines()
+    documents = {s: [d.text for d in CorpusArtifact(Path(artifact[11:])).documents(s)] for s in texts}
+    assert documents == {split: [text] for split, text in texts.items()}
+    printed = shlex.split(use)[5:]
+    planned = [word.replace("=NAME", "=tiny") for word in printed]
+    assert cli.main(["plan", *planned, f"store={store}", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stages"]["corpus"]["action"] == "reuse"
+
+
 def test_gpt2s_own_kind_of_tokenizer_is_adopted(tmp_path):
     backend = tokenizers.ByteLevelBPETokenizer(add_prefix_space=False)
     backend.train_from_iterator(
@@ -135,8 +153,12 @@ def test_a_file_that_changes_between_plan_and_copy_is_refused(folder, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["modle", "x"], "'modle' cannot be adopted (did you mean 'model'?)"),
-        (["model"], "takes what it is (model or tokenizer) and one PATH"),
+        (["modle", "x"], "was given 'modle' (did you mean 'model'?)"),
+        ([], "adopt takes one of model, tokenizer, corpus"),
+        (["model"], "adopt model takes one PATH"),
+        (["corpus", "train=a.txt", "tset=b.txt"], "was given 'tset'"),
+        (["corpus", "train=a.txt", "test=b.txt"], "needs validation=FILES"),
+        (["corpus", "train=a.txt", "test=b.txt", "validation=c.txt"], "no file matches"),
         (["model", "missing"], "is no directory"),
         (["tokenizer", "."], "holds no tokenizer.json"),
     ],

@@ -6,10 +6,10 @@ What happens to a document, in this order:
 2. it is dropped where it is white space alone, or where a filter says so, or where an earlier document
    had the same text; each dropped document is counted by its source and the reason;
 3. the sources are mixed by the bytes of what is left (`mixing`);
-4. it goes to a split, which is a pure function of its text: u is the first 8 bytes of its sha256 as a
-   fraction of 2^64, and u < test_fraction is test, u < test_fraction + validation_fraction is
-   validation, the rest is train. Adding documents therefore never moves another one across splits,
-   and two copies of one text can never lie on both sides.
+4. it goes to the split that its source names (`into`), or else to one that is a pure function of its
+   text: u is the first 8 bytes of its sha256 as a fraction of 2^64, and u < test_fraction is test,
+   u < test_fraction + validation_fraction is validation, the rest is train. Adding documents
+   therefore never moves another one across splits, and no two copies of one text are kept.
 
 Identical input gives identical bytes. Memory is bounded by a row group a split and 72 bytes a document.
 """
@@ -54,7 +54,7 @@ def build_corpus(
     weights = {name: source.weight for name, source in sources.items()}
     with ShardWriters(out, config.shard_bytes) as writers:
         for name, kept in mix(cleaned, weights, lambda kept: len(kept.data)):
-            split = split_of(kept.digest, config)
+            split = sources[name].into or split_of(kept.digest, config)
             writers.add(split, kept.document, kept.data)
             tally.add(name, split, len(kept.data), len(kept.document.text))
     _check_counts(config, {split: tally.of_split(split)["documents"] for split in SPLITS})

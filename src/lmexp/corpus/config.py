@@ -25,6 +25,9 @@ class SourceConfig(Config):
     limit: int | None = option(None, ge=1, absent_means=None)
     """Most documents that are read from the source."""
 
+    into: str | None = option(None, choices=("train", "validation", "test"), absent_means=None)
+    """The split that every document of the source goes to; null goes by the hash of each."""
+
     licence: str | None = option(None, absent_means=None)
     """The licence of the text, for the dataset card."""
 

@@ -2,38 +2,70 @@
 
 import argparse
 import os
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from lmexp.core.settings import absolute_store, default_store
 from lmexp.errors import ConfigError, nearest
 
-_KINDS = ("model", "tokenizer")
-_USE = {
-    "model": "python -m lmexp.run --config-name evaluate model.path={path}",
-    "tokenizer": "python -m lmexp.run +experiment=NAME tokenizer.path={path}",
-}
+_KINDS = ("model", "tokenizer", "corpus")
+_SPLITS = ("train", "validation", "test")
 
 
 def adopt(arguments: argparse.Namespace) -> int:
-    """model PATH, or tokenizer PATH: check it and take it into the store"""
+    """model PATH, tokenizer PATH, or corpus train=FILES validation=FILES test=FILES: take it in"""
     from lmexp.core.compose import composition_of
     from lmexp.core.session import run_composition
 
     stores = [w.partition("=")[2] for w in arguments.words if w.startswith("store=")]
-    words = [w for w in arguments.words if not w.startswith("store=")]
-    if len(words) != 2:
-        raise ConfigError(f"adopt takes what it is ({' or '.join(_KINDS)}) and one PATH.")
-    kind, path = words
+    kind, *words = [w for w in arguments.words if not w.startswith("store=")] or [""]
     if kind not in _KINDS:
-        raise ConfigError(f"{kind!r} cannot be adopted{nearest(kind, _KINDS)}; known: {', '.join(_KINDS)}.")
+        raise ConfigError(
+            f"adopt takes one of {', '.join(_KINDS)}, was given {kind!r}{nearest(kind, _KINDS)}."
+        )
+    config, use = _corpus(words) if kind == "corpus" else _folder(kind, words)
     values: dict[str, Any] = {
         "pipeline": "adopt",
         "store": str(absolute_store(stores[-1] if stores else default_store())),
         "tracking": {"mode": "off"},
-        kind: {"path": os.path.abspath(os.path.expanduser(path))},
+        kind: config,
     }
-    run = run_composition(composition_of(values, experiment=f"adopt-{kind}"), quiet=True).run
-    artifact = run.artifact(kind)
+    artifact = run_composition(composition_of(values, experiment=f"adopt-{kind}"), quiet=True).run.artifact(
+        kind
+    )
     print(f"adopted as {artifact}")
-    print(f"use it: {_USE[kind].format(path=artifact)}")
+    print(f"use it: python -m lmexp.run {use.format(path=artifact)}")
     return 0
+
+
+def _folder(kind: str, words: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Return the configuration of an adopted directory, and the words of a run that uses it."""
+    if len(words) != 1:
+        raise ConfigError(f"adopt {kind} takes one PATH, a directory.")
+    use = "+experiment=NAME tokenizer.path={path}"
+    if kind == "model":
+        use = "--config-name evaluate model.path={path}"
+    return {"path": os.path.abspath(os.path.expanduser(words[0]))}, use
+
+
+def _corpus(words: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Return the configuration of a corpus that is split already, and the words of a run on it."""
+    given = dict(word.partition("=")[::2] for word in words)
+    for name in given:
+        if name not in (*_SPLITS, "column"):
+            raise ConfigError(f"adopt corpus takes {', '.join(_SPLITS)} and column, was given {name!r}.")
+    missing = [split for split in _SPLITS if not given.get(split)]
+    if missing:
+        raise ConfigError(
+            f"adopt corpus needs {missing[0]}=FILES, a path or a pattern; it has no split without."
+        )
+    column = given.get("column", "text")
+    files = {split: os.path.abspath(os.path.expanduser(given[split])) for split in _SPLITS}
+    sources = {
+        split: {"kind": "local", "into": split, "files": [path], "column": column}
+        for split, path in files.items()
+    }
+    own = [f"corpus.sources.{split}.files=['{path}']" for split, path in files.items()]
+    own += [f"corpus.sources.{split}.column={column}" for split in _SPLITS if column != "text"]
+    return {"sources": sources}, shlex.join(["+experiment=NAME", "corpus=split", *own])
