@@ -17,6 +17,7 @@ from lmexp.verbs.ls import ls
 from lmexp.verbs.plan import plan
 from lmexp.verbs.replay import replay
 from lmexp.verbs.show import show
+from lmexp.verbs.sync import sync
 from lmexp.verbs.verify import verify
 from lmexp.verbs.why import why
 
@@ -81,6 +82,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "replay": replay,
     "generate": generate,
     "adopt": adopt,
+    "sync": sync,
     "gc": gc,
 }
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -11,9 +12,9 @@ from typing import Any
 
 from lmexp.core.files import read_json
 from lmexp.core.lease import Lease, Waiter
-from lmexp.core.settings import TrackingConfig
+from lmexp.core.settings import TrackingConfig, absolute_store, default_store
 from lmexp.core.store import Store
-from lmexp.core.tracking import STATE, resolve_mode
+from lmexp.core.tracking import STATE, resolve_mode, server
 from lmexp.core.worker import PARENT_PID, PARENT_PIPE
 
 _OFFLINE_TIMEOUT_S = 60.0
@@ -26,8 +27,9 @@ class Mirror:
 
     def __init__(self, store: Store, run_directory: Path, config: TrackingConfig, group: str) -> None:
         self._path = run_directory
+        self._store = store
         self._config = config
-        self._group = group
+        self._destination = {"entity": config.entity, "project": config.project, "group": group}
         self._waiter = Waiter(store.leases(f"mirror-{run_directory.name}"), _STALE_AFTER_S)
         self._lease: Lease | None = None
         self._mode = resolve_mode(config.mode)
@@ -36,14 +38,17 @@ class Mirror:
 
     @property
     def is_complete(self) -> bool:
-        """Whether an earlier invocation has mirrored the whole run already."""
+        """Whether the whole run has been mirrored already; what was uploaded needs no recording."""
         if self._mode == "off":
             return True
-        state = self._state()
-        wanted = (True, self._mode, self._group)
-        return (state.get("complete"), state.get("mode"), state.get("group")) == wanted
+        state = self.state()
+        if not state.get("complete") or any(state.get(k) != v for k, v in self._destination.items()):
+            return False
+        if self._mode == "online":
+            return (state["mode"], state["server"]) == ("online", server())
+        return True
 
-    def start(self, mode: str | None = None) -> None:
+    def start(self, mode: str | None = None, note: str = "") -> None:
         """Start the mirror process unless tracking is off or another process mirrors this run."""
         if self._mode == "off" or self._process is not None:
             return
@@ -61,13 +66,14 @@ class Mirror:
             "WANDB_CACHE_DIR": str(data / "cache"),
             "WANDB_CONFIG_DIR": str(data / "config"),
             "WANDB_SILENT": "true",
+            "WANDB_ERROR_REPORTING": "false",  # wandb's reports about itself wait for servers of their own
         }
         if (mode or self._mode) == "offline":  # what records locally has no business with a server
             for name in ("WANDB_BASE_URL", "WANDB_API_KEY"):
                 environment.pop(name, None)
         with (self._path / "wandb.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "lmexp.core.tracking", str(self._path), mode or self._mode],
+                [sys.executable, "-m", "lmexp.core.tracking", str(self._path), mode or self._mode, note],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -93,23 +99,34 @@ class Mirror:
         end = time.monotonic() + timeout_s
         while self._process is None:
             if self.is_complete:
-                return _where(self._state())
+                return self._where()
             self.start()
             if self._process is None and time.monotonic() > end:
                 return "wandb: another process mirrors this run"
             time.sleep(_POLL_S)
         finished = self._wait(timeout_s, keep_lease=True)
         if not finished and self._mode == "online":
-            self.start(mode="offline")
+            why = self.state().get("note") or f"the wandb server did not take the run in {timeout_s:g} s"
+            self.start(mode="offline", note=why)
             self._wait(_OFFLINE_TIMEOUT_S, keep_lease=True)
         if self._lease is not None:
             self._lease.release()
-        state = self._state()
-        if not state:
-            return (
-                f"wandb: nothing was recorded, see {self._path / 'wandb.log'}; the local record is complete"
-            )
-        return _where(state)
+        return self._where()
+
+    def upload(self, timeout_s: float) -> str:
+        """Send an ended run to the server as it stands; return why not all of it arrived, or nothing."""
+        end = time.monotonic() + timeout_s
+        while self._process is None:
+            if self.is_complete:  # another process has just done it
+                return ""
+            self.start("sync")
+            if self._process is None and time.monotonic() > end:
+                return "another process mirrors it"
+            time.sleep(_POLL_S)
+        if self._wait(timeout_s):
+            return ""
+        why = self.state().get("note") or f"the server did not take it in {timeout_s:g} s"
+        return f"{why} (see {self._path / 'wandb.log'})"
 
     def _wait(self, timeout_s: float, *, keep_lease: bool = False) -> bool:
         assert self._process is not None, "the mirror was started"
@@ -125,17 +142,23 @@ class Mirror:
             if self._lease is not None and not keep_lease:
                 self._lease.release()
                 self._lease = None
-        return bool(self._state())
+        return bool(self.state().get("sent"))
 
-    def _state(self) -> Mapping[str, Any]:
+    def state(self) -> Mapping[str, Any]:
+        """Return what the last mirror left in `tracking.json`; empty where it was killed or never ran."""
         try:
             return dict(read_json(self._path / STATE))
         except (OSError, ValueError):
             return {}
 
-
-def _where(state: Mapping[str, Any]) -> str:
-    if state.get("mode") == "online":
-        return f"wandb: online as {state.get('id')}"
-    why = f"{state['note']}; " if state.get("note") else ""
-    return f"wandb: {why}recorded offline, upload it with: wandb sync {state.get('directory')}"
+    def _where(self) -> str:
+        state = self.state()
+        if not state.get("sent"):
+            log = self._path / "wandb.log"
+            return f"wandb: nothing was recorded, see {log}; the local record is complete"
+        if state["mode"] == "online":
+            return f"wandb: online as {state['id']}"
+        why = f"{state['note']}; " if state["note"] else ""
+        root = self._store.root
+        store = "" if root == absolute_store(default_store()) else f" store={shlex.quote(str(root))}"
+        return f"wandb: {why}recorded offline, upload it with: lmexp sync{store}"

@@ -134,8 +134,8 @@ class RunWriter:
             append_line(lines, _invocation(before.data, "killed"))
 
     def close(self, status: str, *, message: str = "", traceback: str = "") -> None:
-        """Write the final state and append this invocation."""
-        self._data |= {"status": status, "finished": now(), "current": None}
+        """Write the final state and append this invocation; the stage that failed stays the current one."""
+        self._data |= {"status": status, "finished": now()}
         if message:
             self._data["message"] = message
         self.save()

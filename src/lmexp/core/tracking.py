@@ -1,67 +1,82 @@
 """The mirror process: follows a run's local record and repeats it to wandb.
 
-``python -m lmexp.core.tracking RUN_DIRECTORY MODE`` reads ``run.json`` and the curves that it points at
-until the run has ended. The local record is the truth: the mirror only ever reads it, so a dead
-server cannot stop or slow a run, and a mirror that was killed is made again from the start. One
-wandb run stands for one pipeline run; its id is the run's name, so that repeating is idempotent.
+``python -m lmexp.core.tracking RUN_DIRECTORY MODE [NOTE]`` reads ``run.json`` and the curves that it
+points at until the run has ended (mode `online` or `offline`), or as they stand (mode `sync`). The local
+record is the truth: the mirror only ever reads it, so a dead server cannot stop or slow a run, and a
+mirror that was killed is made again from the start.
+
+One wandb run stands for one pipeline run; its id is the run's name. Its rows are the points of all
+curves in the order of the stages, numbered from 0, so the number of rows that the server holds says
+which row comes next: however often the mirror is killed, no row is missing or sent twice. Everything
+else (configuration, summary, artifacts, files) has a name or a digest and replaces itself.
 
 What it sends: the configuration; the points of every stage's curve as ``<stage>/<metric>`` over
-``<stage>/step``; at the end all metrics as the summary, two tables, and one artifact for each
-stage, which refers to the files in the store instead of copying them.
+``<stage>/step``; at the end all metrics as the summary, tables (`core.tables`), the report's page, and
+one artifact for each stage, which refers to the files in the store instead of copying them.
 """
 
 import os
 import shutil
-import socket
 import sys
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lmexp.core.files import LineFollower, read_json, write_json
 from lmexp.core.fingerprint import SHORT
+from lmexp.core.tables import tables_of
 from lmexp.core.worker import die_with_parent
 
 _POLL_S = 0.5
-_CONNECT_S = 3.0
+_CONNECT_S = 5.0
+_INIT_TIMEOUT_S = 60.0
 STATE = "tracking.json"
+REPORT = "report.html"
 
 
-def main(run_directory: str, mode: str) -> None:
-    """Mirror the run until it ends, and say in `tracking.json` where it went."""
+def main(run_directory: str, mode: str, note: str = "") -> None:
+    """Mirror the run, and say in `tracking.json` where it went and whether all of it arrived."""
     die_with_parent()
     path = Path(run_directory)
     data = read_json(path / "run.json")
-    settings = data["config"]["tracking"]
-    note = ""
-    if mode == "online" and not _server_answers():
+    if mode == "online" and not server_answers():
         mode, note = "offline", "the wandb server did not answer"
     if mode == "offline":
-        _drop_superseded(path, data["run"])
-    mirror = _Mirror(path, data, settings, mode)
-    try:
-        mirror.follow()
-    finally:
-        directory = mirror.close()
-    complete = read_json(path / "run.json")["status"] == "done"
+        _drop_recordings(path, f"offline-run-*-{data['run']}")
     state = {
-        "mode": mode,
+        "mode": "offline" if mode == "offline" else "online",
+        "server": None if mode == "offline" else server(),
         "id": data["run"],
-        "group": data["group"],
-        "directory": str(directory),
-        "note": note,
-        "complete": complete,
+        **destination(data),
+        "started": data["started"],
     }
-    write_json(path / STATE, state)
+    try:
+        directory, status = _mirrored(path, data, mode)
+    except Exception as error:
+        write_json(path / STATE, {**state, "sent": False, "complete": False, "note": _sentence(error)})
+        raise
+    if mode != "offline":  # all of it is on the server
+        _drop_recordings(path, f"*run-*-{data['run']}", keep=directory)
+        shutil.rmtree(path / "wandb-data", ignore_errors=True)
+    complete = status == "done"
+    more = {"directory": str(directory), "sent": True, "complete": complete, "note": note}
+    write_json(path / STATE, {**state, **more})
 
 
 def resolve_mode(mode: str) -> str:
     """Return off, offline or online; `auto` is online where a wandb key is set."""
     if mode != "auto":
         return mode
-    return "online" if os.environ.get("WANDB_API_KEY") or _netrc_has_key() else "offline"
+    return "online" if has_key() else "offline"
+
+
+def has_key() -> bool:
+    """Whether a key for wandb's server is set, in $WANDB_API_KEY or where `wandb login` puts it."""
+    return bool(os.environ.get("WANDB_API_KEY")) or _netrc_has_key()
 
 
 def _netrc_has_key() -> bool:
@@ -74,69 +89,119 @@ def _netrc_has_key() -> bool:
         return False
 
 
+def server() -> str:
+    """Return the server's address without a user or a password."""
+    url = urllib.parse.urlparse(_base_url())
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
+
+
+def destination(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where on a server a run belongs, from its `run.json`."""
+    settings = data["config"]["tracking"]
+    return {"entity": settings["entity"], "project": settings["project"], "group": data["group"]}
+
+
 def _base_url() -> str:
     return os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
 
 
-def _server_answers() -> bool:
-    url = urllib.parse.urlparse(_base_url())
-    port = url.port or (443 if url.scheme == "https" else 80)
+def server_answers() -> bool:
+    """Whether the server says anything, within seconds; proxies are used as the environment names them."""
+    if urllib.parse.urlparse(_base_url()).scheme not in ("http", "https"):
+        return False
     try:
-        socket.create_connection((url.hostname or "", port), timeout=_CONNECT_S).close()
-    except OSError:
+        urllib.request.urlopen(server(), timeout=_CONNECT_S).close()  # noqa: S310 (the scheme is checked)
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
         return False
     return True
 
 
-def _drop_superseded(path: Path, run: str) -> None:
-    """Remove earlier offline recordings of this run: the one that follows holds all of it."""
-    for directory in (path / "wandb").glob(f"offline-run-*-{run}"):
-        shutil.rmtree(directory, ignore_errors=True)
+def _drop_recordings(path: Path, pattern: str, keep: Path | None = None) -> None:
+    """Remove earlier recordings of this run: the newest holds all of it."""
+    for directory in (path / "wandb").glob(pattern):
+        if keep is None or directory.name != keep.name:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _sentence(error: Exception) -> str:
+    """Return the first line of what went wrong."""
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
+
+
+def _mirrored(path: Path, data: Mapping[str, Any], mode: str) -> tuple[Path, str]:
+    """Mirror the run to its end; return wandb's directory and the run's status."""
+    mirror = _Mirror(path, data, mode)
+    status = "failed"
+    try:
+        status = mirror.follow()
+    finally:
+        mirror.close(status)
+    if mode != "offline":
+        mirror.check()
+    return mirror.directory, status
 
 
 class _Mirror:
     """One wandb run that repeats one local run."""
 
-    def __init__(self, path: Path, data: Mapping[str, Any], settings: Mapping[str, Any], mode: str) -> None:
+    def __init__(self, path: Path, data: Mapping[str, Any], mode: str) -> None:
         import wandb
 
         self._path = path
         self._store = path.parents[1]
-        self._sent: dict[str, int] = {}
+        self._follows = mode != "sync"
+        self._is_online = mode != "offline"
+        self._num_rows = 0
+        self._sent: dict[str, tuple[int, set[tuple[str, ...]]]] = {}
         self._followers: dict[Path, LineFollower] = {}
         self._run: wandb.Run = wandb.init(
-            project=settings["project"],
-            entity=settings["entity"],
+            **destination(data),
             id=data["run"],
             name=data["run"],
-            group=data["group"],
             job_type=Path(data["config"]["pipeline"]).stem,
             tags=[data["experiment"]],
             config=data["config"],
             dir=str(path),
-            mode=mode,  # type: ignore[arg-type]
+            mode="online" if self._is_online else "offline",
             resume="allow",
             settings=wandb.Settings(
-                silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True
+                silent=True,
+                console="off",
+                disable_git=True,
+                save_code=False,
+                x_disable_stats=True,
+                init_timeout=_INIT_TIMEOUT_S,
             ),
         )
+        self._on_server = int(self._run.starting_step)
+        self.directory = Path(self._run.dir).parent
 
-    def follow(self) -> None:
-        """Send what grows until the run has ended, then the rest."""
+    def follow(self) -> str:
+        """Send what grows until the run has ended, then the rest; return the run's status."""
         while True:
             data = read_json(self._path / "run.json")
             for name, file in self._curves(data):
                 self._send(name, file)
-            if data["status"] != "running":
-                self._send_end(data)
-                return
+            status = str(data["status"])
+            if status != "running" or not self._follows:
+                status = "killed" if status == "running" else status
+                self._send_end(data, status)
+                return status
             time.sleep(_POLL_S)
 
-    def close(self) -> Path:
-        """Finish the wandb run and return its directory."""
-        directory = Path(self._run.dir).parent
-        self._run.finish()
-        return directory
+    def close(self, status: str) -> None:
+        """Finish the wandb run, as a success or as a failure."""
+        self._run.finish(exit_code=0 if status == "done" else 1)
+
+    def check(self) -> None:
+        """Ask the server what it holds: wandb itself is silent about rows that were refused."""
+        import wandb
+
+        found = int(wandb.Api().run(self._run.path).historyLineCount)
+        if found < self._num_rows:
+            raise ValueError(f"the server holds {found} of {self._num_rows} rows")
 
     def _curves(self, data: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
         for name, entry in data["stages"].items():
@@ -145,54 +210,69 @@ class _Mirror:
             yield data["current"]["name"], self._store / data["current"]["metrics_file"]
 
     def _send(self, name: str, file: Path) -> None:
+        """Send the new points of a curve; the same curve may come from several files, one after another."""
         for point in self._followers.setdefault(file, LineFollower(file)).new():
-            step = point.get("step")
-            if not isinstance(step, int) or step <= self._sent.get(name, -1):
+            step, keys = point.get("step"), tuple(sorted(point))
+            if not isinstance(step, int):
                 continue
             if name not in self._sent:
                 self._run.define_metric(f"{name}/step")
                 self._run.define_metric(f"{name}/*", step_metric=f"{name}/step")
-                if self._run.resumed:
-                    self._sent[name] = int(dict(self._run.summary).get(f"{name}/step", -1))
-                    if step <= self._sent[name]:
-                        continue
-            self._sent[name] = step
-            self._run.log({f"{name}/{key}": value for key, value in point.items()})
+            last, seen = self._sent.get(name, (step - 1, set()))
+            if step < last or (step == last and keys in seen):
+                continue
+            self._sent[name] = (step, {*seen, keys} if step == last else {keys})
+            row = {f"{name}/{key}": value for key, value in point.items() if key != "time"}
+            self._send_row({**row, "_timestamp": point["time"]} if "time" in point else row)
 
-    def _send_end(self, data: Mapping[str, Any]) -> None:
+    def _send_row(self, row: Mapping[str, Any]) -> None:
+        """Send the row unless the server has it: it holds those before `_on_server`."""
+        if self._num_rows >= self._on_server:
+            self._run.log(dict(row), step=self._num_rows, commit=True)
+        self._num_rows += 1
+
+    def _send_end(self, data: Mapping[str, Any], status: str) -> None:
         import wandb
 
-        self._run.summary.update(data["metrics"])
-        self._run.summary.update({"status": data["status"]})
-        stages = wandb.Table(columns=["stage", "action", "seconds", "world_size", "fingerprint"])
         for name, entry in data["stages"].items():
-            stages.add_data(
-                name, entry["action"], entry["seconds"], entry["world_size"], entry["fingerprint"][:SHORT]
-            )
             self._send_artifact(name, self._store / entry["artifact"])
-        metrics = wandb.Table(columns=["metric", "value"])
-        for key, value in data["metrics"].items():
-            metrics.add_data(key, float(value))
-        self._run.log({"tables/stages": stages, "tables/metrics": metrics})
+        media: dict[str, Any] = {
+            f"tables/{table.name}": wandb.Table([*table.columns], table.rows, allow_mixed_types=True)
+            for table in tables_of(data, self._store)
+        }
+        report = self._path / REPORT
+        if report.is_file():
+            media["report"] = wandb.Html(report.read_text(encoding="utf-8"), inject=False)
+        # The files go with the summary, which is sent each time; the row of a finished run refers to
+        # them, so that a row which arrived before its files were whole is mended by the next mirror.
+        self._run.summary.update({**data["metrics"], "status": status, **media})
+        if status == "done":
+            self._send_row(media)
 
     def _send_artifact(self, name: str, path: Path) -> None:
         import wandb
 
         record = read_json(path / "artifact.json")
-        artifact = wandb.Artifact(
-            name=name,
-            type=record["stage"],
-            metadata={
-                "fingerprint": record["fingerprint"],
-                "inputs": {key: entry["fingerprint"] for key, entry in record["inputs"].items()},
-                "identity": record["identity"],
-                "metrics": record["metrics"],
-                "files": {key: entry["sha256"] for key, entry in record["files"].items()},
-            },
-        )
-        artifact.add_reference(path.as_uri(), name=name, checksum=False)
-        self._run.log_artifact(artifact, aliases=[record["fingerprint"][:SHORT]])
+        metadata = {
+            "fingerprint": record["fingerprint"],
+            "inputs": {key: entry["fingerprint"] for key, entry in record["inputs"].items()},
+            "identity": record["identity"],
+            "metrics": record["metrics"],
+            "files": {key: entry["sha256"] for key, entry in record["files"].items()},
+        }
+
+        def log(collection: str) -> wandb.Artifact:
+            artifact = wandb.Artifact(name=collection, type=record["stage"], metadata=metadata)
+            artifact.add_reference(path.as_uri(), name=name, checksum=False)
+            return self._run.log_artifact(artifact, aliases=[record["fingerprint"][:SHORT]])
+
+        try:
+            logged = log(name)
+        except ValueError:  # another pipeline of this project gave the name to another stage's artifacts
+            logged = log(f"{name}-{record['stage']}")
+        if self._is_online:
+            logged.wait()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

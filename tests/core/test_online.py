@@ -1,0 +1,88 @@
+"""Runs that are mirrored to a server while they go on."""
+
+import os
+import signal
+
+import pytest
+
+from lmexp.core.runs import list_runs
+from lmexp.core.store import Store
+
+from .conftest import processes_of, wait_until
+from .test_sync import points, sync
+from .wandb_server import KEY, WandbServer
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with WandbServer() as made:
+        monkeypatch.setenv("WANDB_BASE_URL", made.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        yield made
+        assert not made.errors
+        assert not made.unknown
+
+
+def only_run(command):
+    (run,) = list_runs(Store(command.store))
+    return run
+
+
+def test_a_run_is_online_with_its_curve_its_group_and_its_artifacts(command, server):
+    done = command.run("-m", "tracking.mode=auto", "numbers.count=4,5")
+    assert done.returncode == 0, done.stderr
+    runs = list_runs(Store(command.store))
+    assert [f"wandb: online as {run.name}" in done.stdout for run in runs] == [True, True]
+    for run, count in zip(runs, (4, 5), strict=True):
+        received = server.runs[run.name]
+        assert received.fields["groupName"] == run.data["group"]
+        assert received.fields["jobType"] == "toy"
+        assert points(received) == [("total", step) for step in range(1, count + 1)]
+        assert received.summary["total/sum"] == run.metrics["total/sum"]
+        assert received.exit_code == 0
+    assert len({run.fields["groupName"] for run in server.runs.values()}) == 1
+    assert len(server.versions("numbers")) == len(server.versions("total")) == 2
+
+
+def test_a_run_and_its_mirror_that_were_killed_go_on_online_without_a_row_twice(command, server):
+    overrides = ["tracking.mode=online", "numbers.count=40"]
+    process = command.start(*overrides, "total.step_s=0.3")
+    wait_until(lambda: server.runs and points(next(iter(server.runs.values()))), 60)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: not processes_of(command.directory))
+    done = command.run(*overrides)
+    assert done.returncode == 0, done.stderr
+    received = server.runs[only_run(command).name]
+    assert points(received) == [("total", step) for step in range(1, 41)]
+    assert not received.changed_lines
+    assert received.uploads == 2
+
+
+def test_a_run_whose_server_falls_silent_ends_in_time_and_is_uploaded_later(command, server):
+    server.fail("file_stream", "stall", after=1)
+    done = command.run("tracking.mode=online", "tracking.finish_timeout_s=3")
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    wanted = (
+        "wandb: the wandb server did not take the run in 3 s; recorded offline, upload it with: lmexp sync"
+    )
+    assert last == f"{wanted} store={command.store}"
+    server.mend()
+    assert sync(Store(command.store)).returncode == 0
+    received = server.runs[only_run(command).name]
+    assert points(received) == [("total", step) for step in range(1, 6)]
+    assert not received.changed_lines
+
+
+def test_a_server_that_refuses_the_run_leaves_it_recorded_offline(command, server):
+    server.fail("UpsertBucket", "refuse")
+    done = command.run("tracking.mode=online")
+    assert done.returncode == 0, done.stderr
+    assert "recorded offline, upload it with: lmexp sync" in done.stdout.splitlines()[-1]
+
+
+def test_two_pipelines_may_give_one_name_to_artifacts_of_two_stages(command, server):
+    server.seed("total", "another_stage")
+    assert command.run("tracking.mode=online").returncode == 0
+    assert [a.kind for a in server.versions("total-toy_total")] == ["toy_total"]
