@@ -35,6 +35,7 @@ def imports(path: Path) -> set[str]:
         ("hydra", {"run.py", "core/compose.py"}),
         ("omegaconf", {"run.py", "core/compose.py"}),
         ("wandb", {"core/tracking.py"}),
+        ("wandb_workspaces", {"core/dashboard.py"}),
         ("pytorch_lightning", {"training/"}),
     ],
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from lmexp.errors import ConfigError, LmexpError, nearest
 from lmexp.verbs.adopt import adopt
+from lmexp.verbs.dashboard import dashboard
 from lmexp.verbs.gc import gc
 from lmexp.verbs.generate import generate
 from lmexp.verbs.ls import ls
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pipeline", metavar="FILE", help="the file that defines your own stages (replay)")
     parser.add_argument("--prompt", metavar="TEXT", default="", help="what to continue (generate)")
     parser.add_argument("--keep", metavar="RUN", action="append", default=[], help="keep this run only (gc)")
+    parser.add_argument("--save", action="store_true", help="put it on the wandb server (dashboard)")
     parser.add_argument("--delete", action="store_true", help="really delete (gc)")
     return parser
 
@@ -83,6 +85,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "generate": generate,
     "adopt": adopt,
     "sync": sync,
+    "dashboard": dashboard,
     "gc": gc,
 }
 

@@ -124,9 +124,17 @@ def test_the_server_has_the_rows_of_each_task_as_a_table(uploaded):
     for file in files:
         columns, rows = table(server, run, f"prompts/{file.stem}")
         written = list(read_lines(file))
-        assert {"id", "gold", "prediction", "acc"} <= set(columns)
+        assert {"id", "prompt", "choices", "gold", "prediction", "acc"} <= set(columns)
         assert [row[columns.index("id")] for row in rows] == [row["id"] for row in written]
         assert [row[columns.index("acc")] for row in rows] == [row["acc"] for row in written]
+
+
+def test_the_server_has_the_samples_as_a_table(uploaded):
+    server, _, run, _ = uploaded
+    columns, rows = table(server, run, "samples")
+    written = list(read_lines(run.artifact("samples") / "samples.jsonl"))
+    assert columns[:2] == ["prompt", "text"]
+    assert [tuple(row[:2]) for row in rows] == [(row["prompt"], row["text"]) for row in written]
 
 
 def test_the_server_has_the_stages_and_metrics_as_tables(uploaded):

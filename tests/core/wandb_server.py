@@ -32,7 +32,7 @@ class WandbServer:
     def __init__(self, key: str = KEY) -> None:
         self.runs: dict[str, ServerRun] = {}
         self.artifacts: list[ServerArtifact] = []
-        self.views: list[dict[str, Any]] = []
+        self.views: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.unknown: list[str] = []
         self.errors: list[str] = []
@@ -282,6 +282,12 @@ class WandbServer:
             "aliases": [],
         }
         return {"artifact": data}
+
+    def _on_upsert_view2(self, variables: dict[str, Any]) -> dict[str, Any]:
+        identity = variables.get("id") or f"view-{len(self.views) + 1}"
+        self.views[identity] = variables
+        view = {"id": identity, "name": variables["name"]}
+        return {"upsertView": {"view": view, "inserted": "id" not in variables}}
 
     def _on_run_stopped_status(self, _variables: dict[str, Any]) -> dict[str, Any]:
         return {"project": {"run": {"stopped": False}}}

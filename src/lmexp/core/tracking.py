@@ -118,6 +118,13 @@ def server_answers() -> bool:
     return True
 
 
+def default_entity() -> str:
+    """Ask the server for the user or team that the key belongs to."""
+    import wandb
+
+    return str(wandb.Api().default_entity)
+
+
 def _drop_recordings(path: Path, pattern: str, keep: Path | None = None) -> None:
     """Remove earlier recordings of this run: the newest holds all of it."""
     for directory in (path / "wandb").glob(pattern):
