@@ -16,6 +16,7 @@ and then the item's context. The protocol, so that a figure can be reproduced el
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from lmexp.errors import DataError
 from lmexp.evals.items import Item, Task
 from lmexp.evals.scoring import Pair, Scorer
+from lmexp.evals.shared_prefix import SharedPrefixScorer
 from lmexp.evals.shots import Examples, Shot
 from lmexp.tokenizer.tokenizer import Tokenizer
 
@@ -66,12 +68,17 @@ def score_choices(scorer: Scorer, tokenizer: Tokenizer, prompts: Sequence[Prompt
     leads the best other one) and truncated.
     """
     pairs, owners = encode_choices(tokenizer, prompts)
-    sums = np.array([float(scores.sum()) for scores in scorer.score(pairs)])
+    splits = np.cumsum([len(prompt.item.choices) for prompt in prompts])[:-1]
+    if isinstance(scorer, SharedPrefixScorer):
+        groups = [pairs[begin:end] for begin, end in pairwise([0, *splits, len(pairs)])]
+        scores = [score for group in scorer.score_groups(groups) for score in group]
+    else:
+        scores = scorer.score(pairs)
+    sums = np.array([float(score.sum()) for score in scores])
     longest = [0] * len(prompts)
     for owner, (context, continuation) in zip(owners, pairs, strict=True):
         longest[owner] = max(longest[owner], len(context) + len(continuation))
     limit = scorer.context_length
-    splits = np.cumsum([len(prompt.item.choices) for prompt in prompts])[:-1]
     return [
         {
             **row_head(prompt),

@@ -46,12 +46,13 @@ def prompts(
     """
     from lmexp.evals.prompt_metrics import chance, task_metrics
     from lmexp.evals.prompts import prompts_of, score_choices
-    from lmexp.evals.scoring import BigramScorer, ModelScorer
+    from lmexp.evals.scoring import BigramScorer
+    from lmexp.evals.shared_prefix import SharedPrefixScorer
     from lmexp.evals.tasks import TaskMaker
     from lmexp.models.bigram import Bigram
 
     encoder, network = tokenizer.load(), model.load()
-    scorer = ModelScorer(
+    scorer = SharedPrefixScorer(
         network,
         context_length=network.config.context_length,
         batch_size=config.batch_size,
