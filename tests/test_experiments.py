@@ -9,6 +9,15 @@ EXPERIMENTS = sorted(p.stem for p in shipped("conf").glob("experiment/*.yaml"))
 DEBUG = sorted(p.stem for p in shipped("conf").glob("debug/*.yaml"))
 
 PINNED: dict[str, dict[str, str]] = {
+    "known": {
+        "corpus": "df29dd5c89e4",
+        "tokenizer": "63a33ec1ca7c",
+        "packing": "e28a9bd318c2",
+        "pretrain": "76bd69e11848",
+        "perplexity": "01229c9af762",
+        "prompts": "e85b33fe673e",
+        "samples": "9f867e08e2dc",
+    },
     "small_gpt": {
         "corpus": "4ddcebe55b2e",
         "tokenizer": "98cdd49a9fd9",

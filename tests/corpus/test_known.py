@@ -22,9 +22,11 @@ def known(**options):
     return {"truth": {"kind": "known", **values}}
 
 
-def make(sources, out):
+def make(sources, out, **options):
     out.mkdir()
-    config = build(CorpusConfig, {"sources": sources, "validation_fraction": 0.2, "test_fraction": 0.2})
+    config = build(
+        CorpusConfig, {"sources": sources, "validation_fraction": 0.2, "test_fraction": 0.2, **options}
+    )
     return build_corpus(config, out, cache=out, content=content_hashes(config, FileHasher()))
 
 
@@ -51,6 +53,16 @@ def test_a_corpus_with_anything_else_in_it_has_no_known_entropy(tmp_path):
     metrics = make(known() | local, tmp_path / "out")
     assert only_known_source(json.loads((tmp_path / "out" / "card.json").read_text())) is None
     assert metrics["truth/entropy_bits_per_byte"] > 0
+
+
+def test_a_corpus_from_which_a_filter_dropped_documents_has_no_known_entropy(tmp_path):
+    sources = known(process="grammar")
+    make(sources, tmp_path / "whole")
+    make(sources, tmp_path / "left", filters={"min_bytes": 100})
+    whole, left = (json.loads((tmp_path / name / "card.json").read_text()) for name in ("whole", "left"))
+    assert only_known_source(whole) is not None
+    assert 0 < left["documents"] < whole["documents"]
+    assert only_known_source(left) is None
 
 
 def test_a_document_drawn_twice_is_a_sentence(tmp_path):

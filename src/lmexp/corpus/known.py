@@ -53,9 +53,13 @@ def facts(source: KnownSource) -> dict[str, float]:
 
 
 def only_known_source(card: Mapping[str, Any]) -> KnownSource | None:
-    """Return the `known` source of a corpus by its card; None where there is another source, or several."""
-    entries = list(card.get("sources", {}).values())
-    if len(entries) != 1 or entries[0].get("kind") != KnownSource.KIND:
+    """Return the `known` source of a corpus by its card.
+
+    None where there is another source, or several, or where documents were dropped: what is left of a
+    filter is no longer as likely as it was.
+    """
+    entries = list(card["sources"].values())
+    if len(entries) != 1 or entries[0]["kind"] != KnownSource.KIND or card["dropped"]:
         return None
     names = {field.name for field in fields(KnownSource)}
     return build(KnownSource, {name: value for name, value in entries[0].items() if name in names})

@@ -33,13 +33,14 @@ class HiddenMarkovModel:
         self.num_symbols = emission.shape[1]
         self.begin: Belief = (0, start)  # symbols so far, belief
         self._start, self._transition, self._emission = start, transition, emission
+        self._following = np.concatenate([emission, np.zeros((len(start), 1))], axis=1)  # [K, S + 1]
         self._length = line_length
         self._newline = one_hot(self.num_symbols + 1, self.num_symbols)
 
     def following(self, state: Belief) -> NDArray[np.float64]:
         """Return the probability of each symbol and of the newline, [S + 1]."""
         position, belief = state
-        return np.append(belief @ self._emission, 0.0) if position < self._length else self._newline
+        return belief @ self._following if position < self._length else self._newline
 
     def after(self, state: Belief, symbol: int) -> Belief:
         """Return the state after a symbol."""

@@ -6,6 +6,7 @@ entropy of a text of n lines is n times that of a line. What happens inside a li
 states: each state gives the next symbol its probability, and the symbol leads to the next state.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -78,7 +79,7 @@ def log_probs(process: Process, text: str) -> NDArray[np.float64]:
                 f"The process cannot draw {character!r} after {text[max(0, i - 20) : i]!r}; the text is "
                 f"not of this `known` source, or was changed after it was drawn."
             )
-        result[i] = np.log(probability)
+        result[i] = math.log(probability)
         state = process.begin if symbol == process.num_symbols else process.after(state, symbol)
     return result
 
