@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", metavar="TEXT", default="", help="what to continue (generate)")
     parser.add_argument("--keep", metavar="RUN", action="append", default=[], help="keep this run only (gc)")
     parser.add_argument("--save", action="store_true", help="put it on the wandb server (dashboard)")
+    parser.add_argument("--downloads", action="store_true", help="also what can be downloaded again (gc)")
     parser.add_argument("--delete", action="store_true", help="really delete (gc)")
     return parser
 

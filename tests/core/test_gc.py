@@ -3,9 +3,13 @@ import os
 import shutil
 import signal
 
+import pytest
+
 from lmexp.core.gc import find_garbage, sweep
 from lmexp.core.lease import Waiter
+from lmexp.core.runs import list_runs
 from lmexp.core.store import Store
+from lmexp.errors import ConfigError
 
 from .conftest import processes_of, wait_until
 
@@ -74,3 +78,21 @@ def test_a_run_that_goes_on_is_kept_whatever_is_named(command):
         "no kept run uses it",
         "an attempt that nobody continues",
     }
+
+
+def test_downloads_are_swept_on_demand_and_never_beside_a_run_that_goes_on(command):
+    assert command.run("numbers.count=3").returncode == 0
+    store = Store(command.store)
+    downloads = store.cache / "downloads"
+    downloads.mkdir(parents=True)
+    (downloads / "a").write_bytes(b"12345")
+    assert find_garbage(store) == []
+    assert [(g.path, g.num_bytes) for g in find_garbage(store, downloads=True)] == [(downloads, 5)]
+    process = command.start("numbers.count=4", "total.step_s=1")
+    wait_until(lambda: any(r.status == "running" for r in list_runs(store)))
+    with pytest.raises(ConfigError, match="goes on and may need its downloads"):
+        find_garbage(store, downloads=True)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    sweep(store, [g for g in find_garbage(store, downloads=True) if g.path == downloads])
+    assert not downloads.exists()

@@ -2,6 +2,9 @@
 
 Kept are the artifacts of every named run (of all runs where none is named), of every run that goes on
 at this moment, and whatever a process computes now. Everything else in the store can be computed again.
+
+Downloads in the cache are swept only on demand, since they may be slow or gone at their origin, and
+never while a run goes on.
 """
 
 import dataclasses
@@ -13,6 +16,7 @@ from lmexp.core.files import remove_tree
 from lmexp.core.lease import is_held
 from lmexp.core.runs import find_run, list_runs
 from lmexp.core.store import Store, directory_bytes
+from lmexp.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +28,14 @@ class Garbage:
     reason: str
 
 
-def find_garbage(store: Store, keep: Sequence[str] = ()) -> list[Garbage]:
-    """Return what a sweep would delete. Errors: `ConfigError` for a name that is no run."""
+def find_garbage(store: Store, keep: Sequence[str] = (), *, downloads: bool = False) -> list[Garbage]:
+    """Return what a sweep would delete, with `downloads` also what the cache holds of them.
+
+    Errors: `ConfigError` for a name that is no run, or for downloads while a run goes on.
+    """
     named = [find_run(store, name).name for name in keep]
-    runs = [r for r in list_runs(store) if not keep or r.name in named or r.status == "running"]
+    everything = list_runs(store)
+    runs = [r for r in everything if not keep or r.name in named or r.status == "running"]
     marked = {fingerprint for run in runs for fingerprint in run.fingerprints}
     found = [
         Garbage(record.path, record.num_bytes, "no kept run uses it")
@@ -39,6 +47,14 @@ def find_garbage(store: Store, keep: Sequence[str] = ()) -> list[Garbage]:
             store.leases(path.name)
         ):
             found.append(Garbage(path, directory_bytes(path), "an attempt that nobody continues"))
+    if downloads:
+        busy = [r.name for r in everything if r.status == "running"]
+        if busy:
+            raise ConfigError(f"{busy[0]} goes on and may need its downloads; wait until it has ended.")
+        found += [
+            Garbage(path, directory_bytes(path), "can be downloaded again")
+            for path in sorted(store.cache.glob("*/"))
+        ]
     trash = store.root / "trash"
     if trash.exists():
         found.append(Garbage(trash, directory_bytes(trash), "was replaced"))

@@ -6,12 +6,12 @@ from lmexp.verbs.words import no_more, print_json, split_store
 
 
 def gc(arguments: argparse.Namespace) -> int:
-    """[--keep RUN ...] [--delete]: what no kept run needs; deletes only with --delete"""
+    """[--keep RUN ...] [--downloads] [--delete]: what no kept run needs; deletes only with --delete"""
     from lmexp.core.gc import find_garbage, sweep
 
     words, store = split_store(arguments.words)
     no_more(words)
-    garbage = find_garbage(store, arguments.keep)
+    garbage = find_garbage(store, arguments.keep, downloads=arguments.downloads)
     total = sum(item.num_bytes for item in garbage)
     if arguments.delete:
         sweep(store, garbage)
