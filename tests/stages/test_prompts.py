@@ -102,6 +102,24 @@ def test_a_task_of_ones_own_stands_beside_the_embedded_ones(evaluate, tmp_path):
     assert cards["sentence_choice"]["kind"] == "cloze"
 
 
+def test_generated_answers_are_compared_and_kept(evaluate, tmp_path):
+    rows = [{"a": i, "b": i + 1} for i in range(5)]
+    (tmp_path / "next.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "next.yaml").write_text(
+        "name: next\nkind: exact_match\ndata: next.jsonl\n"
+        'prompt: "{a} ->"\nanswer: "{b}"\nmax_new_tokens: 4\n'
+    )
+    config = PromptsConfig(tasks=(), task_files=(str(tmp_path / "next.yaml"),), num_fewshot=(0, 1))
+    metrics = evaluate(replace(config, permute_labels=True), PROSE)
+    assert {"next/exact_match/0", "next/gain/1/stderr", "next/permutation_loss/1"} <= set(metrics)
+    assert {"next/chance", "next/bigram_acc"}.isdisjoint(metrics)
+    one, permuted = read(tmp_path / "next-1.jsonl")[0], read(tmp_path / "next-1-permuted.jsonl")[0]
+    assert one["answer"] == " 1"
+    assert one["prompt"].endswith("\n\n0 ->")
+    assert one["prompt"] != permuted["prompt"]
+    assert len(one["generated"]) > 0
+
+
 def test_a_corpus_that_is_no_python_has_no_items_and_no_failure(evaluate, tmp_path):
     assert evaluate(replace(CONFIG, permute_labels=True), PROSE) == {"python_operator/items": 0}
     assert list(tmp_path.glob("*.jsonl")) == []

@@ -42,8 +42,10 @@ def prompts(
 
     Metrics of a task: ``acc/<n>`` and its errors, ``chance``, ``bigram_acc`` at zero shots, ``items``; where
     zero shots are among the numbers ``gain/<n>``, and with `permute_labels` ``permuted_acc/<n>`` and
-    ``permutation_loss/<n>``. A task without items has ``items`` alone.
+    ``permutation_loss/<n>``. Where answers are generated, ``exact_match`` stands in place of ``acc``, and
+    neither chance nor the bigram beside it. A task without items has ``items`` alone.
     """
+    from lmexp.evals.exact_match import score_answers
     from lmexp.evals.prompt_metrics import chance, task_metrics
     from lmexp.evals.prompts import prompts_of, score_choices
     from lmexp.evals.scoring import BigramScorer
@@ -80,12 +82,17 @@ def prompts(
         for num_fewshot in config.num_fewshot:
             for permuted in (False, True) if config.permute_labels and num_fewshot else (False,):
                 asked = prompts_of(task, num_fewshot=num_fewshot, seed=config.seed, permuted=permuted)
-                rows = score_choices(scorer, encoder, asked)
+                if task.exact_match is None:
+                    rows = score_choices(scorer, encoder, asked)
+                else:
+                    rows = score_answers(network, encoder, task, asked, batch_size=config.batch_size)
                 write_rows(run.out / f"{name}-{num_fewshot}{'-permuted' if permuted else ''}.jsonl", rows)
                 conditions[num_fewshot, permuted] = rows
-        baseline = score_choices(bigram, encoder, prompts_of(task, num_fewshot=0, seed=config.seed))
-        found = task_metrics(conditions, "acc")
-        found |= {"chance": chance(baseline), "bigram_acc": sum(r["acc"] for r in baseline) / len(baseline)}
+        found = task_metrics(conditions, "acc" if task.exact_match is None else "exact_match")
+        if task.exact_match is None:
+            baseline = score_choices(bigram, encoder, prompts_of(task, num_fewshot=0, seed=config.seed))
+            right = sum(row["acc"] for row in baseline)
+            found |= {"chance": chance(baseline), "bigram_acc": right / len(baseline)}
         metrics |= {f"{name}/{key}": value for key, value in found.items()}
     write_json(run.out / "tasks.json", cards)
     if run.content and content_hashes(config, FileHasher()) != run.content:

@@ -1,0 +1,146 @@
+"""Answers that a model writes itself: greedy generation, compared with the answer as text.
+
+The model reads the prompt without the white space at its end, and goes on with its most likely token
+until one of the task's `until` texts appears, the end of text is chosen or `max_new_tokens` are written. What
+stands before the first `until` text is the generated answer. It matches where both are equal once
+
+1. characters are composed (Unicode NFC),
+2. case is folded and the ASCII punctuation of `string.punctuation` removed, each where the task says so,
+3. runs of white space are one space, and none stands at either end.
+
+A prompt that leaves no room for `max_new_tokens` in the model's context loses tokens on its left.
+Prompts of equal length are continued together.
+"""
+
+import string
+import unicodedata
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+
+from lmexp.errors import DataError
+from lmexp.evals.items import ExactMatch, Task
+from lmexp.evals.prompts import Prompt, row_head
+from lmexp.models.cache import KVCache
+from lmexp.models.language_model import LanguageModel
+from lmexp.tokenizer.tokenizer import Tokenizer
+
+
+def score_answers(
+    model: LanguageModel, tokenizer: Tokenizer, task: Task, prompts: Sequence[Prompt], *, batch_size: int
+) -> list[dict[str, Any]]:
+    """Generate an answer to each prompt and return one row for each.
+
+    Rows hold id, group, prompt (its last characters), shots, answer, generated, exact_match (1 or 0) and
+    truncated.
+    Errors: `DataError` where the model's context is shorter than what is to be generated.
+    """
+    how = task.exact_match
+    assert how is not None
+    room = model.config.context_length + 1 - how.max_new_tokens  # the last token is not read
+    if room < 1:
+        raise DataError(
+            f"task {task.name} generates up to {how.max_new_tokens} tokens, but the model's context has "
+            f"{model.config.context_length}; lower its max_new_tokens or raise model.context_length."
+        )
+    encoded = tokenizer.encode_batch([prompt.text.rstrip() for prompt in prompts])
+    continued = greedy(
+        model,
+        [ids[-room:] or [tokenizer.eos_token_id] for ids in encoded],
+        max_new_tokens=how.max_new_tokens,
+        eos_token_id=tokenizer.eos_token_id,
+        stops=lambda ids: any(stop in tokenizer.decode(ids) for stop in how.until),
+        batch_size=batch_size,
+    )
+    rows = []
+    for prompt, ids, new in zip(prompts, encoded, continued, strict=True):
+        generated, answer = cut(tokenizer.decode(new), how.until), prompt.item.answer
+        matches = normalised(generated, how) == normalised(answer, how)
+        rows.append(
+            {
+                **row_head(prompt),
+                "answer": answer,
+                "generated": generated,
+                "exact_match": int(matches),
+                "truncated": len(ids) > room,
+            }
+        )
+    return rows
+
+
+def greedy(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    eos_token_id: int,
+    stops: Callable[[list[int]], bool],
+    batch_size: int,
+) -> list[list[int]]:
+    """Return the most likely ids that continue each prompt, the first one of equals, in the order given.
+
+    A continuation ends after `max_new_tokens`, before `eos_token_id`, or after the token with which `stops`
+    first holds of it. A prompt has at least one token, and fits the context with its continuation.
+    """
+    results: list[list[int]] = [[] for _ in prompts]
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    for _, alike in groupby(order, key=lambda i: len(prompts[i])):
+        same = list(alike)
+        for begin in range(0, len(same), batch_size):
+            batch = same[begin : begin + batch_size]
+            _continue(
+                model,
+                [prompts[i] for i in batch],
+                [results[i] for i in batch],
+                max_new_tokens=max_new_tokens,
+                eos_token_id=eos_token_id,
+                stops=stops,
+            )
+    return results
+
+
+# Not inference_mode: the model keeps tables of its first pass, and could not train with them after it.
+@torch.no_grad()
+def _continue(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    results: Sequence[list[int]],
+    *,
+    max_new_tokens: int,
+    eos_token_id: int,
+    stops: Callable[[list[int]], bool],
+) -> None:
+    """Append to each of `results`; rows that have ended go on unread until all have."""
+    cache = KVCache(model.config.num_layers)
+    unread = torch.tensor([list(prompt) for prompt in prompts], device=model.device)
+    going = set(range(len(prompts)))
+    for _ in range(max_new_tokens):
+        hidden = model.hidden_states(unread, cache)[:, -1]
+        tokens = model.logits(hidden).float().argmax(dim=-1)
+        for row, token in enumerate(tokens.tolist()):
+            if row not in going:
+                continue
+            if token != eos_token_id:
+                results[row].append(token)
+            if token == eos_token_id or stops(results[row]):
+                going.remove(row)
+        if not going:
+            return
+        unread = tokens[:, None]
+
+
+def cut(text: str, until: Sequence[str]) -> str:
+    """Return what stands before the first of the texts `until`."""
+    return text[: min((place for stop in until if (place := text.find(stop)) >= 0), default=len(text))]
+
+
+def normalised(text: str, how: ExactMatch) -> str:
+    """Return `text` as it is compared; see the module's docstring."""
+    text = unicodedata.normalize("NFC", text)
+    if how.ignore_case:
+        text = text.casefold()
+    if how.ignore_punctuation:
+        text = text.translate(str.maketrans("", "", string.punctuation))
+    return " ".join(text.split())
