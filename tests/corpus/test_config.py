@@ -11,6 +11,7 @@ from lmexp.errors import ConfigError
 
 REQUIRED = {
     "local": {"files": ["a.txt"]},
+    "hub": {"name": "owner/name"},
     "http": {"urls": ["https://host/a.txt"], "sha256": ["0" * 64]},
 }
 """What a source of each kind cannot do without."""

@@ -102,6 +102,49 @@ class HttpSource(SourceConfig):
                 raise ConfigError(f"sha256 must be 64 hexadecimal digits, in lower case, was {value!r}.")
 
 
+class HubSource(SourceConfig):
+    """A dataset of the Hugging Face hub."""
+
+    KIND: ClassVar[str] = "hub"
+
+    name: str = option()
+    """The dataset: ``owner/name``."""
+
+    subset: str | None = option(None)
+    """Which of its configurations; null is its default one."""
+
+    split: str = option("train")
+    """The split that is read. Which documents become validation and test is up to their hashes."""
+
+    column: str = option("text")
+    """The column that holds the text."""
+
+    revision: str = option("main", placement=True)
+    """A branch, a tag or a commit. The commit that it stands for when the corpus is first planned, and
+    that the store then remembers, is what identifies the data."""
+
+    streaming: bool = option(False, placement=True)
+    """Read the rows as they arrive instead of downloading the whole split first; for a `limit`."""
+
+    document_start: str | None = option(None, absent_means=None)
+    """A regular expression for datasets with a line of text a row: a row that it matches begins a
+    document, and the rows up to the next one are joined."""
+
+    def check(self) -> None:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.name):
+            raise ConfigError(f"name must be that of a dataset, like owner/name, was {self.name!r}.")
+        if not re.fullmatch(r"[\w.-]+", self.split):
+            raise ConfigError(f"split must be a plain name, was {self.split!r}; `limit` takes its beginning.")
+        if not re.fullmatch(r"[\w./-]+", self.revision):
+            raise ConfigError(f"revision must be a branch, a tag or a commit, was {self.revision!r}.")
+        try:
+            re.compile(self.document_start or "")
+        except re.error as error:
+            raise ConfigError(
+                f"document_start must be a regular expression, was {self.document_start!r}: {error}."
+            ) from None
+
+
 class KnownSource(SourceConfig, ProcessConfig):
     """Text drawn from a random process whose entropy is computed exactly."""
 
@@ -156,7 +199,8 @@ class PrimerSource(SourceConfig):
 _PRIMER_SHARES = ("operator", "translation", "copy", "sort", "question", "story")
 
 SOURCES: dict[str, type[SourceConfig]] = {
-    cls.KIND: cls for cls in (PythonStdlibSource, LocalSource, HttpSource, KnownSource, PrimerSource)
+    cls.KIND: cls
+    for cls in (PythonStdlibSource, LocalSource, HttpSource, HubSource, KnownSource, PrimerSource)
 }
 """The kinds of sources."""
 

@@ -101,7 +101,7 @@ def _text_of_line(line: str, column: str, place: str) -> str:
     if not isinstance(row, dict):
         raise DataError(f"{place} must be a JSON object with the key {column!r}, was {_kind(row)}.")
     if column not in row:
-        raise _no_column(place, "key", column, list(row))
+        raise no_column(place, "key", column, list(row))
     return checked_text(row[column], column, place)
 
 
@@ -123,7 +123,7 @@ def _csv_rows(stream: BinaryIO, place: str, column: str) -> Texts:
         if not header:
             header = [row[0].removeprefix(_BOM), *row[1:]]
             if column not in header:
-                raise _no_column(place, "column", column, header)
+                raise no_column(place, "column", column, header)
             index = header.index(column)
             continue
         if len(row) != len(header):
@@ -145,7 +145,7 @@ def _parquet_rows(stream: BinaryIO, place: str, column: str) -> Texts:
     with file:
         names = file.schema_arrow.names
         if column not in names:
-            raise _no_column(place, "column", column, names)
+            raise no_column(place, "column", column, names)
         kind = file.schema_arrow.field(column).type
         values = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_string(values) or pa.types.is_large_string(values)):
@@ -207,7 +207,8 @@ def _decoded(data: bytes, place: str, offset: int) -> str:
         ) from None
 
 
-def _no_column(place: str, what: str, column: str, names: list[str]) -> DataError:
+def no_column(place: str, what: str, column: str, names: list[str]) -> DataError:
+    """Return the error for a key or a column (`what`) that is not among the `names` at `place`."""
     known = ", ".join(map(repr, names)) or "none"
     return DataError(
         f"{place} has no {what} {column!r}{nearest(column, names)}; its {what}s are: {known}. "

@@ -21,6 +21,7 @@ from lmexp.core.files import FileHasher
 from lmexp.corpus.config import (
     CorpusConfig,
     HttpSource,
+    HubSource,
     KnownSource,
     LocalSource,
     PrimerSource,
@@ -32,6 +33,7 @@ from lmexp.errors import ConfigError
 
 _MODULES: dict[type[SourceConfig], str] = {
     HttpSource: "lmexp.corpus.http",
+    HubSource: "lmexp.corpus.hub",
     KnownSource: "lmexp.corpus.known",
     LocalSource: "lmexp.corpus.local",
     PrimerSource: "lmexp.corpus.primer",

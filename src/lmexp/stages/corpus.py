@@ -52,7 +52,9 @@ def corpus(run: StageRun, config: CorpusConfig) -> Metrics:
     from lmexp.corpus.build import build_corpus
 
     metrics = build_corpus(config, run.out, cache=run.cache, content=run.content)
-    now = content_hashes(config, FileHasher())
+    hasher = FileHasher()  # remembers no file: each is read again
+    hasher.cache = run.cache
+    now = content_hashes(config, hasher)
     if run.content and now != run.content:
         changed = [n for n in {*now, *run.content} if now.get(n) != run.content.get(n)]
         raise DataError(f"{', '.join(sorted(changed)[:3])} changed while being read; give the command again.")

@@ -1,0 +1,221 @@
+"""Datasets of the Hugging Face hub as a source, read by the `datasets` library.
+
+What a name stands for may change, a commit may not: when a corpus is first planned, the configured
+revision is resolved to its commit by one small request, remembered in the store's cache, and the
+commit is what enters the fingerprint. A revision that is a commit already needs no request. To look
+at a moving branch again, delete the entry or name another revision.
+
+    <cache>/hub/resolved/<name>@<revision>.json    the commit of a revision
+    <cache>/hub/prepared/<digest>.json             where the Arrow files of a prepared split lie
+    <cache>/hub/                                   HF_HOME: everything that `datasets` downloads
+
+A split is either streamed, which needs the hub each time, or downloaded and prepared once, after which
+its Arrow files are read as they are, without the hub and without the library. No code of a dataset
+is ever run. ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean to the library.
+"""
+
+import hashlib
+import json
+import os
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lmexp.core.files import FileHasher, read_json, write_json
+from lmexp.core.worker import is_disk_full
+from lmexp.corpus.config import HubSource
+from lmexp.corpus.documents import Document, SourceContext
+from lmexp.corpus.formats import checked_text, no_column
+from lmexp.errors import DataError
+
+_TIMEOUT_S = 20.0
+_BATCH_ROWS = 256
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def content(source: HubSource, hasher: FileHasher) -> dict[str, str]:
+    """Return the commit, by the dataset's name.
+
+    Errors: `DataError` where the commit is not known and the hub does not tell it.
+    """
+    return {source.name: _commit(source, hasher.cache)}
+
+
+def documents(source: HubSource, context: SourceContext) -> Iterator[Document]:
+    """Yield the documents of the split in order; their ids are ``split:row``, from 0.
+
+    With `document_start`, the id is that of a document's first row.
+    Errors: `DataError` where the dataset cannot be loaded or a row holds no text.
+    """
+    commit = context.content.get(source.name) or _commit(source, context.cache)
+    place = f"{source.name} at {commit[:12]}, {source.split}"
+    tables = (_streamed if source.streaming else _prepared)(source, commit, context.cache)
+    rows = enumerate(_texts(tables, source, place))
+    metadata = {"source": source.name}
+    for row, text in _joined(rows, source.document_start) if source.document_start else rows:
+        yield Document(text, f"{source.split}:{row}", metadata)
+
+
+def _joined(rows: Iterator[tuple[int, str]], start: str) -> Iterator[tuple[int, str]]:
+    """Join rows into documents, each of which begins where `start` matches."""
+    begins = re.compile(start)
+    first, lines = 0, list[str]()
+    for row, text in rows:
+        if begins.match(text) and lines:
+            yield first, "".join(lines)
+            lines.clear()
+        if not lines:
+            first = row
+        lines.append(text if text.endswith("\n") else f"{text}\n")
+    if lines:
+        yield first, "".join(lines)
+
+
+def _texts(tables: Iterable[Any], source: HubSource, place: str) -> Iterator[str]:
+    row = 0
+    for table in tables:
+        if source.column not in table.column_names:
+            raise no_column(place, "column", source.column, table.column_names)
+        for value in table.column(source.column).to_pylist():
+            yield checked_text(value, source.column, f"{place}, row {row}")
+            row += 1
+
+
+def _streamed(source: HubSource, commit: str, cache: Path) -> Iterator[Any]:
+    """Yield Arrow tables as they arrive."""
+    try:
+        yield from _load(source, commit, cache).with_format("arrow").iter(batch_size=_BATCH_ROWS)
+    except DataError:
+        raise
+    except Exception as error:
+        raise _not_loaded(source, commit, error) from error
+
+
+def _prepared(source: HubSource, commit: str, cache: Path) -> Iterator[Any]:
+    """Yield Arrow tables of the files that `datasets` prepared, now or earlier."""
+    import pyarrow as pa
+
+    home = cache / "hub"
+    key = json.dumps([source.name, source.subset, source.split, commit])
+    memory = home / "prepared" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    files = _remembered_files(memory, home)
+    if files is None:
+        try:
+            dataset = _load(source, commit, cache)
+        except Exception as error:
+            raise _not_loaded(source, commit, error) from error
+        files = [Path(entry["filename"]) for entry in dataset.cache_files]
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        found = [{"file": os.path.relpath(path, home), "size": path.stat().st_size} for path in files]
+        write_json(memory, {"dataset": key, "files": found})
+    for path in files:
+        with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+            for batch in stream:
+                yield pa.Table.from_batches([batch])
+
+
+def _remembered_files(memory: Path, home: Path) -> list[Path] | None:
+    """Return the prepared files where all of them are still there."""
+    try:
+        entries = read_json(memory)["files"]
+        files = [home / entry["file"] for entry in entries]
+        whole = all(path.stat().st_size == entry["size"] for path, entry in zip(files, entries, strict=True))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return files if whole else None
+
+
+def _load(source: HubSource, commit: str, cache: Path) -> Any:
+    home = cache / "hub"
+    token = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")) / "token"
+    os.environ.setdefault("HF_TOKEN_PATH", str(token))  # where it was before HF_HOME moves
+    os.environ["HF_HOME"] = str(home)
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import datasets
+
+    datasets.disable_progress_bars()
+    return datasets.load_dataset(
+        source.name,
+        source.subset,
+        split=source.split,
+        revision=commit,
+        streaming=source.streaming,
+        cache_dir=str(home / "datasets"),
+    )
+
+
+def _not_loaded(source: HubSource, commit: str, error: Exception) -> Exception:
+    if any(is_disk_full(e) for e in (error, error.__cause__, error.__context__) if e is not None):
+        return error
+    cause = error.__cause__ or error
+    reason = " ".join(str(cause).split())[:300].rstrip(".") or type(cause).__name__
+    subset = f", subset {source.subset}" if source.subset else ""
+    where = f"{source.name} at {commit[:12]}{subset}, split {source.split}"
+    return DataError(f"The dataset {where}, cannot be loaded: {reason}.")
+
+
+def _commit(source: HubSource, cache: Path | None) -> str:
+    if _COMMIT.fullmatch(source.revision):
+        return source.revision
+    memory = None
+    if cache is not None:
+        name = f"{source.name}@{source.revision}".replace("/", "--")
+        memory = cache / "hub" / "resolved" / f"{name}.json"
+        try:
+            known = str(read_json(memory)["commit"])
+        except (OSError, ValueError, KeyError, TypeError):
+            known = ""
+        if _COMMIT.fullmatch(known):
+            return known
+    commit = _ask(source)
+    if memory is not None:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_json(memory, {"dataset": source.name, "revision": source.revision, "commit": commit})
+    return commit
+
+
+def _ask(source: HubSource) -> str:
+    """Return the commit that the hub names for the source's revision."""
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    what = f"The revision {source.revision!r} of the dataset {source.name} cannot be resolved"
+    remedy = "give a commit's 40 digits as `revision` to plan without the hub"
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise DataError(f"{what}: HF_HUB_OFFLINE is set; unset it once, or {remedy}.")
+    url = f"{endpoint}/api/datasets/{source.name}/revision/{urllib.parse.quote(source.revision, safe='')}"
+    request = urllib.request.Request(url, headers={"User-Agent": "lmexp"})  # noqa: S310 - the user's hub
+    token = _token()
+    if token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+            commit = str(json.load(response)["sha"])
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.headers.get("X-Error-Code") == "RevisionNotFound":
+                raise DataError(f"{what}: {endpoint} has no such revision of it.") from None
+            if error.code in (401, 403, 404):
+                raise DataError(
+                    f"{what}: {endpoint} has no such dataset, or shows it only with a token (HF_TOKEN)."
+                ) from None
+            raise DataError(f"{what}: {endpoint} answered {error.code} {error.msg}; {remedy}.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = getattr(error, "reason", error)
+        raise DataError(f"{what}: {endpoint} cannot be asked ({reason}); {remedy}.") from None
+    if not _COMMIT.fullmatch(commit):
+        raise DataError(f"{what}: {endpoint} answered with {commit!r}, which is no commit.")
+    return commit
+
+
+def _token() -> str:
+    if os.environ.get("HF_TOKEN"):
+        return os.environ["HF_TOKEN"].strip()
+    home = os.environ.get("HF_HOME", str(Path.home() / ".cache" / "huggingface"))
+    path = Path(os.environ.get("HF_TOKEN_PATH", os.path.join(home, "token")))
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
