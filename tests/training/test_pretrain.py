@@ -142,6 +142,13 @@ def test_only_the_newest_checkpoint_is_kept_and_a_finished_training_is_not_repea
     assert_same_bits(again.model.state_dict(), result.model.state_dict())
     assert again.metrics["train/loss"] == result.metrics["train/loss"] == points[-1]["train/loss"]
     assert again.metrics["cpu_seconds"] >= result.metrics["cpu_seconds"] * 0.5
+    assert set(again.metrics) == set(result.metrics) - {"tokens_per_second"}
+
+
+@pytest.mark.parametrize("max_steps", [1, 2, 3])
+def test_a_training_of_few_steps_has_a_rate_too(tmp_path, max_steps):
+    result, _ = run({"trainer.max_steps": max_steps, "schedule.warmup_steps": 0}, tmp_path)
+    assert result.metrics["tokens_per_second"] > 0
 
 
 def test_points_are_logged_every_n_steps_and_at_the_last(tmp_path):

@@ -81,7 +81,7 @@ class Curve(AfterStep):
 
         Errors: `StageError` if the loss is no longer finite.
         """
-        if step == self._first_step + STEPS_BEFORE_TIMING:
+        if step == self._first_step + STEPS_BEFORE_TIMING and step < self.config.trainer.max_steps:
             _wait_for_device(module)
             self._timed_from = (step, time.perf_counter())
         if step % self.config.trainer.log_every_n_steps and step != self.config.trainer.max_steps:

@@ -9,6 +9,7 @@ at another world size or micro-batch size.
 """
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,8 +41,8 @@ class PretrainResult:
     """The model, on the CPU, in the dtype that it was trained in."""
 
     metrics: dict[str, float]
-    """`train/loss` (last point, nats per token), `tokens_per_second`, `steps`, `tokens_seen`,
-    `parameters` and `cpu_seconds` (all ranks, resumed runs included)."""
+    """`train/loss` (last point, nats per token), `tokens_per_second` (where a step was timed), `steps`,
+    `tokens_seen`, `parameters` and `cpu_seconds` (all ranks, resumed runs included)."""
 
     stopped: bool
     """Whether training stopped on request before its last step."""
@@ -106,7 +107,8 @@ def pretrain(
         model=module.model.eval(),
         metrics={
             "train/loss": curve.last_loss,
-            "tokens_per_second": curve.tokens_per_second,
+            # a training that was killed after its last step and resumed has timed none
+            **({} if math.isnan(curve.tokens_per_second) else {"tokens_per_second": curve.tokens_per_second}),
             "steps": steps,
             "tokens_seen": steps * curve.tokens_per_step,
             "parameters": module.model.num_parameters,
