@@ -1,0 +1,82 @@
+"""The perplexity stage: what it reads, in which windows, and what it writes for each document."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from lmexp import stages
+from lmexp.corpus.config import CorpusConfig
+from lmexp.corpus.documents import text_hash
+from lmexp.errors import ConfigError
+from lmexp.evals.config import PerplexityConfig
+from lmexp.models.config import GPTConfig
+from lmexp.models.folder import save_model
+from lmexp.models.gpt import GPT
+from lmexp.stages.perplexity import held_out
+from lmexp.tokenizer.config import TokenizerConfig
+
+from .by_hand import Stages
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """An untrained model, a tokenizer and a corpus of 80 documents."""
+    folder = tmp_path_factory.mktemp("perplexity")
+    file = folder / "rows.jsonl"
+    texts = [f"{'word ' * (i % 9)}number {i} é" for i in range(80)]
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    (folder / "stages").mkdir()
+    run = Stages(folder / "stages")
+    corpus = run(stages.corpus, CorpusConfig(files=(str(file),), test_fraction=0.5, validation_fraction=0.2))
+    tokenizer = run(stages.tokenizer, TokenizerConfig(vocab_size=270), corpus=corpus)
+    config = GPTConfig(context_length=16, num_layers=1, num_heads=1, num_kv_heads=1, d_model=16)
+    network = GPT(config, tokenizer.load().vocab_size, seed=0)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():  # at its start, a model's output ignores the context
+            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    save_model(network, folder / "model", eos_token_id=0)
+    model = stages.ModelArtifact(folder / "model")
+    return run, {"model": model, "tokenizer": tokenizer, "corpus": corpus}
+
+
+def test_rows_and_metrics_are_of_the_same_documents(inputs):
+    run, artifacts = inputs
+    artifact = run(stages.perplexity, PerplexityConfig(splits=("validation", "test")), **artifacts)
+    assert (run.metrics["context_length"], run.metrics["stride"]) == (16, 8)
+    for split in ("validation", "test"):
+        rows = [json.loads(line) for line in (artifact.path / f"{split}.jsonl").read_text().splitlines()]
+        documents = list(artifacts["corpus"].documents(split))
+        assert [row["id"] for row in rows] == [document.id for document in documents]
+        assert [row["bytes"] for row in rows] == [len(document.text.encode()) for document in documents]
+        nats = math.fsum(row["nll_sum"] for row in rows)
+        words = sum(len(document.text.split()) for document in documents)
+        assert run.metrics[f"{split}/word_perplexity"] == pytest.approx(math.exp(nats / words))
+        assert run.metrics[f"{split}/loss/stderr"] > 0
+        assert run.metrics[f"{split}/gzip_bits_per_byte"] > 0
+        assert f"{split}/true_bits_per_byte" not in run.metrics  # nobody knows the truth of this text
+
+
+def test_windows_are_those_of_the_configuration(inputs):
+    run, artifacts = inputs
+    run(stages.perplexity, PerplexityConfig(context_length=10), **artifacts)
+    assert (run.metrics["context_length"], run.metrics["stride"]) == (10, 5)
+    halves = run.metrics["test/loss"]
+    run(stages.perplexity, PerplexityConfig(context_length=10, stride=10), **artifacts)
+    assert (run.metrics["context_length"], run.metrics["stride"]) == (10, 10)
+    assert run.metrics["test/loss"] != halves
+    with pytest.raises(ConfigError, match=r"context_length \(17\) must be at most the model's, 16"):
+        run(stages.perplexity, PerplexityConfig(context_length=17), **artifacts)
+
+
+def test_a_limit_takes_the_documents_of_lowest_hash_and_without_one_nothing_is_held(inputs):
+    _, artifacts = inputs
+    corpus = artifacts["corpus"]
+    expected = sorted(corpus.documents("test"), key=lambda document: text_hash(document.text))
+    assert list(held_out(corpus, "test", 7)()) == expected[:7]
+    assert list(held_out(corpus, "test", 1000)()) == expected
+    streamed = held_out(corpus, "test", None)
+    assert list(streamed()) == list(streamed()) == list(corpus.documents("test"))
+    assert not isinstance(streamed(), list)
