@@ -15,7 +15,7 @@ from lmexp.errors import StageError
 from lmexp.tokenizer import encoders
 from lmexp.tokenizer.config import ENCODERS, TokenizerConfig
 from lmexp.tokenizer.encoders import choose_encoder, text_buffers
-from lmexp.tokenizer.tokenizer import END_OF_TEXT, Tokenizer
+from lmexp.tokenizer.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
 from lmexp.tokenizer.train import train_tokenizer
 
 CORPUS = [
@@ -78,7 +78,7 @@ def test_a_text_with_a_character_newer_than_python_goes_through_the_reference(ch
 @pytest.mark.parametrize("name", ["gigatoken", "tiktoken"])
 def test_every_character_that_python_knows_splits_words_alike(name):
     # With a token for each pair of bytes, the ids show where the pre-tokenizer split.
-    alphabet = encoders._byte_characters()
+    alphabet = byte_characters()
     vocabulary = {END_OF_TEXT: 0} | {character: 1 + i for i, character in enumerate(alphabet)}
     merges = [(a, b) for a in alphabet for b in alphabet]
     vocabulary |= {a + b: 257 + i for i, (a, b) in enumerate(merges)}

@@ -32,6 +32,11 @@ class CorpusArtifact(Artifact):
 
         return iter_text_batches(self.path, split)
 
+    def num_bytes(self, split: str) -> int:
+        """Return the bytes of a split's texts."""
+        card = json.loads((self.path / "card.json").read_text(encoding="utf-8"))
+        return int(card["splits"][split]["bytes"])
+
     def known(self) -> KnownSource | None:
         """Return the source whose entropy is known, where it is the corpus's only one."""
         from lmexp.corpus.known import only_known_source

@@ -15,3 +15,7 @@ class TokenizerConfig(Config):
 
     path: str | None = option(None, by_content=True)
     """A directory with a `tokenizer.json` to take instead of training one; null trains."""
+
+    train_bytes: int | None = option(None, ge=1, absent_means=None)
+    """Most UTF-8 bytes of the train split that are read, in documents spread evenly over it; null
+    reads all of it."""

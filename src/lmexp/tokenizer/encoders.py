@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from lmexp.errors import StageError
 from lmexp.tokenizer.config import ENCODERS
 from lmexp.tokenizer.hard_texts import hard_texts
-from lmexp.tokenizer.tokenizer import Tokenizer
+from lmexp.tokenizer.tokenizer import Tokenizer, byte_characters
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,15 +67,15 @@ class TextEncoder:
         self.texts_by_reference = 0
         """Texts so far that went through the reference because of an unknown character."""
         self._encode, self._reference = encode, reference
-        self._known: set[str] = set()
+        self._characters = OldCharacters()
 
     def encode(self, texts: "pa.StringArray") -> EncodedTexts:
         """Encode texts, which must not be null."""
         offsets, data = text_buffers(texts)
         num_bytes = np.diff(offsets)
-        if self._encode is self._reference or not self._has_unknown(data):
+        if self._encode is self._reference or self._characters.are_all(data):
             return EncodedTexts(*self._encode(texts), num_bytes)
-        unknown = np.array([self._has_unknown(data[a:b]) for a, b in itertools.pairwise(offsets)])
+        unknown = np.array([not self._characters.are_all(data[a:b]) for a, b in itertools.pairwise(offsets)])
         self.texts_by_reference += int(unknown.sum())
         parts = [np.array([], dtype=np.uint32)]
         num_tokens = np.empty(len(texts), dtype=np.int64)
@@ -86,13 +86,20 @@ class TextEncoder:
             parts.append(ids)
         return EncodedTexts(np.concatenate(parts), num_tokens, num_bytes)
 
-    def _has_unknown(self, data: NDArray[np.uint8]) -> bool:
-        """Say whether UTF-8 `data` holds a character that has no category in Python's table."""
+
+class OldCharacters:
+    """The characters that Python's Unicode table has: those on which newer tables agree."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def are_all(self, data: NDArray[np.uint8]) -> bool:
+        """Say whether UTF-8 `data` holds nothing else."""
         # Every byte of a character past ASCII has its high bit set: what is kept is UTF-8 again.
-        new = set(data[data >= 0x80].tobytes().decode()) - self._known
+        new = set(data[data >= 0x80].tobytes().decode()) - self._seen
         unknown = {character for character in new if unicodedata.category(character) == "Cn"}
-        self._known |= new - unknown
-        return bool(unknown)
+        self._seen |= new - unknown
+        return not unknown
 
 
 def choose_encoder(tokenizer: Tokenizer, sample: Sequence[str], wanted: str = "auto") -> TextEncoder:
@@ -148,7 +155,7 @@ def _attempt(name: str, tokenizer: Tokenizer, reference: _Encoder) -> tuple[_Enc
     except ImportError:
         return None, "is not installed (pip install 'lmexp[fast]')"
     except BaseException as error:
-        _raise_unless_foreign(error)
+        raise_unless_foreign(error)
         return None, f"does not take this tokenizer ({error})"
 
 
@@ -159,7 +166,7 @@ def _difference(
     try:
         found = encoder.encode(texts)
     except BaseException as error:
-        _raise_unless_foreign(error)
+        raise_unless_foreign(error)
         return f"failed on the sample ({error})"
     finally:
         encoder.texts_by_reference = 0
@@ -172,8 +179,8 @@ def _difference(
     return f"gives other ids for {texts[wrong].as_py()[:40]!r}"
 
 
-def _raise_unless_foreign(error: BaseException) -> None:
-    """Raise what is no failure of a library: a panic in Rust is no `Exception`."""
+def raise_unless_foreign(error: BaseException) -> None:
+    """Raise `error` again unless it is a failure of a library: a panic in Rust is no `Exception`."""
     if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
         raise error
 
@@ -220,7 +227,7 @@ def _tiktoken(definition: Mapping[str, Any]) -> _Encoder:
     if any(a >= b for a, b in itertools.pairwise(merged)):
         raise ValueError("its ids are not in the order of its merges")
     special = {token["content"] for token in definition["added_tokens"]}
-    alphabet = {character: byte for byte, character in enumerate(_byte_characters())}
+    alphabet = {character: byte for byte, character in enumerate(byte_characters())}
     ranks = {
         bytes(alphabet[character] for character in token): i
         for token, i in model["vocab"].items()
@@ -234,13 +241,6 @@ def _tiktoken(definition: Mapping[str, Any]) -> _Encoder:
         return np.concatenate([np.array([], dtype=np.uint32), *parts]), num_tokens
 
     return encode
-
-
-def _byte_characters() -> list[str]:
-    """Return the character by which byte-level BPE writes each byte, from 0 to 255."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return [chr(byte) if byte in printable else chr(256 + others.index(byte)) for byte in range(256)]
 
 
 def _gigatoken(definition: Mapping[str, Any]) -> _Encoder:

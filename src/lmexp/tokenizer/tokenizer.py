@@ -93,12 +93,24 @@ class Tokenizer:
         return str(self._backend.decode([int(i) for i in ids], skip_special_tokens=False))
 
     @functools.cached_property
+    def token_contents(self) -> list[bytes]:
+        """The bytes that each id stands for, vocab_size of them; none for a special token."""
+        alphabet = {character: bytes([byte]) for byte, character in enumerate(byte_characters())}
+        contents = [b""] * self.vocab_size
+        for token, i in self._backend.get_vocab(with_added_tokens=True).items():
+            contents[i] = b"".join(alphabet.get(character, character.encode()) for character in token)
+        for i in self._backend.get_added_tokens_decoder():
+            contents[i] = b""
+        return contents
+
+    @functools.cached_property
     def token_bytes(self) -> NDArray[np.int64]:
         """Bytes that each id stands for, [vocab_size]; the special token has 0."""
-        # The byte-level alphabet writes each byte as one character.
-        sizes = np.zeros(self.vocab_size, dtype=np.int64)
-        for token, i in self._backend.get_vocab(with_added_tokens=True).items():
-            sizes[i] = len(token)
-        for i in self._backend.get_added_tokens_decoder():
-            sizes[i] = 0
-        return sizes
+        return np.array([len(content) for content in self.token_contents], dtype=np.int64)
+
+
+def byte_characters() -> list[str]:
+    """Return the character by which byte-level BPE writes each byte, from 0 to 255."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) if byte in printable else chr(256 + others.index(byte)) for byte in range(256)]

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from lmexp.tokenizer.config import TokenizerConfig
-from lmexp.tokenizer.tokenizer import END_OF_TEXT, Tokenizer
+from lmexp.tokenizer.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
 
 
 def train_tokenizer(config: TokenizerConfig, texts: Iterator[str]) -> Tokenizer:
@@ -24,9 +24,7 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterator[str]) -> Tokenizer:
     ``<|endoftext|>`` has id 0, the 256 bytes follow, then the merges. A small corpus may run out
     of pairs before `config.vocab_size`; `Tokenizer.vocab_size` says what was reached.
     """
-    backend = Backend(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    backend.decoder = decoders.ByteLevel()
+    backend = _empty_backend(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size,
         special_tokens=[END_OF_TEXT],
@@ -35,3 +33,23 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterator[str]) -> Tokenizer:
     )
     backend.train_from_iterator(texts, trainer=trainer)
     return Tokenizer(backend)
+
+
+def tokenizer_of_merges(merges: list[tuple[str, str]]) -> Tokenizer:
+    """Return the tokenizer that training would give if it found `merges`, in order.
+
+    Errors: `ValueError` where two merges give one token.
+    """
+    tokens = [END_OF_TEXT, *sorted(byte_characters()), *(a + b for a, b in merges)]
+    if len(set(tokens)) != len(tokens):
+        raise ValueError("two merges give one token")
+    backend = _empty_backend(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
+    backend.add_special_tokens([END_OF_TEXT])
+    return Tokenizer(backend)
+
+
+def _empty_backend(model: models.Model) -> Backend:
+    backend = Backend(model)
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    backend.decoder = decoders.ByteLevel()
+    return backend
