@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import lmexp
+from lmexp.analysis.report import write_report
 from lmexp.core.files import read_lines
 from lmexp.core.runs import find_run, list_runs
 from lmexp.core.store import Store
@@ -54,6 +55,24 @@ def test_the_run_record_holds_what_others_script_against(finished):
     lines = list(read_lines(store.runs / run.name / "invocations.jsonl"))
     assert [line["outcome"] for line in lines] == ["done"]
     assert set(lines[0]) >= {"argv", "started", "host", "stages", "traceback"}
+
+
+def test_a_run_ends_with_the_path_of_its_page(finished):
+    _, run, out = finished
+    page = run.path / "report.html"
+    assert f"report: {page}" in out.splitlines()
+    text = page.read_text()
+    for words in (
+        "Bits per byte: perplexity/test",
+        "Curves of pretrain",
+        "Accuracy with 0 shots",
+        "What it writes",
+    ):
+        assert words in text
+    changed = re.findall(r'<th scope="row"[^>]*>([^<]*)</th><td[^>]*>([^<]*)</td>', text)
+    assert ("trainer.max_steps", "100") in changed
+    again = page.read_bytes()
+    assert write_report(run).read_bytes() == again
 
 
 def test_the_same_command_reuses_everything_and_imports_nothing_heavy(finished, small):

@@ -48,7 +48,8 @@ def run_experiment(overrides: "Sequence[str]", *, quiet: bool = False) -> "Run":
 
     Errors: `lmexp.errors.LmexpError`, whose `exit_code` is the one of the command.
     """
+    from lmexp.analysis.report import report_at_end
     from lmexp.core.compose import compose
     from lmexp.core.session import run_composition
 
-    return run_composition(compose(list(overrides)), quiet=quiet).run
+    return run_composition(compose(list(overrides)), quiet=quiet, at_end=report_at_end).run

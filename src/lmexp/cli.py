@@ -17,6 +17,7 @@ from lmexp.verbs.generate import generate
 from lmexp.verbs.ls import ls
 from lmexp.verbs.plan import plan
 from lmexp.verbs.replay import replay
+from lmexp.verbs.report import report
 from lmexp.verbs.show import show
 from lmexp.verbs.sync import sync
 from lmexp.verbs.verify import verify
@@ -63,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config-name", metavar="NAME", default="config", help="primary config (plan, why)")
     parser.add_argument("--pipeline", metavar="FILE", help="the file that defines your own stages (replay)")
     parser.add_argument("--prompt", metavar="TEXT", default="", help="what to continue (generate)")
+    parser.add_argument(
+        "--sweep", metavar="NAME", action="append", default=[], help="this sweep's page (report)"
+    )
     parser.add_argument("--keep", metavar="RUN", action="append", default=[], help="keep this run only (gc)")
     parser.add_argument("--save", action="store_true", help="put it on the wandb server (dashboard)")
     parser.add_argument("--downloads", action="store_true", help="also what can be downloaded again (gc)")
@@ -81,6 +85,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "why": why,
     "ls": ls,
     "show": show,
+    "report": report,
     "verify": verify,
     "replay": replay,
     "generate": generate,

@@ -19,11 +19,15 @@ from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from lmexp.analysis.report import PAGE, report_at_end, sweep_report_at_end
 from lmexp.core import compose
-from lmexp.core.compose import CONFIG_NAME, Composition
+from lmexp.core.compose import CONFIG_NAME, Composition, Origin
 from lmexp.core.config import to_dict
 from lmexp.core.fingerprint import digest
+from lmexp.core.runs import Run
 from lmexp.core.session import run_composition
+from lmexp.core.store import Store
+from lmexp.core.sweeps import note_point, note_sweep
 from lmexp.errors import ConfigError, Interrupted, LmexpError, StoreError, VerificationError
 from lmexp.summary import summary
 
@@ -53,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runner.exit_code = stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         runner.report(Interrupted("stopped; the same command goes on from there."))
+    runner.end_sweep()
     return runner.exit_code
 
 
@@ -65,8 +70,14 @@ def _run_points(options: argparse.Namespace, parser: argparse.ArgumentParser, ru
         raise ConfigError("--experimental-rerun is not accepted: give the same command again to resume.")
     if options.config_path is not None:
         raise ConfigError("--config-path is not accepted: add your configs with --config-dir DIR.")
+    runner.config_dir = options.config_dir
     if options.multirun and not any(getattr(options, name, None) for name in _INFORMATION):
-        runner.group = _check_sweep(options.overrides, options.config_dir, config_name)
+        runner.group, runner.num_points = _check_sweep(options.overrides, options.config_dir, config_name)
+        runner.sweep_command = Origin(
+            overrides=("-m", *options.overrides),
+            config_name=config_name,
+            config_dir=options.config_dir,
+        ).command
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed
     options.config_dir = own
     hydra.version.setbase("1.3")
@@ -111,21 +122,23 @@ def _help(config_dir: str | None) -> str:
     )
 
 
-def _check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: str) -> str:
-    """Compose every point of a sweep, so that a mistake in the last shows first; return the group.
+def _check_sweep(
+    overrides: Sequence[str], config_dir: str | None, config_name: str
+) -> tuple[str, int | None]:
+    """Compose every point of a sweep, so that a mistake in the last shows first; return group and size.
 
     The group's name comes from the points themselves: the same sweep, re-issued, is the same group.
     A sweeper other than Hydra's basic one chooses its points as it goes: nothing is checked ahead.
     """
     if any(o.startswith("hydra/sweeper") for o in overrides):
-        return f"sweep-{digest(sorted(overrides))[:8]}"
+        return f"sweep-{digest(sorted(overrides))[:8]}", None
     points = [
         compose.compose(point, config_name=config_name, config_dir=config_dir)
         for point in compose.expand([o for o in overrides if not o.startswith("hydra")])
     ]
     engine = {"store", "tracking", "executor", "force", "only"}
     configs = [{k: v for k, v in to_dict(p.config).items() if k not in engine} for p in points]
-    return f"{points[0].experiment}-sweep-{digest(configs)[:8]}"
+    return f"{points[0].experiment}-sweep-{digest(configs)[:8]}", len(points)
 
 
 class _Runner:
@@ -133,30 +146,71 @@ class _Runner:
 
     def __init__(self) -> None:
         self.group: str | None = None
+        """The sweep's name, where there is one."""
+        self.num_points: int | None = None
+        self.sweep_command: list[str] = []
+        self.config_dir: str | None = None
         self.exit_code = 0
+        self._page: Path | None = None
+        """The page of the point that ended last."""
+        self._store: Store | None = None
+        """Where the points of a sweep were run."""
 
     def run_point(self, composed: DictConfig) -> None:
         """Run one point, printing its table; Hydra calls this."""
         choices = HydraConfig.get().runtime.choices
         try:
-            self._run(compose.check(composed, choices))
+            hydra_config = HydraConfig.get()
+            origin = Origin(
+                overrides=tuple(hydra_config.overrides.task),
+                config_name=str(hydra_config.job.config_name),
+                config_dir=self.config_dir,
+            )
+            self._run(compose.check(composed, choices, origin))
         except Interrupted as error:
             sys.exit(self.report(error))  # the points that follow in a sweep do not start
         except LmexpError as error:
             self.report(error)  # Hydra would print it again; the other points of a sweep still run
 
     def _run(self, composition: Composition) -> None:
-        finished = run_composition(composition, group=self.group)
+        self._page = None
+        finished = run_composition(
+            composition, group=self.group, at_end=lambda run: self._ended(composition, run)
+        )
         with contextlib.suppress(OSError):  # the run is done, whether or not anybody reads it
             print(summary(finished.run))
             if finished.tracking:
                 print(finished.tracking)
+            if (finished.run.path / PAGE).exists():
+                print(f"report: {finished.run.path / PAGE}")
             sys.stdout.flush()
+
+    def _ended(self, composition: Composition, run: Run) -> None:
+        """Write the run's page, and its place in the sweep."""
+        if self.group is not None and composition.origin is not None:
+            if self._store is None:
+                self._store = Store(composition.store)
+                note_sweep(self._store, self.group, command=self.sweep_command, num_points=self.num_points)
+            index, overrides = int(HydraConfig.get().job.num), composition.origin.overrides
+            note_point(self._store, self.group, run.name, index=index, overrides=overrides)
+        report_at_end(run)
+        self._page = run.path / PAGE
+
+    def end_sweep(self) -> None:
+        """Write the sweep's page, if there was a sweep that reached a point, and say where it is."""
+        if self._store is None or self.group is None:
+            return
+        page = sweep_report_at_end(self._store, self.group)
+        if page is not None:
+            with contextlib.suppress(OSError):
+                print(f"\nsweep report: {page}", flush=True)
 
     def report(self, error: LmexpError) -> int:
         """Print one sentence, and how to go on; return the exit code."""
         self.exit_code = max(self.exit_code, error.exit_code)
         print(f"lmexp: {error}", file=sys.stderr)
+        if self._page is not None and self._page.exists():
+            print(f"The run so far: {self._page}", file=sys.stderr)
         log = getattr(error, "log", None)
         if log is not None and error.exit_code == 1:
             print(f"The stage's own output: {log}", file=sys.stderr)

@@ -40,6 +40,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lmexp.core.config import Config, build, refused_names
+from lmexp.core.plan import differences
 from lmexp.core.settings import RunConfig, absolute_store, default_store
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
@@ -54,17 +55,61 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The words that a configuration was composed from."""
+
+    overrides: tuple[str, ...]
+    config_name: str = CONFIG_NAME
+    config_dir: str | None = None
+
+    @property
+    def command(self) -> list[str]:
+        """The command that composes and runs it again."""
+        flags = ["--config-dir", self.config_dir] if self.config_dir else []
+        flags += ["--config-name", self.config_name] if self.config_name != CONFIG_NAME else []
+        return ["python", "-m", "lmexp.run", *flags, *self.overrides]
+
+    @property
+    def unchanged(self) -> "Origin":
+        """The same experiment as it is written: of the overrides, only the one that chooses it."""
+        chosen = tuple(o for o in self.overrides if _group_of(o) == "experiment")
+        return dataclasses.replace(self, overrides=chosen)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Composition:
     """A checked configuration with the handles of its pipeline."""
 
     experiment: str
     config: RunConfig
     handles: Mapping[str, Handle]
+    values: Mapping[str, Any]
+    """The configuration as it was composed, before it was checked."""
+    origin: Origin | None = None
+    """None where no words were composed."""
 
     @property
     def store(self) -> Path:
         """The store's absolute path."""
         return Path(self.config.store)
+
+    def changes(self) -> dict[str, list[Any]] | None:
+        """Return [the experiment's value, this one] of each key that the overrides changed.
+
+        Keys of the engine, on which no result depends, are left out. None where it cannot be known: no
+        words were composed, or the experiment alone does not compose.
+        """
+        if self.origin is None:
+            return None
+        engine = {field.name for field in dataclasses.fields(RunConfig)}
+        if all(_group_of(o) in engine | {"experiment"} for o in self.origin.overrides):
+            return {}
+        try:
+            before = _values(_composed(self.origin.unchanged))
+        except LmexpError:
+            return None
+        found = differences(before, self.values)
+        return {key: [old, new] for key, old, new in found if _group_of(key) not in engine}
 
 
 def shipped(name: str) -> Path:
@@ -113,8 +158,14 @@ def compose(
 
     Errors: `ConfigError` or `DataError`, one sentence.
     """
-    own = own_config_dir(config_dir)
-    register_schemas(config_name, own)
+    origin = Origin(overrides=tuple(overrides), config_name=config_name, config_dir=config_dir)
+    composed = _composed(origin)
+    return check(composed, dict(composed.hydra.runtime.choices), origin)
+
+
+def _composed(origin: Origin) -> DictConfig:
+    own = own_config_dir(origin.config_dir)
+    register_schemas(origin.config_name, own)
     version.setbase("1.3")
     search_path = create_config_search_path(str(shipped("conf")))
     if own is not None:
@@ -124,27 +175,37 @@ def compose(
         GlobalHydra.instance().clear()
         Hydra.create_main_hydra2(task_name="lmexp", config_search_path=search_path)
         try:
-            composed = hydra_compose(config_name, list(overrides), return_hydra_config=True)
+            return hydra_compose(origin.config_name, list(origin.overrides), return_hydra_config=True)
         finally:
             restore_gh_from_backup(before)
-    return check(composed, dict(composed.hydra.runtime.choices))
 
 
-def check(composed: DictConfig, choices: Mapping[str, Any]) -> Composition:
+def check(composed: DictConfig, choices: Mapping[str, Any], origin: Origin | None = None) -> Composition:
     """Build the pipeline's config class from what Hydra composed, and its handles."""
+    values = _values(composed)
+    config, handles = _build(values)
+    experiment = str(choices.get("experiment") or Path(config.pipeline).stem)
+    return Composition(experiment=experiment, config=config, handles=handles, values=values, origin=origin)
+
+
+def _values(composed: DictConfig) -> dict[str, Any]:
+    """Return what was composed, interpolations resolved, without Hydra's own keys."""
     with translated_errors():
         masked = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         values = OmegaConf.to_container(masked, resolve=True)
     assert isinstance(values, dict), "the primary configuration is a mapping"
-    config, handles = _build(typing.cast(dict[str, Any], values))
-    experiment = choices.get("experiment") or Path(config.pipeline).stem
-    return Composition(experiment=str(experiment), config=config, handles=handles)
+    return typing.cast(dict[str, Any], values)
+
+
+def _group_of(override: str) -> str:
+    """Return the first part of the key that an override or a dotted key names."""
+    return override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
 
 
 def composition_of(values: Mapping[str, Any], *, experiment: str) -> Composition:
     """Return the composition of plain values, without Hydra; a key that is left out has its default."""
     config, handles = _build(values)
-    return Composition(experiment=experiment, config=config, handles=handles)
+    return Composition(experiment=experiment, config=config, handles=handles, values=values)
 
 
 def handles_of(values: Mapping[str, Any]) -> Mapping[str, Handle]:

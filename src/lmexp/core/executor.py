@@ -21,6 +21,7 @@ from lmexp.core.files import read_json, remove_tree
 from lmexp.core.launch import Outcome, run_child
 from lmexp.core.lease import Lease, Waiter, holder
 from lmexp.core.plan import Plan, PlannedStage
+from lmexp.core.redact import redact_words
 from lmexp.core.runs import now
 from lmexp.core.settings import ExecutorConfig
 from lmexp.core.stage import registered_stage
@@ -165,7 +166,7 @@ class _Computation:
                 "cpu_seconds": round(outcome.cpu_seconds, 3),
                 "segments": read_json(attempt / "segments.json"),
                 "environment": environment(),
-                "argv": sys.argv,
+                "argv": redact_words(sys.argv),
             },
             replaces=self._published(),
         )

@@ -11,7 +11,7 @@ import dataclasses
 import datetime
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lmexp.core.files import append_line, read_json, read_lines, write_json
 from lmexp.core.fingerprint import digest
 from lmexp.core.lease import known_dead, this_process
 from lmexp.core.plan import Plan
+from lmexp.core.redact import redact_values, redact_words
 from lmexp.core.store import Record, Store
 from lmexp.errors import ConfigError, StoreError, nearest
 
@@ -67,7 +68,15 @@ class RunWriter:
     """Keeps `run.json` true while a run goes on and appends its invocation at the end."""
 
     def __init__(
-        self, store: Store, plan: Plan, *, experiment: str, group: str, config: Mapping[str, Any]
+        self,
+        store: Store,
+        plan: Plan,
+        *,
+        experiment: str,
+        group: str,
+        config: Mapping[str, Any],
+        command: Sequence[str] | None = None,
+        changes: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = run_name(experiment, plan)
         self.path = store.runs / self.name
@@ -82,9 +91,11 @@ class RunWriter:
             "status": "running",
             "started": self._started,
             "finished": None,
-            "argv": sys.argv,
+            "argv": redact_words(sys.argv),
+            "command": None if command is None else redact_words(command),
             "process": this_process(),
             "config": dict(config),
+            "changes": redact_values(changes),
             "planned": {stage.name: stage.fingerprint for stage in plan.stages},
             "stages": {},
             "current": None,
@@ -133,14 +144,26 @@ class RunWriter:
         }:
             append_line(lines, _invocation(before.data, "killed"))
 
-    def close(self, status: str, *, message: str = "", traceback: str = "") -> None:
-        """Write the final state and append this invocation; the stage that failed stays the current one."""
+    def close(
+        self,
+        status: str,
+        *,
+        message: str = "",
+        traceback: str = "",
+        before_the_end: Callable[[Run], None] = lambda _run: None,
+    ) -> None:
+        """Append this invocation and write the final state; the stage that failed stays the current one.
+
+        `before_the_end` is called with the run as it will stand, before `run.json` says that it has
+        ended: who waits for that finds what was made of it.
+        """
         self._data |= {"status": status, "finished": now()}
         if message:
             self._data["message"] = message
-        self.save()
         line = {**_invocation(self._data, status), "message": message, "traceback": traceback}
         append_line(self.path / "invocations.jsonl", line)
+        before_the_end(self.run)
+        self.save()
 
 
 def _invocation(data: Mapping[str, Any], outcome: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from lmexp.core.plan import Plan, make_plan
 from lmexp.core.runs import Run, RunWriter
 from lmexp.core.store import Record, Store, store_errors
 from lmexp.errors import Interrupted, LmexpError
+
+AtEnd = Callable[[Run], None]
+"""What is done with a run as it ends; it must not fail."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,18 +34,25 @@ def plan_of(composition: Composition, store: Store) -> Plan:
     return make_plan(composition.handles, store, force=config.force, only=config.only)
 
 
-def run_composition(composition: Composition, *, group: str | None = None, quiet: bool = False) -> Finished:
+def run_composition(
+    composition: Composition,
+    *,
+    group: str | None = None,
+    quiet: bool = False,
+    at_end: AtEnd = lambda _run: None,
+) -> Finished:
     """Run an experiment to its end and return its run.
 
-    `group` is the sweep's name; without one the experiment is its own group.
+    `group` is the sweep's name; without one the experiment is its own group. `at_end` is called once
+    with the run, done, failed or interrupted, just before its record says so.
 
     Errors: whatever a stage, the store or an interruption raises, after it was recorded.
     """
     with store_errors(composition.store):
-        return _run(composition, group or composition.experiment, quiet)
+        return _run(composition, group or composition.experiment, quiet, at_end)
 
 
-def _run(composition: Composition, group: str, quiet: bool) -> Finished:
+def _run(composition: Composition, group: str, quiet: bool, at_end: AtEnd) -> Finished:
     store = Store(composition.store)
     store.prepare()
     plan = plan_of(composition, store)
@@ -52,6 +62,8 @@ def _run(composition: Composition, group: str, quiet: bool) -> Finished:
         experiment=composition.experiment,
         group=group,
         config=to_dict(composition.config),
+        command=composition.origin.command if composition.origin else None,
+        changes=composition.changes(),
     )
     mirror = Mirror(store, writer.path, composition.config.tracking, group)
     console = None if quiet else Console(plan)
@@ -65,19 +77,19 @@ def _run(composition: Composition, group: str, quiet: bool) -> Finished:
     try:
         execute(plan, store, composition.config.executor, observer)
     except BaseException as error:
-        _close_failed(writer, error)
+        _close_failed(writer, error, at_end)
         mirror.end()
         raise
-    writer.close("done")
+    writer.close("done", before_the_end=at_end)
     return Finished(writer.run, mirror.finish())
 
 
-def _close_failed(writer: RunWriter, error: BaseException) -> None:
+def _close_failed(writer: RunWriter, error: BaseException, at_end: AtEnd) -> None:
     status = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
     notes = getattr(error, "__notes__", [])
     trace = "" if isinstance(error, LmexpError) else "".join(traceback.format_exception(error))
     try:
-        writer.close(status, message=str(error), traceback="".join(notes) or trace)
+        writer.close(status, message=str(error), traceback="".join(notes) or trace, before_the_end=at_end)
     except OSError:  # a full disk is reported by the error itself
         return
 

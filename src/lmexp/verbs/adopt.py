@@ -15,6 +15,7 @@ _SPLITS = ("train", "validation", "test")
 
 def adopt(arguments: argparse.Namespace) -> int:
     """model PATH, tokenizer PATH, or corpus train=FILES validation=FILES test=FILES: take it in"""
+    from lmexp.analysis.report import report_at_end
     from lmexp.core.compose import composition_of
     from lmexp.core.session import run_composition
 
@@ -31,9 +32,8 @@ def adopt(arguments: argparse.Namespace) -> int:
         "tracking": {"mode": "off"},
         kind: config,
     }
-    artifact = run_composition(composition_of(values, experiment=f"adopt-{kind}"), quiet=True).run.artifact(
-        kind
-    )
+    composition = composition_of(values, experiment=f"adopt-{kind}")
+    artifact = run_composition(composition, quiet=True, at_end=report_at_end).run.artifact(kind)
     print(f"adopted as {artifact}")
     print(f"use it: python -m lmexp.run {use.format(path=artifact)}")
     return 0

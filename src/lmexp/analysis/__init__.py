@@ -1,0 +1,1 @@
+"""What runs have measured, for people: pure functions of their records."""

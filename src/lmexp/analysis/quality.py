@@ -1,0 +1,213 @@
+"""How good the model is: bits per byte beside what compresses the same text, accuracies beside chance.
+
+Everything is found by the names of metrics (docs/interfaces.md), whatever stage they come from:
+``<...>/bits_per_byte`` beside ``<...>/<who>_bits_per_byte``, and ``<task>/acc/<shots>`` with what belongs to
+it. Bars are 95 % intervals, 1.96 standard errors to both sides; numbers stand with one standard error.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from lmexp.analysis.dots import Dot, DotPlot, dot_figure
+from lmexp.analysis.formats import measured
+from lmexp.analysis.markup import Html, join, table, tag
+from lmexp.analysis.svg import Z95, Plot, Series, figure
+
+Metrics = Mapping[str, float]
+_WHO = {"": "the model", "gzip": "gzip -9", "xz": "xz -9e", "zstd": "zstd -19", "true": "the source itself"}
+_ENTROPY = "entropy"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """One prompt task: accuracies by number of shots as (value, standard error)."""
+
+    name: str
+    acc: Mapping[int, tuple[float, float | None]]
+    permuted: Mapping[int, tuple[float, float | None]]
+    gain: Mapping[int, tuple[float, float | None]]
+    """acc(n) - acc(0), paired by item."""
+    permutation_loss: Mapping[int, tuple[float, float | None]]
+    """acc(n) - permuted_acc(n), paired by item."""
+    chance: float | None
+    bigram: float | None
+    items: float | None
+
+
+def bits_per_byte(metrics: Metrics) -> dict[str, dict[str, tuple[float, float | None]]]:
+    """Return, for each text that was measured, who spends how many bits on each byte, with standard error.
+
+    The model's own name is empty.
+    """
+    found: dict[str, dict[str, tuple[float, float | None]]] = {}
+    for key, value in metrics.items():
+        head, _, name = key.rpartition("/")
+        if head and name.endswith("bits_per_byte"):
+            who = name.removesuffix("bits_per_byte").rstrip("_")
+            found.setdefault(head, {})[who] = (value, metrics.get(f"{key}/stderr"))
+    return found
+
+
+def tasks(metrics: Metrics) -> list[Task]:
+    """Return the prompt tasks that were measured, in the order of the record."""
+    names = dict.fromkeys(
+        "/".join(parts[:-2])
+        for parts in (key.split("/") for key in metrics)
+        if len(parts) >= 3 and parts[-2] == "acc" and parts[-1].isdigit()
+    )
+    return [
+        Task(
+            name=name,
+            acc=_by_shots(metrics, f"{name}/acc"),
+            permuted=_by_shots(metrics, f"{name}/permuted_acc"),
+            gain=_by_shots(metrics, f"{name}/gain"),
+            permutation_loss=_by_shots(metrics, f"{name}/permutation_loss"),
+            chance=metrics.get(f"{name}/chance", metrics.get(f"{name}/chance/0")),
+            bigram=metrics.get(f"{name}/bigram_acc"),
+            items=metrics.get(f"{name}/items"),
+        )
+        for name in names
+    ]
+
+
+def quality_section(metrics: Metrics) -> Html:
+    """Return the plots of bits per byte and of accuracies; empty where nothing was measured."""
+    found = [_bits_figure(head, values) for head, values in bits_per_byte(metrics).items()]
+    measured_tasks = tasks(metrics)
+    several = [t for t in measured_tasks if len(t.acc) > 1 or t.permuted]
+    found += [_shots_figure(t, _short(t.name, measured_tasks)) for t in several]
+    single = [t for t in measured_tasks if t not in several]
+    if single:
+        found.append(_tasks_figure(single, measured_tasks))
+    parts = [tag("div", *found, class_="plots")] if found else []
+    if any(t.gain or t.permutation_loss for t in several):
+        parts.append(_differences(several))
+    return join(parts)
+
+
+def _bits_figure(head: str, values: Mapping[str, tuple[float, float | None]]) -> Html:
+    rows = [
+        (_WHO.get(who, who), [Dot(series="bits per byte", value=value, error=error)])
+        for who, (value, error) in sorted(values.items(), key=lambda item: (item[0] != "", item[1][0]))
+        if who != _ENTROPY
+    ]
+    entropy = values.get(_ENTROPY)
+    return dot_figure(
+        DotPlot(
+            title=f"Bits per byte: {head}",
+            x_label="bits per byte, fewer is better",
+            rows=rows,
+            references=[("exact entropy of the source", entropy[0])] if entropy else (),
+            note="The model beside compressors on the same held-out text; bars are 95 % intervals.",
+        )
+    )
+
+
+def _shots_figure(task: Task, name: str) -> Html:
+    shots = sorted({*task.acc, *task.permuted})
+    at = {n: float(i) for i, n in enumerate(shots)}
+    series = [
+        Series(
+            label=label,
+            points=[(at[n], values[n][0]) for n in sorted(values)],
+            errors=[values[n][1] for n in sorted(values)],
+            mark=mark,  # type: ignore[arg-type]
+            color=color,
+        )
+        for label, values, mark, color in (
+            ("true labels in the shots", task.acc, "both", 1),
+            ("permuted labels", task.permuted, "hollow", 2),
+        )
+        if values
+    ]
+    if not task.permuted:
+        series = [dataclasses.replace(series[0], label="the model")]
+    references = [("chance", task.chance)] if task.chance is not None else []
+    references += [("bigram model, zero shots", task.bigram)] if task.bigram is not None else []
+    items = f"{task.items:,.0f} items; " if task.items else ""
+    return figure(
+        Plot(
+            title=f"Accuracy by shots: {name}",
+            x_label="worked examples before the item (shots)",
+            y_label="accuracy",
+            series=series,
+            references=references,
+            categories=[str(n) for n in shots],
+            note=f"{items}bars are 95 % intervals.",
+        )
+    )
+
+
+def _tasks_figure(single: list[Task], every: list[Task]) -> Html:
+    rows = []
+    for task in single:
+        ((value, error),) = task.acc.values()
+        dots = [Dot(series="the model", value=value, error=error)]
+        dots += [Dot(series="bigram model", value=task.bigram)] if task.bigram is not None else []
+        rows.append((_short(task.name, every), dots))
+    chances = {task.chance for task in single}
+    chance = next(iter(chances)) if len(chances) == 1 else None
+    shots = sorted({n for task in single for n in task.acc})
+    items = {task.items for task in single}
+    each = f"{next(iter(items)):,.0f} items each; " if len(items) == 1 and None not in items else ""
+    return dot_figure(
+        DotPlot(
+            title=f"Accuracy with {' or '.join(map(str, shots))} shots",
+            x_label="accuracy",
+            rows=rows,
+            references=[("chance", chance)] if chance is not None else (),
+            note=f"{each}bars are 95 % intervals.",
+        )
+    )
+
+
+def _differences(several: list[Task]) -> Html:
+    rows = []
+    for task in several:
+        for n in sorted({*task.gain, *task.permutation_loss}):
+            cells = [_points(values.get(n)) for values in (task.gain, task.permutation_loss)]
+            rows.append((_short(task.name, several), n, *cells))
+    headers = ("task", "shots", "gain over zero shots", "loss by permuted labels")
+    caption = "Differences of accuracy in points, paired by item, with 95 % intervals"
+    return table(headers, rows, caption=caption, numeric=(1, 2, 3))
+
+
+def _points(value: tuple[float, float | None] | None) -> str:
+    if value is None:
+        return ""
+    difference, error = value
+    text = f"{100 * difference:+.1f}"
+    if error is None or not math.isfinite(error):
+        return text
+    width = Z95 * error
+    return f"{text} ({100 * (difference - width):+.1f} to {100 * (difference + width):+.1f})"
+
+
+def headline_accuracy(found: list[Task]) -> tuple[str, str, str] | None:
+    """Return label, value and remark of the accuracy that stands at the top of a page."""
+    gains = [(t.gain[n][0], n, t) for t in found for n in t.gain]
+    if gains:
+        gain, n, task = max(gains, key=lambda item: item[0])
+        return f"gain by {n} shots", f"{100 * gain:+.1f} points", _short(task.name, found)
+    zero = [t.acc[min(t.acc)] for t in found]
+    if not zero:
+        return None
+    if len(zero) == 1:
+        return "accuracy", measured(*zero[0]), _short(found[0].name, found)
+    return "accuracy", f"{sum(v for v, _ in zero) / len(zero):.3f}", f"mean of {len(zero)} tasks"
+
+
+def _by_shots(metrics: Metrics, head: str) -> dict[int, tuple[float, float | None]]:
+    found = {}
+    for key, value in metrics.items():
+        before, _, shots = key.rpartition("/")
+        if before == head and shots.isdigit():
+            found[int(shots)] = (value, metrics.get(f"{key}/stderr"))
+    return found
+
+
+def _short(name: str, every: list[Task]) -> str:
+    """Return a task's name without the handle's, where one handle has all tasks."""
+    heads = {t.name.partition("/")[0] for t in every}
+    return name.partition("/")[2] or name if len(heads) == 1 else name

@@ -1,0 +1,52 @@
+"""Pages written beside the records that they show: ``report.html`` of a run, and of a sweep."""
+
+import sys
+from pathlib import Path
+
+from lmexp.analysis.page import run_page
+from lmexp.analysis.records import read_run
+from lmexp.analysis.sweep import sweep_page
+from lmexp.core.files import write_text
+from lmexp.core.runs import Run
+from lmexp.core.store import Store
+from lmexp.core.sweeps import Sweep, find_sweep
+
+PAGE = "report.html"
+
+
+def write_report(run: Run) -> Path:
+    """Write the page of a run beside its record and return its path."""
+    path = run.path / PAGE
+    write_text(path, run_page(read_run(run)))
+    return path
+
+
+def write_sweep_report(sweep: Sweep) -> Path:
+    """Write the page of a sweep beside its record and return its path."""
+    path = sweep.path / PAGE
+    write_text(path, sweep_page(sweep))
+    return path
+
+
+def report_at_end(run: Run) -> None:
+    """Write the page of a run that ends; a page that fails is one line of warning, not a failed run."""
+    try:
+        write_report(run)
+    except Exception as error:
+        _warn(f"the report of {run.name}", error, f"lmexp report {run.name}")
+
+
+def sweep_report_at_end(store: Store, group: str) -> Path | None:
+    """Write the page of a sweep that ends and return its path; None, with a warning, where that fails."""
+    try:
+        return write_sweep_report(find_sweep(store, group))
+    except Exception as error:
+        _warn(f"the report of {group}", error, f"lmexp report --sweep {group}")
+        return None
+
+
+def _warn(what: str, error: Exception, again: str) -> None:
+    reason = " ".join(str(error).split())
+    sys.stderr.write(
+        f"lmexp: {what} could not be written ({type(error).__name__}: {reason}); to try again: {again}\n"
+    )

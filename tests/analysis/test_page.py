@@ -1,0 +1,225 @@
+"""Pages of hand-made records, read as a browser reads them."""
+
+import html.parser
+import itertools
+import re
+
+import pytest
+
+from lmexp.analysis.compared import best_point, headline_metric, swept_keys
+from lmexp.analysis.page import run_page
+from lmexp.analysis.records import read_run
+from lmexp.analysis.report import write_report, write_sweep_report
+from lmexp.core.sweeps import find_sweep
+
+from .made import hostile, in_context, swept
+
+VOID = {"meta", "link"}
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that elements close in order, and keeps what it saw."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+    def ids(self) -> list[str]:
+        return [a["id"] for _, a in self.tags if "id" in a]
+
+
+@pytest.fixture(params=["in_context", "hostile", "empty", "sweep"])
+def written(request, made):
+    """The text of one page of each kind."""
+    if request.param == "sweep":
+        return write_sweep_report(find_sweep(made.store, swept(made))).read_text()
+    if request.param == "empty":
+        run = made.run(stages={"a": None}, status="running", finished=None)
+    else:
+        run = {"in_context": in_context, "hostile": hostile}[request.param](made)
+    return write_report(run).read_text()
+
+
+def test_a_page_is_whole_refers_to_nothing_outside_and_runs_nothing(written):
+    page = Page(written)
+    assert not {"script", "iframe", "object", "embed", "img", "form", "base"} & {tag for tag, _ in page.tags}
+    for _, attributes in page.tags:
+        assert not [
+            name for name in attributes if name.startswith("on") or name in ("src", "srcset", "style")
+        ]
+        href = attributes.get("href")
+        assert (
+            href is None
+            or href == "data:,"
+            or re.fullmatch(r"#[\w-]+|\.\./\.\./runs/[\w.-]+/report.html", href)
+        )
+    style = re.search(r"<style>(.*?)</style>", written, re.DOTALL)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+    policy = next(a for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy["content"]
+    assert "script-src" not in policy["content"]
+
+
+def test_a_page_can_be_read_by_those_who_do_not_see_it(written):
+    page = Page(written)
+    assert next(a for tag, a in page.tags if tag == "html")["lang"] == "en"
+    assert len(page.ids()) == len(set(page.ids()))
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels)), "no level is skipped"
+    for tag, attributes in page.tags:
+        if tag == "svg":
+            assert attributes.get("aria-hidden") == "true" or attributes.get("aria-label")
+        if tag == "th":
+            assert attributes.get("scope") in ("col", "row")
+    targets = {a["href"][1:] for tag, a in page.tags if tag == "a" and a["href"].startswith("#")}
+    assert targets <= set(page.ids())
+
+
+def test_the_same_records_give_the_same_bytes(made):
+    run = in_context(made)
+    first = write_report(run).read_bytes()
+    assert write_report(run).read_bytes() == first
+    name = swept(made)
+    pages = [write_sweep_report(find_sweep(made.store, name)).read_bytes() for _ in range(2)]
+    assert pages[0] == pages[1]
+
+
+def test_a_page_shows_what_its_run_has_led_to(made):
+    text = " ".join(Page(run_page(read_run(in_context(made)))).text.split())
+    for words in (
+        "1.263 ± 0.018",
+        "exact entropy of the source: 1.181",
+        "gain by 4 shots+50.0 points",
+        "Accuracy by shots: primer_operator",
+        "permuted labels",
+        "2 ~ 3 = 5",
+        "from the beginning of a document; temperature 0.8, seed 0",
+        "Loss",
+        "Learning rate",
+        "Throughput",
+        "Bits per byte: validation",
+        "reused",
+        "11 min 40 s",
+        "model.num_layers48",
+        'corpus.files[]["/a/b.txt"]',
+        "python -m lmexp.run +experiment=made",
+        "commit aaaaaaaaaaaa",
+        "a processor",
+        "2 more samples",
+    ):
+        assert words in text, words
+
+
+def test_texts_with_markup_are_shown_as_they_are(made):
+    page = Page(run_page(read_run(hostile(made))))
+    assert page.text.count("<script>alert(1)</script>") >= 6
+    assert "\x1b" not in page.text
+    assert "\u202e" not in page.text
+
+
+def test_secrets_do_not_reach_a_page(made):
+    written = run_page(read_run(hostile(made)))
+    assert "hunter2" not in written
+    assert "https://***@example.org/x" in written
+
+
+def test_a_failed_run_shows_its_sentence_its_curve_and_what_was_not_reached(made):
+    text = Page(run_page(read_run(hostile(made)))).text
+    assert "This run failed." in text
+    assert "not reached" in text
+    assert "no longer in the store" in text
+    assert "Curves of unended_" in text
+    assert "1 point is not finite and not drawn." in text
+
+
+def test_a_stage_that_nobody_knows_is_shown_with_its_numbers_and_curve(made):
+    curve = [{"step": 1, "energy": 5.0}, {"step": 2, "energy": 4.0}]
+    run = made.run(metrics={"anneal/energy": 4.0, "anneal/swaps": 17}, stages={"anneal": {"curve": curve}})
+    text = " ".join(Page(run_page(read_run(run))).text.split())
+    for words in ("energy4", "swaps17", "Curves of anneal", "anneal: 2 numbers"):
+        assert words in text
+
+
+def test_an_older_record_without_the_newer_keys_has_a_page(made):
+    run = made.run()
+    for key in ("command", "changes", "planned", "group"):
+        if key != "planned":
+            run.data.pop(key)
+    text = Page(run_page(read_run(run))).text
+    assert "was not recorded" in text
+    assert "python -m lmexp.run +experiment=made" in text
+
+
+def test_a_sweep_has_a_row_for_each_point_and_marks_the_best(made):
+    written = write_sweep_report(find_sweep(made.store, swept(made))).read_text()
+    page = Page(written)
+    rows = re.findall(r'<tr(?: class="best")?>.*?</tr>', written)
+    points = [row for row in rows if "../../runs/" in row]
+    assert len(points) == 12
+    (best,) = [row for row in points if 'class="best"' in row]
+    assert "point-06" in best, "lr 1e-3, muon, seed 1"
+    assert "12 of 13 points over optimizer.lr, optimizer, seed." in page.text
+    assert "<b>the learning rate</b>" in page.text
+    headings = re.findall(r"<h3>(.*?)</h3>", written)
+    assert headings == ["optimizer.lr", "optimizer", "seed"]
+    assert "optimizer.lr (logarithmic)" in page.text
+    assert "11 of 12" in page.text
+
+
+def test_the_spread_over_seeds_is_that_of_each_setting(made):
+    written = write_sweep_report(find_sweep(made.store, swept(made))).read_text()
+    over_seeds = written[written.index('id="seeds"') :]
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall("<tr>.*?</tr>", over_seeds)]
+    assert cells[1] == ["1e-4", "adamw", "2", "1.515", "0.007071", "1.51 to 1.52"]
+    assert cells[2][2:4] == ["1", "1.46"], "its other seed failed"
+
+
+@pytest.mark.parametrize(
+    ("metrics", "headline"),
+    [
+        ([{"a/loss": 1, "b/test/bits_per_byte": 2}, {}], "b/test/bits_per_byte"),
+        ([{"a/loss": 1, "b/t/acc/0": 0.5, "b/t/acc/0/stderr": 0.5}], "b/t/acc/0"),
+        ([{"a/n": 3, "a/sum": 1}, {"a/n": 3, "a/sum": 2}], "a/sum"),
+        ([{"a/n": 3}], "a/n"),
+        ([{}], None),
+        ([], None),
+    ],
+)
+def test_points_are_compared_by_what_all_of_them_measured(metrics, headline):
+    assert headline_metric(metrics) == headline
+
+
+def test_the_best_is_the_least_loss_or_the_greatest_accuracy():
+    nan = float("nan")
+    assert best_point("p/test/bits_per_byte", [2.0, nan, 1.0]) == 2
+    assert best_point("p/t/acc/0", [0.2, 0.9, nan]) == 1
+    assert best_point("a/sum", [1.0, 2.0]) is None
+    assert best_point("a/loss", [nan]) is None
+
+
+def test_swept_keys_are_those_that_differ():
+    settings = [{"a": "1", "b": "x", "c": "0"}, {"a": "1", "b": "y"}]
+    assert swept_keys(settings) == ["b", "c"]

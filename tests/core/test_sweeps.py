@@ -1,0 +1,116 @@
+"""Runs, sweeps and their pages, by the command and the toy pipeline."""
+
+import json
+
+import pytest
+
+from lmexp import cli
+from lmexp.core.runs import find_run, list_runs
+from lmexp.core.store import Store
+from lmexp.core.sweeps import find_sweep, sweep_names
+
+
+@pytest.fixture
+def lmexp(capsys):
+    def call(*words):
+        code = cli.main(list(words))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_a_sweep_is_recorded_with_its_points_and_gets_a_page(command, lmexp):
+    words = ["-m", "numbers.count=3,4", "total.power=1,2"]
+    done = command.run(*words)
+    assert done.returncode == 0, done.stderr
+    store = Store(command.store)
+    (name,) = sweep_names(store)
+    sweep = find_sweep(store, name)
+    assert [point.overrides[-2:] for point in sweep.points] == [
+        (f"numbers.count={count}", f"total.power={power}") for count in (3, 4) for power in (1, 2)
+    ]
+    assert [point.run.metrics["total/sum"] for point in sweep.points] == [3, 5, 6, 14]
+    assert sweep.data["num_points"] == 4
+    assert sweep.data["command"][-3:] == [f"store={command.store}", *words[1:]]
+    assert f"sweep report: {sweep.path / 'report.html'}" in done.stdout
+    page = (sweep.path / "report.html").read_bytes()
+    for run in list_runs(store):
+        assert f"../../runs/{run.name}/report.html".encode() in page
+        assert run.data["command"][-2:] == [
+            *next(p for p in sweep.points if p.run.name == run.name).overrides[-2:]
+        ]
+
+    alone = command.run("numbers.count=3", "total.power=2")  # now part of no sweep, but still of this one
+    assert alone.returncode == 0
+    assert len(find_sweep(store, name).points) == 4
+    code, out, _ = lmexp("report", "--sweep", name, f"store={command.store}")
+    assert (code, out) == (0, f"{sweep.path / 'report.html'}\n")
+    assert b"total/sum over each parameter" in page
+
+
+def test_a_point_that_fails_is_on_the_page_of_its_sweep_with_its_sentence(command):
+    done = command.run("-m", "total.fail_at=3", "numbers.count=5,2,0")
+    assert done.returncode == 2
+    store = Store(command.store)
+    (name,) = sweep_names(store)
+    page = (store.root / "sweeps" / name / "report.html").read_text()
+    assert "the toy was told to fail" in page
+    assert "there are no numbers; raise numbers.count." in page
+    assert {point.run.status for point in find_sweep(store, name).points} == {"done", "failed"}
+
+
+def test_a_failed_run_has_a_page_with_its_sentence_and_its_curve(command):
+    done = command.run("total.fail_at=3")
+    assert done.returncode == 1
+    run = find_run(Store(command.store), "last")
+    page = (run.path / "report.html").read_text()
+    assert "This run failed." in page
+    assert "the toy was told to fail" in page
+    assert "Curves of total" in page
+    assert str(run.path / "report.html") in done.stderr
+    assert run.data["current"]["name"] == "total"
+
+
+def test_a_page_that_cannot_be_written_is_one_line_and_the_run_is_done(command):
+    assert command.run().returncode == 0
+    run = find_run(Store(command.store), "last")
+    (run.path / "report.html").unlink()
+    (run.path / "report.html").mkdir()
+    done = command.run()
+    assert done.returncode == 0
+    lines = [line for line in done.stderr.splitlines() if "report" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"lmexp: the report of {run.name} could not be written (")
+    assert lines[0].endswith(f"to try again: lmexp report {run.name}")
+    assert find_run(Store(command.store), "last").status == "done"
+
+
+def test_report_writes_the_same_bytes_again_and_names_the_nearest(command, lmexp):
+    assert command.run("numbers.count=4").returncode == 0
+    run = find_run(Store(command.store), "last")
+    page = run.path / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    store = f"store={command.store}"
+    assert lmexp("report", "last", store) == (0, f"{page}\n", "")
+    assert page.read_bytes() == before
+    page.unlink()
+    assert lmexp("report", store) == (0, f"{page}\n", "")
+    assert page.read_bytes() == before
+    code, _, err = lmexp("report", f"{run.name}x", store)
+    assert (code, f"did you mean {run.name!r}" in err) == (2, True)
+    code, _, err = lmexp("report", "--sweep", "none", store)
+    assert (code, "has no sweep 'none'" in err) == (2, True)
+
+
+def test_a_run_records_its_command_and_what_it_changes_of_its_experiment(command):
+    assert command.run("numbers.count=4", "++total.step_s=0.001").returncode == 0
+    data = json.loads((find_run(Store(command.store), "last").path / "run.json").read_text())
+    flags = ["--config-dir", "configs", "--config-name", "toy"]
+    words = [f"store={command.store}", "numbers.count=4", "++total.step_s=0.001"]
+    assert data["command"] == ["python", "-m", "lmexp.run", *flags, *words]
+    assert data["changes"] == {"numbers.count": [5, 4], "total.step_s": [0.0, 0.001]}
+    assert command.run("tracking.mode=off").returncode == 0
+    data = json.loads((find_run(Store(command.store), "last").path / "run.json").read_text())
+    assert data["changes"] == {}
