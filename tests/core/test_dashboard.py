@@ -4,6 +4,8 @@ import sys
 import pytest
 
 from lmexp.cli import main
+from lmexp.core.dashboard import outline
+from lmexp.verbs.dashboard import METRIC
 
 from .wandb_server import ENTITY, KEY, WandbServer
 
@@ -72,6 +74,18 @@ def test_the_table_of_runs_shows_swept_keys_and_the_result_and_is_sorted_by_it(s
     assert {"config:numbers.value.count", "config:total.value.power"} <= set(order)
     assert order[-1] == "summary:total/sum"
     assert runs["sort"]["keys"] == [{"key": {"section": "summary", "name": "total/sum"}, "ascending": True}]
+
+
+def test_the_main_job_shows_its_curves_samples_and_prompts(finished):
+    store, run, _ = finished
+    shown = outline(store, [run], metric=METRIC)
+    assert shown.group is None
+    assert shown.parameters == []
+    losses = next(keys for keys in shown.curves["pretrain"] if "pretrain/train/loss" in keys)
+    assert all(key.endswith("/loss") for key in losses)
+    assert {"stages", "metrics", "samples", "prompts/python_identifier-0", "perplexity/test"} <= set(
+        shown.tables
+    )
 
 
 def test_a_group_has_a_file_of_its_own_and_shows_its_runs_only(swept):

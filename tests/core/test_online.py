@@ -7,6 +7,8 @@ import pytest
 
 from lmexp.core.runs import list_runs
 from lmexp.core.store import Store
+from lmexp.core.tracking import server_answers
+from lmexp.errors import ConfigError
 
 from .conftest import processes_of, wait_until
 from .test_sync import points, sync
@@ -42,6 +44,18 @@ def test_a_run_is_online_with_its_curve_its_group_and_its_artifacts(command, ser
         assert received.exit_code == 0
     assert len({run.fields["groupName"] for run in server.runs.values()}) == 1
     assert len(server.versions("numbers")) == len(server.versions("total")) == 2
+
+
+def test_whether_a_server_answers_does_not_hang_on_what_it_says(server, monkeypatch):
+    assert server_answers()
+    monkeypatch.setenv("WANDB_BASE_URL", server.url.replace("http:", "https:"))
+    assert server_answers()  # a broken certificate is an answer
+    for url in ("file:///etc/passwd", "http://127.0.0.1:1", "nowhere"):
+        monkeypatch.setenv("WANDB_BASE_URL", url)
+        assert not server_answers()
+    monkeypatch.setenv("WANDB_BASE_URL", "http://[")
+    with pytest.raises(ConfigError, match="the value of WANDB_BASE_URL is not an address"):
+        server_answers()
 
 
 def test_a_run_and_its_mirror_that_were_killed_go_on_online_without_a_row_twice(command, server):

@@ -189,16 +189,17 @@ def points(run):
     ]
 
 
-def test_after_five_kills_at_random_moments_every_run_is_there_once_with_every_row(command, server):
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 10))])
+def test_after_five_kills_at_random_moments_every_run_is_there_once_with_every_row(command, server, seed):
     """`lmexp sync` is killed, for good, when the server has had a random number of requests."""
     assert command.run("-m", "tracking.mode=off", "numbers.count=40,41").returncode == 0
     runs = list_runs(Store(command.store))
     names = [run.name for run in runs]
-    rng = random.Random(3)
+    rng = random.Random(seed)
     kills = 0
     while kills < 5:
         limit = len(server.requests) + rng.randint(1, 40)
-        process = start_sync(command, names)
+        process = start_sync(command.store, names)
         wait_until(lambda limit=limit, p=process: len(server.requests) >= limit or p.poll() is not None, 60)
         if process.poll() is None:
             process.kill()
@@ -221,9 +222,9 @@ def test_after_five_kills_at_random_moments_every_run_is_there_once_with_every_r
         assert len(server.versions(name)) == collection
 
 
-def start_sync(command, names):
+def start_sync(root, names):
     return subprocess.Popen(
-        [sys.executable, "-m", "lmexp.cli", "sync", f"store={command.store}", *names],
+        [sys.executable, "-m", "lmexp.cli", "sync", f"store={root}", *names],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -278,6 +279,36 @@ def test_rows_that_the_server_refuses_are_noticed_and_arrive_the_next_time(offli
     assert run_sync(offline, "last") == 0
     (run,) = list_runs(offline)
     assert points(server.runs[run.name]) == [("total", step) for step in range(1, 6)]
+
+
+def test_files_that_the_server_refuses_are_noticed_and_arrive_the_next_time(offline, server, capsys):
+    (run,) = list_runs(offline)
+    (run.path / "report.html").write_text(PAGE)
+    server.fail("/media/html/", "refuse")
+    assert run_sync(offline, "last") == 1
+    assert "the server refused 1 of its files" in capsys.readouterr().out
+    server.mend()
+    assert run_sync(offline, "last") == 0
+    received = server.runs[run.name]
+    assert received.files[received.history[-1]["report"]["path"]].decode() == PAGE
+    assert len(received.history) == 6
+
+
+def test_a_server_that_breaks_off_once_is_asked_again(offline, server, capsys):
+    server.fail("file_stream", "hang-up", times=1)
+    server.fail("UpsertBucket", "error", times=1)
+    assert run_sync(offline, "last") == 0
+    (run,) = list_runs(offline)
+    assert points(server.runs[run.name]) == [("total", step) for step in range(1, 6)]
+
+
+def test_two_that_are_given_at_once_upload_a_run_once(offline, server):
+    (run,) = list_runs(offline)
+    processes = [start_sync(offline.root, [run.name]) for _ in range(2)]
+    for process in processes:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, out + err
+    assert server.runs[run.name].uploads == 1
 
 
 def test_runs_whose_tracking_was_off_are_uploaded_by_name_only(offline, server, capsys):

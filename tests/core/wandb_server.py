@@ -38,7 +38,7 @@ class WandbServer:
         self.errors: list[str] = []
         self._key = key
         self._lock = threading.RLock()
-        self._faults: dict[str, tuple[str, int]] = {}
+        self._faults: dict[str, list[Any]] = {}
         self._stopping = threading.Event()
         self._http = _Listener(("127.0.0.1", 0), _Handler)
         self._http.owner = self
@@ -57,13 +57,13 @@ class WandbServer:
         self._http.shutdown()
         self._http.server_close()
 
-    def fail(self, what: str, how: str, after: int = 0) -> None:
-        """Let requests whose name contains `what` fail once `after` of them were answered.
+    def fail(self, what: str, how: str, *, after: int = 0, times: int | None = None) -> None:
+        """Let requests whose name contains `what` fail once `after` of them were answered, `times` times.
 
         `how`: stall (never answer), refuse (403), error (500) or hang-up (close without an answer).
         """
         with self._lock:
-            self._faults[what] = (how, after)
+            self._faults[what] = [how, after, times]
 
     def mend(self) -> None:
         """Answer everything again."""
@@ -87,11 +87,15 @@ class WandbServer:
     def fault(self, name: str) -> str:
         with self._lock:
             self.requests.append(name)
-            for what, (how, after) in self._faults.items():
-                if what in name:
-                    if after <= 0:
-                        return how
-                    self._faults[what] = (how, after - 1)
+            for what, fault in self._faults.items():
+                how, after, times = fault
+                if what not in name or times == 0:
+                    continue
+                if after > 0:
+                    fault[1] = after - 1
+                    continue
+                fault[2] = None if times is None else times - 1
+                return how
         return ""
 
     def stall(self) -> None:

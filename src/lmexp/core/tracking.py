@@ -19,17 +19,16 @@ import os
 import shutil
 import sys
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import LineFollower, read_json, write_json
+from lmexp.core.files import LineFollower, read_json, read_lines, write_json
 from lmexp.core.fingerprint import SHORT
 from lmexp.core.tables import tables_of
 from lmexp.core.worker import die_with_parent
+from lmexp.errors import ConfigError
 
 _POLL_S = 0.5
 _CONNECT_S = 5.0
@@ -82,7 +81,7 @@ def has_key() -> bool:
 def _netrc_has_key() -> bool:
     import netrc
 
-    host = urllib.parse.urlparse(_base_url()).hostname or ""
+    host = _url().hostname or ""
     try:
         return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
@@ -91,7 +90,7 @@ def _netrc_has_key() -> bool:
 
 def server() -> str:
     """Return the server's address without a user or a password."""
-    url = urllib.parse.urlparse(_base_url())
+    url = _url()
     return f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
 
 
@@ -101,18 +100,28 @@ def destination(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"entity": settings["entity"], "project": settings["project"], "group": data["group"]}
 
 
-def _base_url() -> str:
-    return os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
+def _url() -> urllib.parse.ParseResult:
+    text = os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
+    try:
+        return urllib.parse.urlparse(text)
+    except ValueError:
+        raise ConfigError("the value of WANDB_BASE_URL is not an address.") from None
 
 
 def server_answers() -> bool:
     """Whether the server says anything, within seconds; proxies are used as the environment names them."""
-    if urllib.parse.urlparse(_base_url()).scheme not in ("http", "https"):
+    import ssl
+    import urllib.error
+    import urllib.request
+
+    if _url().scheme not in ("http", "https"):
         return False
     try:
         urllib.request.urlopen(server(), timeout=_CONNECT_S).close()  # noqa: S310 (the scheme is checked)
     except urllib.error.HTTPError:
         return True
+    except urllib.error.URLError as error:
+        return isinstance(error.reason, ssl.SSLError)  # wandb may be told of other certificates
     except (OSError, ValueError):
         return False
     return True
@@ -203,12 +212,19 @@ class _Mirror:
         self._run.finish(exit_code=0 if status == "done" else 1)
 
     def check(self) -> None:
-        """Ask the server what it holds: wandb itself is silent about rows that were refused."""
+        """Ask the server for its rows and wandb's log for files: wandb itself is silent about refusals."""
         import wandb
 
         found = int(wandb.Api().run(self._run.path).historyLineCount)
         if found < self._num_rows:
             raise ValueError(f"the server holds {found} of {self._num_rows} rows")
+        refused = [
+            entry
+            for entry in read_lines(self.directory / "logs" / "debug-internal.log")
+            if entry.get("level") == "ERROR" and "failed to upload" in str(entry.get("msg"))
+        ]
+        if refused:
+            raise ValueError(f"the server refused {len(refused)} of its files")
 
     def _curves(self, data: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
         for name, entry in data["stages"].items():
