@@ -12,6 +12,10 @@ import pytest
 from lmexp.core.compose import compose
 from lmexp.core.runs import find_run
 from lmexp.core.store import Store
+from lmexp.evals.config import PromptsConfig
+from lmexp.evals.prompts import prompts_of
+from lmexp.evals.task_files import read_task_file
+from lmexp.evals.task_keys import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
@@ -50,6 +54,24 @@ def test_the_stage_of_the_page_counts_letters(tmp_path):
         n = run.metrics["corpus/train/documents"]
         assert counts == {letter: k * n for letter, k in expected.items()}
     assert run.stages["corpus"]["action"] == "reused"
+
+
+def test_the_tasks_of_the_page_load_and_ask_what_it_shows(tmp_path):
+    (tmp_path / "animals.jsonl").write_text(blocks("add-a-task.md", "json")[0])
+    tasks = {}
+    for text in blocks("add-a-task.md", "yaml"):
+        (tmp_path / "task.yaml").write_text(text)
+        task = read_task_file(tmp_path / "task.yaml").task(limit=None, seed=0)
+        tasks[task.kind] = task
+    assert set(tasks) == {"cloze", "multiple_choice", "minimal_pairs", "exact_match"}
+    assert all(len(task.items) == 8 for task in tasks.values())
+    shown = prompts_of(tasks["cloze"], num_fewshot=2, seed=PromptsConfig().seed)[0].text
+    assert f"```\n{shown}\n```" in (ROOT / "docs" / "add-a-task.md").read_text(encoding="utf-8")
+
+
+def test_every_key_of_a_task_file_stands_in_the_page():
+    table = (ROOT / "docs" / "add-a-task.md").read_text(encoding="utf-8").partition("## 5.")[2]
+    assert set().union(*KEYS.values()) <= set(re.findall(r"`(\w+)`", table))
 
 
 def commands() -> list[str]:

@@ -6,7 +6,8 @@ and then the item's context. The protocol, so that a figure can be reproduced el
 1. spaces and line breaks at the end of the context move into the choice; context and choice are
    encoded together, and the tokens after len(encode(context)) are the choice's;
 2. the prediction is the choice of the greatest summed log-likelihood (the first one of equals);
-   `acc_norm` divides by characters and `acc_bytes` by bytes of UTF-8, as lm-eval does;
+   `acc_norm` divides by characters and `acc_bytes` by bytes of UTF-8, without the white space that a choice
+   begins with, as lm-eval does;
 3. which worked examples an item has, and what they answer where labels are permuted, stands in
    `lmexp.evals.shots`;
 4. a worked example is another item's context with an answer; of a long context its end, from a line start
@@ -124,8 +125,9 @@ def _tail(context: str, limit: int | None) -> str:
 
 
 def _outcome(item: Item, sums: NDArray[np.float64]) -> dict[str, Any]:
-    characters = np.array([max(len(choice), 1) for choice in item.choices])
-    sizes = np.array([max(len(choice.encode()), 1) for choice in item.choices])
+    bare = [choice.lstrip() for choice in item.choices]  # lm-eval counts no delimiter
+    characters = np.array([max(len(choice), 1) for choice in bare])
+    sizes = np.array([max(len(choice.encode()), 1) for choice in bare])
     prediction = int(sums.argmax())
     return {
         "gold": item.gold,

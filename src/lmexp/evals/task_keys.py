@@ -13,7 +13,7 @@ from lmexp.evals.items import ExactMatch
 from lmexp.evals.templates import Template
 
 _COMMON = ("name", "kind", "data", "fewshot_data", "description", "separator", "group", "id", "licence")
-_KEYS: dict[str, tuple[str, ...]] = {
+KEYS: dict[str, tuple[str, ...]] = {
     "multiple_choice": (*_COMMON, "prompt", "choices", "gold", "delimiter", "option"),
     "cloze": (*_COMMON, "prompt", "choices", "gold", "delimiter", "continuation"),
     "minimal_pairs": (*_COMMON, "prompt", "choices", "delimiter"),
@@ -58,13 +58,13 @@ class TaskKeys:
     def kind(self) -> str:
         """Return the kind, once the keys are known to be those of a file of that kind."""
         kind = self._values.get("kind")
-        if kind not in _KEYS:
-            raise self.error("kind", f"must be one of {', '.join(_KEYS)}", nearest(str(kind), _KEYS))
+        if kind not in KEYS:
+            raise self.error("kind", f"must be one of {', '.join(KEYS)}", nearest(str(kind), KEYS))
         for key, line in self._lines.items():
-            if key not in _KEYS[kind]:
+            if key not in KEYS[kind]:
                 raise DataError(
                     f"{self._path}, line {line}: {key!r} is not a key of the kind {kind}"
-                    f"{nearest(key, _KEYS[kind])}; its keys are {', '.join(_KEYS[kind])}."
+                    f"{nearest(key, KEYS[kind])}; its keys are {', '.join(KEYS[kind])}."
                 )
         for key in _REQUIRED[kind]:
             if key not in self._values:
