@@ -20,11 +20,10 @@ PAGE = "<!doctype html><p>the report of this run</p>"
 
 @pytest.fixture(scope="module")
 def uploaded(finished, tmp_path_factory):
-    """The finished run, in a copy of its store with a report, after one `lmexp sync`; what it printed."""
+    """The finished run, in a copy of its store, after one `lmexp sync`, and what that printed."""
     store = Store(tmp_path_factory.mktemp("uploaded") / "store")
     shutil.copytree(finished[0].root, store.root)
     run = find_run(store, "last")
-    (run.path / "report.html").write_text(PAGE)
     with WandbServer() as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_BASE_URL", server.url)
         patch.setenv("WANDB_API_KEY", KEY)
@@ -147,7 +146,7 @@ def test_the_server_has_the_report_as_media(uploaded):
     server, _, run, _ = uploaded
     entry = server.runs[run.name].history[-1]["report"]
     assert entry["_type"] == "html-file"
-    assert server.runs[run.name].files[entry["path"]].decode() == PAGE
+    assert server.runs[run.name].files[entry["path"]] == (run.path / "report.html").read_bytes()
 
 
 def test_a_run_that_was_uploaded_is_not_uploaded_again(uploaded):
