@@ -26,7 +26,12 @@ class PretrainExperiment(RunConfig):
     micro_batch_size: int | None = option(None, ge=1, placement=True)
     train_samples: int | None = option(None, ge=1)
     document_masking: bool = option(False)
+    validation_every_steps: int | None = option(None, ge=1)
+    validation_samples: int = option(64, ge=1)
+    publish: str = option("last", choices=("last", "best"))
+    publish_steps: tuple[int, ...] = option((), ge=1)
     checkpoint_every_steps: int = option(100, ge=1, placement=True)
+    keep_checkpoints: int = option(1, ge=1, placement=True)
     corpus: CorpusConfig = option(CorpusConfig())
     tokenizer: TokenizerConfig = option(TokenizerConfig())
     packing: PackingConfig = option(PackingConfig())
@@ -65,7 +70,12 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
         micro_batch_size=config.micro_batch_size,
         train_samples=config.train_samples,
         document_masking=config.document_masking,
+        validation_every_steps=config.validation_every_steps,
+        validation_samples=config.validation_samples,
+        publish=config.publish,
+        publish_steps=config.publish_steps,
         checkpoint_every_steps=config.checkpoint_every_steps,
+        keep_checkpoints=config.keep_checkpoints,
     )
     corpus = stages.corpus(config.corpus)
     if config.tokenizer.path is None:

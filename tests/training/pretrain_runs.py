@@ -21,6 +21,7 @@ from lmexp.packing.samples import Samples, StreamSamples
 from lmexp.training.config import PretrainConfig
 from lmexp.training.pretrain import PretrainResult, pretrain
 from lmexp.training.ranks import close_group
+from lmexp.training.validation import HeldOut
 
 VOCAB = 23
 
@@ -39,9 +40,9 @@ class ArrayTokens:
         return self.ids[start : start + length].astype(np.int64)
 
 
-def noise(num_tokens: int = 1500) -> ArrayTokens:
+def noise(num_tokens: int = 1500, seed: int = 0) -> ArrayTokens:
     """Return tokens whose frequencies can be learnt and whose order cannot."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     return ArrayTokens(
         np.minimum(generator.integers(0, VOCAB, num_tokens), generator.integers(0, VOCAB, num_tokens))
     )
@@ -71,6 +72,12 @@ def tiny(**changes: Any) -> PretrainConfig:
     return build(PretrainConfig, values)
 
 
+def held_out(config: PretrainConfig) -> HeldOut:
+    """Return other noise, in which tokens stand for 0 to 3 bytes."""
+    samples = StreamSamples(noise(700, seed=1), config.model.context_length)
+    return HeldOut(samples=samples, token_bytes=np.arange(VOCAB) % 4)
+
+
 def train(
     config: PretrainConfig,
     checkpoints: Path,
@@ -87,6 +94,7 @@ def train(
         samples=samples or StreamSamples(tokens or noise(), config.model.context_length),
         vocab_size=vocab_size,
         eos_token_id=0,
+        held_out=held_out(config) if config.validation_every_steps else None,
         checkpoints=checkpoints,
         log=log,
         should_stop=should_stop,

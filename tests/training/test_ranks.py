@@ -12,6 +12,7 @@ from tests.training.pretrain_runs import run, run_under_torchrun
 
 TWO = {"trainer.devices": 2}
 FP32 = {"trainer.precision": "32-true"}
+BEST = {"validation_every_steps": 4, "validation_samples": 10, "publish": "best", "optimizer.lr": 0.3}
 
 
 def losses(points):
@@ -33,6 +34,7 @@ def two_ranks(tmp_path_factory):
         "straight": {"changes": {**TWO, "micro_batch_size": 3}},
         "to_one": {"changes": TWO, "stop_after": 4},
         "from_one": {"changes": {**TWO, "micro_batch_size": 2}},
+        "validated": {"changes": {**TWO, **BEST}},
     }
     for name, job in jobs.items():
         place = {"resumed": "stopped"}.get(name, name)
@@ -82,6 +84,19 @@ def test_a_training_goes_on_at_another_world_size_with_the_same_curve(two_ranks,
     assert losses(results["to_one"]["points"] + rest) == pytest.approx(losses(curve), rel=1e-9)
     assert [p["step"] for p in results["from_one"]["points"]] == list(range(6, 13))
     assert losses(results["from_one"]["points"]) == pytest.approx(losses(curve)[5:], rel=1e-9)
+
+
+def test_two_ranks_share_validation_and_publish_the_weights_that_one_would(two_ranks, tmp_path):
+    result, points = run(BEST, tmp_path)
+    ours = two_ranks[1]["validated"]
+    for key in ("validation/loss", "validation/bits_per_byte"):
+        expected, found = ({p["step"]: p[key] for p in all_ if key in p} for all_ in (points, ours["points"]))
+        assert list(expected) == [4, 8, 12]
+        assert found == pytest.approx(expected, rel=1e-9)
+        assert ours["metrics"][key] == pytest.approx(result.metrics[key], rel=1e-9)
+    assert ours["metrics"]["best_step"] == result.metrics["best_step"]
+    # At this rate of learning rounding grows faster than elsewhere.
+    torch.testing.assert_close(ours["weights"], dict(result.model.state_dict()), rtol=1e-5, atol=1e-6)
 
 
 def test_ranks_broadcast_nothing_each_micro_batch(two_ranks):

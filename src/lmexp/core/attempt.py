@@ -2,19 +2,21 @@
 
     <scratch>/<generation>-<random>/
         out/            becomes the artifact
-        work/           checkpoints/step-<number>.ckpt and whatever else the stage keeps
+        work/           checkpoints/step-<number>.ckpt, what it needs beside it as
+                        step-<number>.<other>, and whatever else the stage keeps
         metrics.jsonl   the curve so far
         segments.json   one entry for each process that worked on it: placement, host, first step
         spec.json result.json error-*.json log.txt stop
 
 Each holder of the lease has an attempt of its own and takes over the newest complete checkpoint of
-those before it, with the part of the curve that leads to it. So a paused ex-holder that wakes up
-writes where nobody reads.
+those before it, with the files of its step and of those before, and the part of the curve that leads
+to it. So a paused ex-holder that wakes up writes where nobody reads.
 """
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -23,11 +25,17 @@ from typing import Any
 
 from lmexp.core.files import read_json, read_lines, remove_tree, write_json
 
+_STEP_FILE = re.compile(r"step-(\d+)\.(?!tmp$)[a-z]+")
+
 
 def newest_checkpoint(scratch: Path) -> Path | None:
     """Return the complete checkpoint of the highest step among all attempts, or None."""
     found = scratch.glob("*/work/checkpoints/step-*.ckpt")
-    return max(found, key=lambda p: (int(p.stem.partition("-")[2]), p.stat().st_mtime_ns), default=None)
+    return max(found, key=lambda p: (_step(p), p.stat().st_mtime_ns), default=None)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.stem.partition("-")[2])
 
 
 def new_attempt(scratch: Path, generation: int, segment: Mapping[str, Any]) -> tuple[Path, int | None]:
@@ -39,7 +47,7 @@ def new_attempt(scratch: Path, generation: int, segment: Mapping[str, Any]) -> t
     step = None
     segments: list[Any] = []
     if checkpoint is not None:
-        step = int(checkpoint.stem.partition("-")[2])
+        step = _step(checkpoint)
         earlier = checkpoint.parents[2]
         with (attempt / "metrics.jsonl").open("w", encoding="utf-8") as file:
             for line in read_lines(earlier / "metrics.jsonl"):
@@ -49,11 +57,18 @@ def new_attempt(scratch: Path, generation: int, segment: Mapping[str, Any]) -> t
             segments = read_json(earlier / "segments.json")
     write_json(attempt / "segments.json", [*segments, {**segment, "from_step": step or 0}])
     if checkpoint is not None:  # last, since an attempt with a checkpoint counts as whole
-        link_or_copy(checkpoint, attempt / "work" / "checkpoints" / checkpoint.name)
+        for path in sorted(_files_up_to(checkpoint), key=lambda p: p == checkpoint):
+            link_or_copy(path, attempt / "work" / "checkpoints" / path.name)
     for other in scratch.iterdir():
         if other != attempt:
             remove_tree(other)
     return attempt, step
+
+
+def _files_up_to(checkpoint: Path) -> list[Path]:
+    """Return the complete files ``step-<number>.*`` beside a checkpoint, of its step and those before."""
+    matches = ((path, _STEP_FILE.fullmatch(path.name)) for path in checkpoint.parent.iterdir())
+    return [path for path, match in matches if match and int(match[1]) <= _step(checkpoint)]
 
 
 def link_or_copy(source: Path, target: Path) -> None:

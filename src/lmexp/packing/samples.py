@@ -59,7 +59,7 @@ class StreamSamples:
         self.num_samples = (tokens.num_tokens - 1) // context_length
         if self.num_samples < 1:
             raise DataError(
-                f"the training split holds {tokens.num_tokens} tokens, which is too few for one sample of "
+                f"a split holds {tokens.num_tokens} tokens, which is too few for one sample of "
                 f"context_length ({context_length}) + 1; give more text or a smaller context_length."
             )
         self.context_length = context_length
@@ -93,7 +93,7 @@ class RowSamples:
         """
         if not len(rows):
             raise DataError(
-                f"the training split does not fill one row of packing.context_length ({context_length}); "
+                f"a split does not fill one row of packing.context_length ({context_length}); "
                 f"give more text or a smaller context_length."
             )
         self.num_samples = len(rows)

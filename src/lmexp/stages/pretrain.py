@@ -45,20 +45,34 @@ def pretrain(
     from lmexp.models.folder import save_model
     from lmexp.training.pretrain import pretrain as train
     from lmexp.training.ranks import close_group
+    from lmexp.training.snapshots import load_snapshot
+    from lmexp.training.validation import HeldOut
 
-    store = packing.load()
+    store, context_length = packing.load(), config.model.context_length
+    held_out = None
+    if config.validation_every_steps is not None:
+        validation = store.split("validation").samples(context_length)
+        held_out = HeldOut(samples=validation, token_bytes=tokenizer.load().token_bytes)
     result = train(
         config,
-        samples=store.split("train").samples(config.model.context_length),
+        samples=store.split("train").samples(context_length),
         vocab_size=store.vocab_size,
         eos_token_id=store.eos_token_id,
+        held_out=held_out,
         checkpoints=run.work / "checkpoints",
         log=run.log,
         should_stop=run.should_stop,
     )
     if run.rank == 0 and not result.stopped:
-        save_model(result.model, run.out, eos_token_id=store.eos_token_id)
-        copy_tokenizer(tokenizer.path, run.out)
+
+        def publish(folder: Path) -> None:
+            save_model(result.model, folder, eos_token_id=store.eos_token_id)
+            copy_tokenizer(tokenizer.path, folder)
+
+        publish(run.out)
+        for step, path in result.snapshots.items():
+            load_snapshot(result.model, path)
+            publish(run.out / "steps" / str(step))
     close_group()
     return {**result.metrics, "stopped": int(result.stopped)}
 

@@ -57,9 +57,17 @@ class AfterStep(pl.Callback, abc.ABC):
 
 
 class Curve(AfterStep):
-    """Hands the points of the training curve to `log`, on rank 0, and keeps the totals."""
+    """Hands the points of the training curve to `log`, on rank 0, and keeps the totals.
 
-    def __init__(self, config: PretrainConfig, log: Callable[[dict[str, Any]], None]) -> None:
+    Where it is due, `validation` adds to a point; its time is in no rate.
+    """
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        log: Callable[[dict[str, Any]], None],
+        validation: Callable[[PretrainModule], dict[str, float]] | None = None,
+    ) -> None:
         super().__init__(config)
         self.tokens_per_step = config.global_batch_size * config.model.context_length
         self.last_loss = math.nan
@@ -68,7 +76,12 @@ class Curve(AfterStep):
         """Rate of this process's steps but the first few, over all ranks."""
         self.cpu_seconds = 0.0
         """CPU time of all ranks and of all processes before a resume."""
+        self.validated: dict[str, float] = {}
+        """What the last validation found, by name."""
+        self.validated_at = 0
+        """The step of the last validation."""
         self._log = log
+        self._validation = validation
         self._cpu_mark = time.process_time()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
@@ -84,23 +97,29 @@ class Curve(AfterStep):
         if step == self._first_step + STEPS_BEFORE_TIMING and step < self.config.trainer.max_steps:
             _wait_for_device(module)
             self._timed_from = (step, time.perf_counter())
-        if step % self.config.trainer.log_every_n_steps and step != self.config.trainer.max_steps:
+        validates = self._validation is not None and self._is_due(self.config.validation_every_steps, step)
+        if not validates and not self._is_due(self.config.trainer.log_every_n_steps, step):
             return
         self.last_loss = _finite_loss(module, step)
         now = time.perf_counter()
+        assert module.grad_norm is not None
+        point = {
+            "step": step,
+            "train/loss": self.last_loss,
+            "lr": module.lr,
+            "grad_norm": float(module.grad_norm),
+            "tokens_seen": step * self.tokens_per_step,
+            "tokens_per_second": self._rate(self._last_point, (step, now)),
+        }
+        if validates:
+            assert self._validation is not None
+            self.validated, self.validated_at = self._validation(module), step
+            point |= self.validated
         if trainer.is_global_zero:
-            assert module.grad_norm is not None
-            self._log(
-                {
-                    "step": step,
-                    "train/loss": self.last_loss,
-                    "lr": module.lr,
-                    "grad_norm": float(module.grad_norm),
-                    "tokens_seen": step * self.tokens_per_step,
-                    "tokens_per_second": self._rate(self._last_point, (step, now)),
-                }
-            )
-        self._last_point = (step, now)
+            self._log(point)
+        pause = time.perf_counter() - now
+        self._timed_from = (self._timed_from[0], self._timed_from[1] + pause)
+        self._last_point = (step, now + pause)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clocks."""
@@ -118,12 +137,21 @@ class Curve(AfterStep):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run continues."""
-        return {"last_loss": self.last_loss, "cpu_seconds": self.cpu_seconds}
+        return {
+            "last_loss": self.last_loss,
+            "cpu_seconds": self.cpu_seconds,
+            "validated": self.validated,
+            "validated_at": self.validated_at,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue the totals of the run that saved `state_dict`."""
         self.last_loss = state_dict["last_loss"]
         self.cpu_seconds += state_dict["cpu_seconds"]
+        self.validated, self.validated_at = state_dict["validated"], state_dict["validated_at"]
+
+    def _is_due(self, every: int | None, step: int) -> bool:
+        return every is not None and (step % every == 0 or step == self.config.trainer.max_steps)
 
     def _rate(self, start: tuple[int, float], end: tuple[int, float]) -> float:
         steps, seconds = end[0] - start[0], end[1] - start[1]
@@ -175,11 +203,20 @@ class StopOnRequest(AfterStep):
 class Checkpoints(AfterStep):
     """Saves all state every `checkpoint_every_steps` steps, and when training stops early."""
 
-    def __init__(self, config: PretrainConfig, directory: Path, curve: Curve, stop: StopOnRequest) -> None:
+    def __init__(
+        self,
+        config: PretrainConfig,
+        directory: Path,
+        curve: Curve,
+        stop: StopOnRequest,
+        published: Callable[[], None],
+    ) -> None:
+        """Save into `directory`; rank 0 calls `published` after each checkpoint."""
         super().__init__(config)
         self.directory = directory
         self._curve = curve
         self._stop = stop
+        self._published = published
 
     def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
         """Save where a checkpoint is due.
@@ -194,7 +231,8 @@ class Checkpoints(AfterStep):
         temporary = final.with_suffix(".tmp")
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
-            publish_checkpoint(temporary, final)
+            publish_checkpoint(temporary, final, keep=self.config.keep_checkpoints)
+            self._published()
         trainer.strategy.barrier()
 
 

@@ -26,11 +26,11 @@ def newest_checkpoint(directory: Path) -> tuple[int, Path] | None:
     return max(found, default=None)
 
 
-def publish_checkpoint(temporary: Path, final: Path) -> None:
-    """Give `temporary` its name once its bytes are on disk, then remove what is older."""
+def publish_checkpoint(temporary: Path, final: Path, *, keep: int = 1) -> None:
+    """Give `temporary` its name once its bytes are on disk, then remove all but the newest `keep`."""
     fsync_path(temporary)
     os.replace(temporary, final)
     fsync_path(final.parent)
-    for path in final.parent.iterdir():
-        if _NAME.fullmatch(path.name) and path.name < final.name:
-            path.unlink()
+    older = sorted(p for p in final.parent.iterdir() if _NAME.fullmatch(p.name) and p.name < final.name)
+    for path in older[: max(0, len(older) + 1 - keep)]:
+        path.unlink()

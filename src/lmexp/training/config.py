@@ -77,18 +77,18 @@ class TrainerConfig(Config):
         "enable_model_summary": "the artifact's record holds the parameter count",
         "enable_progress_bar": "the run prints its own progress line",
         "fast_dev_run": "use +debug=fast",
-        "inference_mode": "a pretraining stage runs no evaluation loop",
+        "inference_mode": "validation always runs without gradients",
         "limit_predict_batches": "a pretraining stage runs no predict loop",
         "limit_test_batches": "a pretraining stage runs no test loop; see perplexity.*",
         "limit_train_batches": "training length is max_steps",
-        "limit_val_batches": "a pretraining stage runs no validation loop; see perplexity.*",
+        "limit_val_batches": "set validation_samples",
         "logger": "the local record is the logger; see tracking.*",
         "max_epochs": "training length is max_steps",
         "max_time": "training length is max_steps; interrupt a run to stop it, and resume it later",
         "min_epochs": "training length is max_steps",
         "min_steps": "training length is max_steps",
         "model_registry": "the store keeps the models",
-        "num_sanity_val_steps": "a pretraining stage runs no validation loop",
+        "num_sanity_val_steps": "validation runs after steps alone; set validation_every_steps",
         "overfit_batches": "use +debug=overfit",
         "plugins": "configuration holds no objects",
         "profiler": "it is not wired into a stage",
@@ -96,8 +96,8 @@ class TrainerConfig(Config):
         "strategy": "one rank trains alone and several train with DDP",
         "sync_batchnorm": "no model here has batch normalisation",
         "use_distributed_sampler": "batches are a pure function of the step",
-        "check_val_every_n_epoch": "a pretraining stage runs no validation loop",
-        "val_check_interval": "a pretraining stage runs no validation loop",
+        "check_val_every_n_epoch": "set validation_every_steps",
+        "val_check_interval": "set validation_every_steps",
     }
 
     max_steps: int = option(ge=1, le=1_000_000_000)
@@ -162,8 +162,23 @@ class PretrainConfig(Config):
     """Whether each document of a sample stands alone: its tokens see none of the documents before it,
     and its positions count from zero."""
 
+    validation_every_steps: int | None = option(None, ge=1, absent_means=None)
+    """Steps between two looks at the validation split, the last step included; null means none."""
+
+    validation_samples: int = option(64, ge=1, absent_means=64)
+    """Samples of one look: the first so many of the validation split."""
+
+    publish: str = option("last", choices=("last", "best"), absent_means="last")
+    """Which weights become the artifact: those of the last step, or of the lowest validation loss."""
+
+    publish_steps: tuple[int, ...] = option((), ge=1, absent_means=())
+    """Steps whose weights are published as well, each as a model folder ``steps/<step>``."""
+
     checkpoint_every_steps: int = option(100, ge=1, placement=True)
     """Steps between two checkpoints from which a stopped run resumes."""
+
+    keep_checkpoints: int = option(1, ge=1, placement=True)
+    """Newest checkpoints that stay on disk while the stage runs."""
 
     def check(self) -> None:
         world_size = self.world_size
@@ -181,6 +196,14 @@ class PretrainConfig(Config):
         if self.schedule.warmup_steps > self.trainer.max_steps:
             raise ConfigError(
                 f"schedule.warmup_steps ({self.schedule.warmup_steps}) must be at most "
+                f"trainer.max_steps ({self.trainer.max_steps})."
+            )
+
+        if self.publish == "best" and self.validation_every_steps is None:
+            raise ConfigError("publish=best needs the validation loss; set validation_every_steps.")
+        if self.publish_steps and max(self.publish_steps) > self.trainer.max_steps:
+            raise ConfigError(
+                f"publish_steps ({max(self.publish_steps)}) must be at most "
                 f"trainer.max_steps ({self.trainer.max_steps})."
             )
 

@@ -11,7 +11,7 @@ at another world size or micro-batch size.
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ from lmexp.training.callbacks import Checkpoints, CollectGarbage, Curve, StopOnR
 from lmexp.training.checkpoints import newest_checkpoint
 from lmexp.training.config import PretrainConfig
 from lmexp.training.module import PretrainModule
+from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
+from lmexp.training.validation import HeldOut, Validation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +40,17 @@ class PretrainResult:
     """What training leaves behind."""
 
     model: LanguageModel
-    """The model, on the CPU, in the dtype that it was trained in."""
+    """The model, on the CPU, in the dtype that it was trained in; its weights are those that the
+    configuration publishes."""
 
     metrics: dict[str, float]
     """`train/loss` (last point, nats per token), `tokens_per_second` (where a step was timed), `steps`,
-    `tokens_seen`, `parameters` and `cpu_seconds` (all ranks, resumed runs included)."""
+    `tokens_seen`, `parameters` and `cpu_seconds` (all ranks, resumed runs included). With validation
+    also `validation/loss` and `validation/bits_per_byte` of the published weights, and their
+    `best_step` where the best are published."""
+
+    snapshots: Mapping[int, Path]
+    """The weights of each of `publish_steps`, for `load_snapshot`."""
 
     stopped: bool
     """Whether training stopped on request before its last step."""
@@ -57,6 +65,7 @@ def pretrain(
     samples: Samples,
     vocab_size: int,
     eos_token_id: int,
+    held_out: HeldOut | None = None,
     checkpoints: Path,
     log: Callable[[dict[str, Any]], None],
     should_stop: Callable[[], bool],
@@ -65,7 +74,7 @@ def pretrain(
 
     `eos_token_id` stands before each document. Every rank calls it. Rank 0 calls `log` with each point
     of the training curve and asks `should_stop` after steps (each step if alone, about once a second
-    among several ranks).
+    among several ranks). `held_out` is needed where `validation_every_steps` is set.
 
     Errors: `StageError` if the process group is not the configured one, the accelerator is missing,
     or the loss stops being finite.
@@ -78,13 +87,19 @@ def pretrain(
         model.double()  # Lightning would restore fp64 weights into the fp32 ones and convert only then
     module = PretrainModule(config, model)
     start_step, resume_from = newest_checkpoint(checkpoints) or (0, None)
-    curve = Curve(config, log)
+    validation = None
+    if config.validation_every_steps is not None:
+        assert held_out is not None, "validation needs what it reads"
+        validation = Validation(config, held_out, eos_token_id)
+    curve = Curve(config, log, validation)
     stop = StopOnRequest(config, should_stop)
+    snapshots = Snapshots(config, checkpoints, curve)
+    saving = Checkpoints(config, checkpoints, curve, stop, snapshots.remove_unneeded)
     with _quiet_lightning():
         trainer = _build_trainer(
             config,
             checkpoints,
-            [curve, stop, Checkpoints(config, checkpoints, curve, stop), CollectGarbage(config)],
+            [curve, stop, snapshots, saving, CollectGarbage(config)],
         )
         assert trainer.world_size == config.world_size, "Lightning must join the ranks that were started"
         batches = MicroBatches(
@@ -103,6 +118,10 @@ def pretrain(
             weights_only=True,
         )
     steps = trainer.global_step
+    validated: dict[str, float] = dict(curve.validated)
+    if config.publish == "best" and not stop.stopped:
+        load_snapshot(module.model, snapshots.best_path)
+        validated = {**snapshots.best, "best_step": snapshots.best_step}
     return PretrainResult(
         model=module.model.eval(),
         metrics={
@@ -113,7 +132,9 @@ def pretrain(
             "tokens_seen": steps * curve.tokens_per_step,
             "parameters": module.model.num_parameters,
             "cpu_seconds": curve.cpu_seconds,
+            **validated,
         },
+        snapshots={step: snapshot_path(checkpoints, step) for step in sorted(set(config.publish_steps))},
         stopped=stop.stopped,
         world_size=trainer.world_size,
     )

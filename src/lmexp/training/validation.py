@@ -1,0 +1,100 @@
+"""The loss on held-out samples while training goes on.
+
+Samples are scored in groups of `SAMPLES_AT_ONCE`, and group g belongs to rank g modulo the world size.
+So each group is computed alike at any world size, and the sums, taken in one order over all groups,
+are the same number. Scoring draws nothing at random and touches neither weights nor gradients: training
+ends in the same bits with and without it.
+
+    validation/loss           nats of all labels / labels
+    validation/bits_per_byte  nats of the labels that stand for bytes / (ln 2 x their bytes)
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from lmexp.errors import DataError, StageError
+from lmexp.packing.batches import stacked
+from lmexp.packing.samples import IGNORED_LABEL, Samples
+from lmexp.training.config import PretrainConfig
+from lmexp.training.module import PretrainModule
+
+SAMPLES_AT_ONCE = 4
+"""Sequences in one forward pass, whatever the micro-batch size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """What validation reads."""
+
+    samples: Samples
+    """The samples of the validation split."""
+
+    token_bytes: NDArray[np.int64]
+    """Bytes that each id stands for, [V]; special tokens have 0."""
+
+
+class Validation:
+    """Scores the first `validation_samples` of the validation split."""
+
+    def __init__(self, config: PretrainConfig, held_out: HeldOut, eos_token_id: int) -> None:
+        """Errors: `DataError` where the samples' labels stand for no bytes."""
+        self._held_out = held_out
+        self._eos_token_id = eos_token_id if config.document_masking else None
+        indices = np.arange(min(config.validation_samples, held_out.samples.num_samples))
+        self._groups = [indices[i : i + SAMPLES_AT_ONCE] for i in range(0, len(indices), SAMPLES_AT_ONCE)]
+        labels = np.concatenate([held_out.samples.read(int(i))[1] for i in indices])
+        labels = labels[labels != IGNORED_LABEL]
+        self._num_labels, self._num_bytes = len(labels), int(held_out.token_bytes[labels].sum())
+        if not self._num_bytes:
+            raise DataError(
+                f"the first {len(indices)} samples of the validation split hold no text; "
+                f"raise validation_samples."
+            )
+
+    def __call__(self, module: PretrainModule) -> dict[str, float]:
+        """Return the metrics of the module's docstring; all ranks call it at once, and wait.
+
+        Errors: `StageError` if the loss is not finite.
+        """
+        rank, world_size = module.trainer.global_rank, module.trainer.world_size
+        sums = torch.zeros(len(self._groups), 2, dtype=torch.float64, device=module.device)
+        was_training = module.training
+        module.eval()
+        try:
+            with torch.no_grad(), module.trainer.precision_plugin.val_step_context():
+                for group in range(rank, len(self._groups), world_size):
+                    sums[group] = self._score(module, self._groups[group])
+        finally:
+            module.train(was_training)
+        # Every other rank has zeros where this one has sums, hence adding them up rounds nothing.
+        sums = module.trainer.strategy.reduce(sums, reduce_op="sum")
+        nll_sum, text_nll_sum = sums.sum(dim=0).tolist()
+        if not math.isfinite(nll_sum):
+            raise StageError(
+                f"the validation loss became {nll_sum}, most likely because the learning rate is too high; "
+                f"lower optimizer.lr (now {module.config.optimizer.lr:g})."
+            )
+        return {
+            "validation/loss": nll_sum / self._num_labels,
+            "validation/bits_per_byte": text_nll_sum / math.log(2) / self._num_bytes,
+        }
+
+    def _score(self, module: PretrainModule, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Return the nats of all labels of some samples, and of those that stand for bytes, [2]."""
+        batch = stacked(self._held_out.samples, indices, self._eos_token_id)
+        labels = batch["labels"].flatten()
+        counted = labels != IGNORED_LABEL
+        text = counted & torch.from_numpy(self._held_out.token_bytes)[labels.clamp(min=0)].bool()
+        logits = module.batch_logits({name: part.to(module.device) for name, part in batch.items()})
+        nll = functional.cross_entropy(
+            logits.flatten(0, -2).to(torch.promote_types(logits.dtype, torch.float32)),
+            labels.to(module.device),
+            ignore_index=IGNORED_LABEL,
+            reduction="none",
+        ).double()
+        return torch.stack((nll.sum(), (nll * text.to(module.device)).sum()))
