@@ -49,6 +49,13 @@ def test_the_wheel_holds_what_the_checkout_holds(installed):
         assert ours <= theirs
 
 
+def test_the_wheel_holds_the_embedded_tasks(installed):
+    here, there = (root / "evals" / "data" for root in (ROOT / "src" / "lmexp", installed / "lmexp"))
+    names = {path.name for path in here.iterdir()}
+    assert names == {path.name for path in there.iterdir()}
+    assert {"sentence_choice.yaml", "sentence_choice.jsonl"} <= names
+
+
 def test_configs_and_pipelines_of_the_current_directory_are_found_beside_the_shipped_ones(
     installed, tmp_path
 ):
