@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lmexp.core.compose import compose
+from lmexp.core.config import replace
+from lmexp.core.plan import make_plan
+from lmexp.core.store import Store
 from lmexp.errors import DataError
 from lmexp.evals.config import PYTHON_TASKS, TASKS, PromptsConfig
 from lmexp.evals.task_files import read_task_file
@@ -88,3 +92,34 @@ def test_a_changed_row_or_task_file_changes_the_content(own, tmp_path):
         file.write('{"q": "new?"}\n')
     with pytest.raises(DataError, match="line 10: there is no key 'c'"):
         content_hashes(config, read)
+
+
+def test_too_few_rows_for_the_shots_are_found_before_anything_runs(own, tmp_path):
+    config = PromptsConfig(tasks=(), task_files=(own(),), num_fewshot=(0, 7))
+    assert content_hashes(config, str)
+    with pytest.raises(
+        DataError, match=r"own.yaml: .* asks for 8 worked examples, but an item has 7 to choose"
+    ):
+        content_hashes(replace(config, num_fewshot=(8,)), str)
+    with (tmp_path / "own.yaml").open("a") as file:
+        file.write("group: g\n")
+    with pytest.raises(DataError, match="an item of the group '0' has 3 to choose from"):
+        content_hashes(config, str)
+    with (tmp_path / "own.yaml").open("a") as file:
+        file.write("fewshot_data: own.jsonl\n")
+    assert content_hashes(replace(config, num_fewshot=(4,)), str)
+
+
+def test_a_changed_row_runs_the_prompts_again_and_nothing_else(own, tmp_path):
+    (tmp_path / "text.txt").write_text("some text\n")
+    words = ["corpus=local", f"corpus.files=[{tmp_path}/text.txt]", f"prompts.task_files=[{own()}]"]
+
+    def fingerprints():
+        handles = compose(["+experiment=tiny", *words]).handles
+        return {s.name: s.fingerprint for s in make_plan(handles, Store(tmp_path / "store")).stages}
+
+    before = fingerprints()
+    with (tmp_path / "own.jsonl").open("a") as file:
+        file.write('{"q": "new?", "c": ["a", "b"], "g": 0}\n')
+    after = fingerprints()
+    assert {name for name in before if before[name] != after[name]} == {"prompts"}

@@ -6,6 +6,7 @@ prompts can be asked of any corpus. The primer's tasks are made of nothing but t
 set of items are task files: those of the folder ``data`` beside this module, and the user's own.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -55,13 +56,27 @@ def task_files(config: PromptsConfig) -> list[TaskFile]:
 def content_hashes(config: PromptsConfig, hash_file: Callable[[Path], str]) -> dict[str, str]:
     """Return what stands for task files and their data in a fingerprint, once every row is checked.
 
-    Errors: `DataError` as for `task_files` and `TaskFile.task`.
+    Errors: `DataError` as for `task_files` and `TaskFile.task`, and for fewer examples than shots.
     """
     hashes: dict[str, str] = {}
     for file in task_files(config):
-        file.task(limit=None, seed=0)
+        _check_examples(file, max(config.num_fewshot))
         hashes |= {f"{file.name}:{key}": value for key, value in file.content(hash_file).items()}
     return hashes
+
+
+def _check_examples(file: TaskFile, num_fewshot: int) -> None:
+    """Read every row, and check that the items of each group find their worked examples."""
+    task = file.task(limit=None, seed=0)
+    sizes = Counter(example.group for example in task.examples)
+    itself = 1 if file.fewshot_data is None else 0
+    for group in sorted({item.group for item in task.items}):
+        if sizes[group] - itself < num_fewshot:
+            where = f" of the group {group!r}" if group else ""
+            raise DataError(
+                f"{file.path}: prompts.num_fewshot asks for {num_fewshot} worked examples, but an "
+                f"item{where} has {sizes[group] - itself} to choose from; lower it, or write more rows."
+            )
 
 
 class TaskMaker:
