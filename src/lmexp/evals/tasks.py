@@ -111,7 +111,9 @@ class TaskMaker:
 
     def _from_primer(self, name: str) -> Task:
         items, examples = (make_primer_items(name, p, self._limit, self._seed) for p in ("test", "shots"))
-        return Task(name=name, items=tuple(items), examples=tuple(examples), separator=SEPARATOR)
+        return Task(
+            name=name, kind="cloze", items=tuple(items), examples=tuple(examples), separator=SEPARATOR
+        )
 
     def _from_python(self, name: str) -> Task:
         examples = []
