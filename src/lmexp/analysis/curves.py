@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from lmexp.analysis.markup import Html, tag
 from lmexp.analysis.svg import Plot, Series, figure
-from lmexp.analysis.thin import Point, finite_parts, smoothed
+from lmexp.analysis.thin import Point, finite_parts, smoothed, thin
 
 _SMOOTH_FROM = 150
 """A curve of this many points gets a smoothed line over its points."""
@@ -47,7 +47,7 @@ def _series(label: str, points: Sequence[Point], color: int, *, smooth: bool, al
     parts = finite_parts(points)
     if smooth and len(parts) == 1 and len(parts[0]) >= _SMOOTH_FROM:
         width = max(5, len(parts[0]) // 60)
-        raw = Series(label=f"{label}, each point", points=points, mark="faint", color=color)
+        raw = Series(label=f"{label}, each point", points=thin(parts[0]), mark="faint", color=color)
         means = smoothed(parts[0], width)
         return [raw, Series(label=f"{label}, mean of {width} points", points=means, color=color)]
     few = not alone and len(points) <= _FEW

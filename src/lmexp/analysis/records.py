@@ -98,7 +98,7 @@ def read_curves(path: Path) -> dict[str, list[Point]]:
         if not isinstance(step, int | float):
             continue
         for key, value in line.items():
-            if key not in _NOT_CURVES and isinstance(value, int | float) and not isinstance(value, bool):
+            if type(value) in (int, float) and key not in _NOT_CURVES:  # a bool is no number here
                 curves.setdefault(key, []).append((step, value))
     return curves
 

@@ -169,6 +169,8 @@ def _series(plot: Plot, series: Series, place: Callable[[Point], Point]) -> list
         else:
             path = "L".join(f"{x:.1f} {y:.1f}" for x, y in shown)
             parts.append(f'<path class="line {color} {series.mark}" d="M{path}"/>')
+    if series.mark == "faint":
+        return parts
     finite = [
         (point, error)
         for point, error in zip(series.points, _padded(series), strict=True)
@@ -182,8 +184,6 @@ def _series(plot: Plot, series: Series, place: Callable[[Point], Point]) -> list
                 f'<path class="error {color}" d="M{x:.1f} {low:.1f}V{high:.1f}'
                 f'M{x - 4:.1f} {low:.1f}h8M{x - 4:.1f} {high:.1f}h8"/>'
             )
-    if series.mark == "faint":
-        return parts
     if series.mark == "level":
         for point, _ in finite:
             x, y = place(point)

@@ -27,6 +27,8 @@ def thin(points: Sequence[Point], limit: int = 1000) -> list[Point]:
 
 def finite_parts(points: Sequence[Point]) -> list[list[Point]]:
     """Return the runs of consecutive points that are finite in both coordinates."""
+    if points and math.isfinite(sum(x + y for x, y in points)):  # one bad point would show in the sum
+        return [list(points)]
     parts: list[list[Point]] = [[]]
     for point in points:
         if math.isfinite(point[0]) and math.isfinite(point[1]):
