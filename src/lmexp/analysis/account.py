@@ -69,7 +69,10 @@ def config_section(records: RunRecords) -> Html:
     else:
         said = tag("p", f"Nothing differs from {data.get('experiment', 'the experiment')} as it is written.")
     flat = [(key, _value(value)) for key, value in _flat(redact_values(data.get("config", {})))]
-    every = details(f"All {len(flat)} keys", table(("key", "value"), flat, caption="Configuration"))
+    every = details(
+        f"All {len(flat)} key{'' if len(flat) == 1 else 's'}",
+        table(("key", "value"), flat, caption="Configuration"),
+    )
     return join([said, every])
 
 

@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmexp.analysis.thin import Point
+from lmexp.analysis.curve import Curve, read_curves
 from lmexp.core.files import read_json, read_lines
 from lmexp.core.runs import Run
-
-_NOT_CURVES = frozenset({"step", "time", "tokens_seen"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,8 +31,8 @@ class StageRecord:
     world_size: int | None
     record: Mapping[str, Any]
     """`artifact.json`; empty where it is not there."""
-    curves: Mapping[str, Sequence[Point]]
-    """Points (step, value) by name."""
+    curves: Mapping[str, Curve]
+    """By the name that the stage gave each."""
 
     def own(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """Return those of a run's metrics that this stage returned, by the stage's own names."""
@@ -64,6 +62,8 @@ def read_run(run: Run) -> RunRecords:
     stages = []
     for name, entry in run.stages.items():
         path = root / str(entry["artifact"])
+        record = _record(path / "artifact.json")
+        logged = (record.get("files") or {}).get("metrics.jsonl") or {}
         stages.append(
             StageRecord(
                 name=name,
@@ -73,8 +73,8 @@ def read_run(run: Run) -> RunRecords:
                 artifact=str(entry["artifact"]),
                 seconds=entry.get("seconds"),
                 world_size=entry.get("world_size"),
-                record=_record(path / "artifact.json"),
-                curves=read_curves(path / "metrics.jsonl"),
+                record=record,
+                curves=read_curves(path / "metrics.jsonl", sha256=logged.get("sha256"), cache=root / "cache"),
             )
         )
     stages += _unended(run, root)
@@ -88,19 +88,6 @@ def read_run(run: Run) -> RunRecords:
             if s.stage == "samples" and s.path is not None
         },
     )
-
-
-def read_curves(path: Path) -> dict[str, list[Point]]:
-    """Return each numeric key of a curve's points over their `step`; a key may lack at some steps."""
-    curves: dict[str, list[Point]] = {}
-    for line in read_lines(path):
-        step = line.get("step")
-        if not isinstance(step, int | float):
-            continue
-        for key, value in line.items():
-            if type(value) in (int, float) and key not in _NOT_CURVES:  # a bool is no number here
-                curves.setdefault(key, []).append((step, value))
-    return curves
 
 
 def _unended(run: Run, root: Path) -> list[StageRecord]:
