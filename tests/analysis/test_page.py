@@ -173,6 +173,11 @@ def test_an_older_record_without_the_newer_keys_has_a_page(made):
     assert "python -m lmexp.run +experiment=made" in text
 
 
+def test_a_key_that_the_experiment_leaves_open_is_said_to_be(made):
+    run = made.run(changes={"trainer.max_steps": ["???", 5]})
+    assert "trainer.max_steps(must be given)5" in Page(run_page(read_run(run))).text
+
+
 def test_a_sweep_has_a_row_for_each_point_and_marks_the_best(made):
     written = write_sweep_report(find_sweep(made.store, swept(made))).read_text()
     page = Page(written)

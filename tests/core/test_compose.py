@@ -118,3 +118,21 @@ def test_the_keys_of_a_users_pipeline_are_known_where_its_schema_is_named(tmp_pa
     assert compose(["numbers.count=7"], config_name="toy").config.numbers.count == 7
     with pytest.raises(ConfigError, match=r"did you mean 'numbers\.count'"):
         compose(["numbers.cuont=7"], config_name="toy")
+
+
+def test_changes_are_what_the_overrides_change_of_the_experiment_as_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert compose(["+experiment=tiny"]).changes() == {}
+    assert compose(["+experiment=tiny", "store=x", "tracking.mode=off", "force=[corpus]"]).changes() == {}
+    overrides = ["+experiment=tiny", "model.num_layers=3", "optimizer=muon", "seed=0"]
+    changes = compose(overrides).changes()
+    assert changes["model.num_layers"] == [2, 3]
+    assert changes["optimizer.name"] == ["adamw", "muon"]
+    assert "seed" not in changes, "0 is what the experiment has"
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    mine = tmp_path / "conf" / "experiment" / "mine.yaml"
+    for layers in (5, 6):  # an edited file is read again
+        mine.write_text(f"# @package _global_\ndefaults: [tiny, _self_]\nmodel: {{num_layers: {layers}}}\n")
+        assert compose(["+experiment=mine", "model.num_layers=7"]).changes() == {
+            "model.num_layers": [layers, 7]
+        }

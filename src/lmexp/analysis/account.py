@@ -169,6 +169,8 @@ def _flat(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _value(value: Any) -> str:
+    if value == "???":  # what an experiment leaves open
+        return "(must be given)"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -11,6 +11,7 @@ the root of the checkout; `conf/` and `pipelines/` of the current directory are 
 """
 
 import dataclasses
+import functools
 import logging
 import re
 import threading
@@ -105,7 +106,7 @@ class Composition:
         if all(_group_of(o) in engine | {"experiment"} for o in self.origin.overrides):
             return {}
         try:
-            before = _values(_composed(self.origin.unchanged))
+            before = _unchanged_values(self.origin.unchanged, _signature(self.origin.config_dir))
         except LmexpError:
             return None
         found = differences(before, self.values)
@@ -186,6 +187,20 @@ def check(composed: DictConfig, choices: Mapping[str, Any], origin: Origin | Non
     config, handles = _build(values)
     experiment = str(choices.get("experiment") or Path(config.pipeline).stem)
     return Composition(experiment=experiment, config=config, handles=handles, values=values, origin=origin)
+
+
+@functools.lru_cache(maxsize=8)
+def _unchanged_values(origin: Origin, _files: tuple[Any, ...]) -> dict[str, Any]:
+    """Return what an experiment composes to as it is written: once for all points of a sweep."""
+    return _values(_composed(origin))
+
+
+def _signature(config_dir: str | None) -> tuple[Any, ...]:
+    """Return what changes when a configuration file does."""
+    own = own_config_dir(config_dir)
+    roots = [shipped("conf"), *([Path(own)] if own else [])]
+    stats = [(str(path), path.stat()) for root in roots for path in sorted(root.rglob("*.yaml"))]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
 
 
 def _values(composed: DictConfig) -> dict[str, Any]:
