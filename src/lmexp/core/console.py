@@ -1,5 +1,7 @@
 """What a person sees while stages run: one line a stage, live in a terminal."""
 
+import math
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -26,7 +28,7 @@ class Console:
         self._current: tuple[str, LineFollower, float] | None = None
         self._shown_at = 0.0
         self._first: Mapping[str, Any] | None = None
-        self._last: Mapping[str, Any] | None = None
+        self._last: dict[str, Any] = {}
 
     def header(self, text: str) -> None:
         """Print a line of its own."""
@@ -38,8 +40,10 @@ class Console:
 
     def started(self, name: str, attempt: Path, from_step: int | None) -> None:
         """Say that a stage starts or goes on."""
-        self._current = (name, LineFollower(attempt / "metrics.jsonl"), time.monotonic())
-        self._shown_at, self._first, self._last = time.monotonic(), None, None
+        curve = LineFollower(attempt / "metrics.jsonl")
+        curve.new()  # points of an attempt before this one say nothing about the time left
+        self._current = (name, curve, time.monotonic())
+        self._shown_at, self._first, self._last = time.monotonic(), None, {}
         self._line(
             f"{name:{self._width}}  " + ("runs" if from_step is None else f"resumes from step {from_step}")
         )
@@ -53,7 +57,7 @@ class Console:
         name, curve, started = self._current
         text = f"{name:{self._width}}  {_duration(now - started)}{self._progress(name, curve)}"
         if self._live:
-            self._write(f"\r\x1b[K{text}")
+            self._write(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}")
         else:
             self._line(text)
 
@@ -64,24 +68,23 @@ class Console:
         self._current = None
 
     def _progress(self, name: str, curve: LineFollower) -> str:
-        self._last = next(reversed(curve.new()), self._last)
-        if self._last is None or "step" not in self._last:
+        """Return step, time left and the newest value of each number: losses, then rates, then the rest."""
+        for point in curve.new():
+            if "step" in point:
+                self._first = self._first or point
+                self._last |= point
+        if self._first is None:
             return ""
         last = self._last
-        self._first = self._first or last
         handle = self._plan.by_name[name].handle
         total = handle.stage.total_steps(handle.config) if handle.stage.total_steps else None
         text = f"  step {last['step']}" + (f"/{total}" if total else "")
-        text += "".join(
-            f"  {key.rpartition('/')[2]} {_number(value)}"
-            for key, value in last.items()
-            if key not in ("step", "time") and isinstance(value, int | float)
-        )
         steps = last["step"] - self._first["step"]
         if total and steps > 0:
             left = (last["time"] - self._first["time"]) / steps * (total - last["step"])
             text += f"  {_duration(left)} left"
-        return text
+        shown = (key for key in last if key not in ("step", "time") and _is_number(last[key]))
+        return text + "".join(f"  {_words(key)} {_number(last[key])}" for key in sorted(shown, key=_place))
 
     def _line(self, text: str) -> None:
         self._write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
@@ -116,3 +119,16 @@ def _number(value: float) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _place(key: str) -> int:
+    return 0 if key.endswith("loss") else 1 if key.endswith("_per_second") else 2
+
+
+def _words(key: str) -> str:
+    """Return `train/loss` as loss, `validation/loss` as validation loss, `tokens_per_second` as tokens/s."""
+    return key.removeprefix("train/").replace("/", " ").replace("_per_second", "/s")
