@@ -9,6 +9,15 @@ EXPERIMENTS = sorted(p.stem for p in shipped("conf").glob("experiment/*.yaml"))
 DEBUG = sorted(p.stem for p in shipped("conf").glob("debug/*.yaml"))
 
 PINNED: dict[str, dict[str, str]] = {
+    "gpt2_124m": {
+        "corpus": "efd7980328fe",
+        "tokenizer": "49c68554d4e6",
+        "packing": "e28a9bd318c2",
+        "pretrain": "c56fc092530d",
+        "perplexity": "e258ff570e35",
+        "prompts": "21a6b510a274",
+        "samples": "9f867e08e2dc",
+    },
     "known": {
         "corpus": "df29dd5c89e4",
         "tokenizer": "63a33ec1ca7c",
