@@ -229,8 +229,8 @@ class TokenSplit:
                 f"{self._path} was packed into rows of {packed['context_length']} tokens, and the model's "
                 f"context_length is {context_length}; set packing.context_length to it."
             )
-        segments = _load_table(self._path / _segments_name(self.name), mapped=True)
-        rows = _load_table(self._path / _rows_name(self.name), mapped=True)
+        segments = _load_table(self._path / _segments_name(self.name))
+        rows = _load_table(self._path / _rows_name(self.name))
         if rows.shape != (packed["rows"], 2) or (len(rows) and rows[-1, 0] >= len(segments)):
             raise DataError(f"The rows of {self.name} in {self._path} do not fit; pack the corpus again.")
         return RowSamples(
@@ -290,10 +290,9 @@ def _map_shard(path: Path, num_tokens: int, dtype: np.dtype[Any]) -> NDArray[Any
     return np.memmap(path, dtype=dtype, mode="r", shape=(num_tokens,))
 
 
-def _load_table(path: Path, *, mapped: bool = False) -> NDArray[np.int64]:
+def _load_table(path: Path) -> NDArray[np.int64]:
     try:
-        table = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-        return np.asanyarray(table, dtype=np.int64)
+        return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False), dtype=np.int64)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}; pack the corpus again.") from None
 
