@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lmexp.evals.config import TASKS
+from lmexp.evals.config import PYTHON_TASKS
 from lmexp.evals.python_edits import EDITS
 from lmexp.evals.python_files import parse
 from lmexp.evals.python_pairs import MIN_CONTEXT_CHARACTERS, make_pairs
@@ -22,7 +22,7 @@ DOCUMENTS = [
 LIBRARY = dict(DOCUMENTS)
 
 
-@pytest.fixture(scope="module", params=list(TASKS))
+@pytest.fixture(scope="module", params=list(PYTHON_TASKS))
 def made(request):
     return request.param, make_pairs(request.param, DOCUMENTS, None, 7)
 
@@ -83,7 +83,7 @@ def test_half_of_the_items_have_the_correct_choice_first(made):
 
 
 def test_items_depend_on_the_seed_and_on_nothing_else():
-    for task in TASKS:
+    for task in PYTHON_TASKS:
         first = make_pairs(task, DOCUMENTS, 12, 1)
         assert first == make_pairs(task, DOCUMENTS, 12, 1)
         assert first != make_pairs(task, DOCUMENTS, 12, 2)
