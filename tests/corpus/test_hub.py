@@ -172,7 +172,7 @@ def test_rows_that_are_lines_are_joined_into_documents(hub, tmp_path):
     hub.repositories["Salesforce/wikitext"] = {
         NEW: dataset([[line for article in articles for line in article]], subset="wikitext-2-raw-v1")
     }
-    shipped = compose(["+experiment=tiny", "corpus=wikitext2"]).config.corpus.sources["wikitext2"]
+    shipped = compose(["+experiment=tiny", "corpus=wikitext2"]).config.corpus.sources["train"]
     options = {"name": shipped.name, "subset": shipped.subset, "document_start": shipped.document_start}
     found = run(tmp_path, out=options)["out"]
     assert found["train:1"] == " = Title 0 = \n\n Text 0 .\n = = Part = = \n More .\n\n"
@@ -191,8 +191,18 @@ SHIPPED = {
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_configurations_name_a_dataset_and_its_licence(name):
-    (found,) = compose(["+experiment=tiny", f"corpus={name}"]).config.corpus.sources.values()
-    assert (found.name, found.subset, found.licence) == SHIPPED[name]
+    sources = compose(["+experiment=tiny", f"corpus={name}"]).config.corpus.sources.values()
+    assert {(source.name, source.subset, source.licence) for source in sources} == {SHIPPED[name]}
+
+
+@pytest.mark.parametrize("name", ["wikitext2", "wikitext103"])
+def test_wikitext_keeps_its_official_splits(name):
+    sources = compose(["+experiment=tiny", f"corpus={name}"]).config.corpus.sources.values()
+    assert sorted((source.split, source.into) for source in sources) == [
+        ("test", "test"),
+        ("train", "train"),
+        ("validation", "validation"),
+    ]
 
 
 @pytest.mark.parametrize(
