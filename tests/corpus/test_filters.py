@@ -63,6 +63,13 @@ def test_lines_and_paragraphs_repeat_earlier_ones():
     on_the_edge(paragraphs, "max_duplicate_paragraph_characters", 0.5, worse=0.49)
 
 
+def test_a_share_that_is_exactly_the_threshold_is_kept():
+    lines = "\n".join([*"abcdefg", "a", "b", "c"])  # 3 of 10 repeat
+    on_the_edge(lines, "max_duplicate_lines", 0.3, worse=0.29)
+    on_the_edge(lines, "max_duplicate_line_characters", 0.3, worse=0.29)
+    on_the_edge("a b c d 5", "min_alphabetic_words", 0.8, worse=0.81)
+
+
 def test_the_most_frequent_ngrams_and_repeated_ones_by_hand():
     words = ["a", "bb", "a", "bb", "ccc", "a", "bb"]  # 12 characters; (a bb) three times covers 9 of them
     shares = {n: (top, repeated) for n, top, repeated in ngram_shares(words, 10)}

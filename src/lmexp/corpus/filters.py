@@ -9,8 +9,8 @@ many n-grams cover them, so that a share is at most 1. And an n-gram repeats onl
 occurrence on: what occurs once repeats nothing.
 """
 
-import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -38,25 +38,18 @@ class Filters:
         `text` must not be white space alone. Of `max_top_ngrams` and `max_repeated_ngrams` the key is
         followed by a slash and n.
         """
-        if not self._active:
-            return None
-        return next(
-            itertools.chain(
-                self._by_size(text, num_bytes),
-                self._by_words(text),
-                self._by_lines(text),
-                self._by_ngrams(text),
-            ),
-            None,
-        )
+        return next(self._reasons(text, num_bytes), None) if self._active else None
 
-    def _by_size(self, _text: str, num_bytes: int) -> Iterator[str]:
+    def _reasons(self, text: str, num_bytes: int) -> Iterator[str]:
         c = self._config
         yield from _outside("bytes", num_bytes, c.min_bytes, c.max_bytes)
-
-    def _by_words(self, text: str) -> Iterator[str]:
-        c = self._config
         words = text.split()
+        yield from self._by_words(text, words)
+        yield from self._by_lines(text)
+        yield from self._by_ngrams(words)
+
+    def _by_words(self, text: str, words: list[str]) -> Iterator[str]:
+        c = self._config
         count = len(words)
         yield from _outside("words", count, c.min_words, c.max_words)
         if c.min_mean_word_length is not None or c.max_mean_word_length is not None:
@@ -66,12 +59,14 @@ class Filters:
             ellipses = sum(text.count(mark) for mark in _ELLIPSES)
             if max(text.count("#"), ellipses) / count > c.max_symbol_ratio:
                 yield "max_symbol_ratio"
+        if c.min_alphabetic_words is None and c.min_stop_words is None:
+            return
+        different = Counter(words)  # a word is looked at once, however often it occurs
         if c.min_alphabetic_words is not None:
-            alphabetic = sum(word.isalpha() or any(map(str.isalpha, word)) for word in words)
-            if alphabetic / count < c.min_alphabetic_words:
-                yield "min_alphabetic_words"
+            alphabetic = sum(n for word, n in different.items() if _has_letter(word))
+            yield from _outside("alphabetic_words", alphabetic / count, c.min_alphabetic_words, None)
         if c.min_stop_words is not None:
-            found = len(STOP_WORDS.intersection(map(str.lower, words)))
+            found = len(STOP_WORDS.intersection(map(str.lower, different)))
             yield from _outside("stop_words", found, c.min_stop_words, None)
 
     def _by_lines(self, text: str) -> Iterator[str]:
@@ -95,8 +90,9 @@ class Filters:
 
     def _duplicates(self, what: str, parts: list[str]) -> Iterator[str]:
         unique = set(parts)
-        share = 1 - len(unique) / len(parts)
-        characters = 1 - sum(map(len, unique)) / sum(map(len, parts))
+        share = (len(parts) - len(unique)) / len(parts)
+        total = sum(map(len, parts))
+        characters = (total - sum(map(len, unique))) / total
         for name, value in (
             (f"max_duplicate_{what}s", share),
             (f"max_duplicate_{what}_characters", characters),
@@ -104,13 +100,13 @@ class Filters:
             if (limit := getattr(self._config, name)) is not None and value > limit:
                 yield name
 
-    def _by_ngrams(self, text: str) -> Iterator[str]:
+    def _by_ngrams(self, words: list[str]) -> Iterator[str]:
         c = self._config
         limits = dict(zip(_TOP, c.max_top_ngrams, strict=False))
         limits |= zip(_REPEATED, c.max_repeated_ngrams, strict=False)
         if not limits:
             return
-        for n, top, repeated in ngram_shares(text.split(), longest=max(limits)):
+        for n, top, repeated in ngram_shares(words, longest=max(limits)):
             if n in _TOP and n in limits and top > limits[n]:
                 yield f"max_top_ngrams/{n}"
             if n in _REPEATED and n in limits and repeated > limits[n]:
@@ -128,32 +124,39 @@ def ngram_shares(words: Sequence[str], longest: int) -> Iterator[tuple[int, floa
     ids = np.fromiter((numbers.setdefault(w, len(numbers)) for w in words), np.int64, len(words))
     sizes = np.fromiter(map(len, words), np.int64, len(words))
     ends = np.concatenate(([0], np.cumsum(sizes)))
-    grams = ids
+    starts, grams = np.arange(len(ids)), ids
     for n in range(2, longest + 1):
-        if len(grams) < 2:
+        inside = starts + n <= len(ids)
+        starts, grams = starts[inside], grams[inside]
+        if len(starts) < 2:
             return
-        pairs = grams[:-1] * len(numbers) + ids[n - 1 :]
+        pairs = grams * len(numbers) + ids[starts + n - 1]
         _, first, grams, counts = np.unique(pairs, return_index=True, return_inverse=True, return_counts=True)
         most = counts.max()
         if most == 1:
             return
-        characters = ends[n:] - ends[:-n]
-        candidates = np.flatnonzero(counts[grams] == most)
-        top = grams[candidates[characters[candidates].argmax()]]
+        characters = ends[starts + n] - ends[starts]
+        tied = np.flatnonzero(counts[grams] == most)
+        top = grams[tied[characters[tied].argmax()]]
         yield (
             n,
-            _covered(grams == top, n, sizes),
-            _covered(first[grams] < np.arange(len(grams)), n, sizes),
+            _covered(starts[grams == top], n, sizes),
+            _covered(starts[first[grams] < np.arange(len(grams))], n, sizes),
         )
+        often = counts[grams] > 1  # what occurs once is the beginning of nothing that occurs twice
+        starts, grams = starts[often], grams[often]
 
 
-def _covered(starts: NDArray[np.bool_], n: int, sizes: NDArray[np.int64]) -> float:
+def _covered(starts: NDArray[np.int64], n: int, sizes: NDArray[np.int64]) -> float:
     """Return the share of the words' characters that n-grams beginning at `starts` cover."""
     steps = np.zeros(len(sizes) + 1, dtype=np.int64)
-    begins = np.flatnonzero(starts)
-    steps[begins] += 1
-    steps[begins + n] -= 1
+    steps[starts] += 1
+    steps[starts + n] -= 1
     return float(sizes[np.cumsum(steps[:-1]) > 0].sum() / sizes.sum())
+
+
+def _has_letter(word: str) -> bool:
+    return word.isalpha() or any(map(str.isalpha, word))
 
 
 def _outside(what: str, value: float, low: float | None, high: float | None) -> Iterator[str]:
