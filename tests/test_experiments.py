@@ -18,6 +18,15 @@ PINNED: dict[str, dict[str, str]] = {
         "prompts": "21a6b510a274",
         "samples": "9f867e08e2dc",
     },
+    "in_context": {
+        "corpus": "e4d9b2f956f9",
+        "tokenizer": "e10f76156f9c",
+        "packing": "e28a9bd318c2",
+        "pretrain": "6edf60f88268",
+        "perplexity": "560f182809ab",
+        "prompts": "70efdd529963",
+        "samples": "2a6d7cb77d8b",
+    },
     "known": {
         "corpus": "df29dd5c89e4",
         "tokenizer": "63a33ec1ca7c",
