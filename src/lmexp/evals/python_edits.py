@@ -1,6 +1,6 @@
 """Finds the places of a Python file where a small edit of equal length makes it wrong.
 
-Each task of `lmexp.evals.config.TASKS` has one function here that lists the edits of a parsed
+Each task of `lmexp.evals.config.PYTHON_TASKS` has one function here that lists the edits of a parsed
 file. An edit replaces the characters [start, end) by one of `alternatives`, each as long as what
 it replaces. Which edits count is a rule of the file alone, never of any model:
 
