@@ -188,6 +188,13 @@ def test_killed_at_thirty_random_points_and_resumed_the_sha256_is_right(web, tmp
     assert os.listdir(tmp_path) == [sha256]
 
 
+def test_what_a_kill_left_beside_the_part_is_cleared_away(served, tmp_path):
+    (tmp_path / f".{SHA}.part.json.0123abcd.tmp").write_text("{")
+    (tmp_path / f"{SHA}.part").write_bytes(DATA[:1000])
+    fetch(served, tmp_path)
+    assert os.listdir(tmp_path) == [SHA]
+
+
 def test_two_processes_that_want_one_file_take_turns(served, tmp_path):
     served.pause_s = 0.002
     processes = [start(served, tmp_path) for _ in range(3)]

@@ -58,7 +58,10 @@ def download(
         _Download(url, sha256, file, Path(f"{final}.part"), timeout_s).run(retries, wait_s)
         os.fsync(file.fileno())
         Path(f"{final}.part").rename(final)
-        Path(f"{final}.part.json").unlink(missing_ok=True)
+        for left in (*folder.glob(f".{sha256}.*.tmp"), Path(f"{final}.part.json")):
+            left.unlink(
+                missing_ok=True
+            )  # a kill leaves temporary files, which are ours while we hold the part
         fsync_path(folder)
     return final
 
