@@ -56,6 +56,36 @@ def test_tasks_with_one_number_of_shots_share_a_plot():
     assert headline_accuracy(tasks(metrics)) == ("accuracy", "0.700", "mean of 2 tasks")
 
 
+def test_generated_answers_are_shown_as_such_and_recorded_intervals_as_they_are():
+    metrics = {
+        "e/t/exact_match/0": 0.2,
+        "e/t/exact_match/4": 0.7,
+        "e/t/permuted_exact_match/4": 0.3,
+        "e/t/gain/4": 0.5,
+        "e/t/gain/4/stderr": 0.05,
+        "e/t/gain/4/low": 0.39,
+        "e/t/gain/4/high": 0.61,
+        "e/t/permutation_loss/4": 0.4,
+    }
+    page = quality_section(metrics)
+    assert "Exact match by shots: t" in page
+    assert "+50.0 (+39.0 to +61.0)" in page
+    assert ">+40.0<" in page
+    assert headline_accuracy(tasks(metrics)) == ("gain by 4 shots", "+50.0 points", "t")
+
+
+def test_regret_is_said_and_not_drawn_among_what_it_is_the_difference_of():
+    metrics = {
+        "p/test/bits_per_byte": 1.3,
+        "p/test/true_bits_per_byte": 1.2,
+        "p/test/regret_bits_per_byte": 0.1,
+        "p/test/regret_bits_per_byte/stderr": 0.02,
+    }
+    page = quality_section(metrics)
+    assert "The model spends 0.100 ± 0.020 bits per byte beyond the source itself." in page
+    assert page.count("<circle") == 2
+
+
 def test_nothing_measured_is_nothing_shown():
     assert quality_section({"corpus/documents": 3}) == ""
     assert headline_accuracy([]) is None

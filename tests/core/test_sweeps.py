@@ -1,6 +1,7 @@
 """Runs, sweeps and their pages, by the command and the toy pipeline."""
 
 import json
+import signal
 
 import pytest
 
@@ -8,6 +9,8 @@ from lmexp import cli
 from lmexp.core.runs import find_run, list_runs
 from lmexp.core.store import Store
 from lmexp.core.sweeps import find_sweep, sweep_names
+
+from .conftest import wait_until
 
 
 @pytest.fixture
@@ -114,3 +117,15 @@ def test_a_run_records_its_command_and_what_it_changes_of_its_experiment(command
     assert command.run("tracking.mode=off").returncode == 0
     data = json.loads((find_run(Store(command.store), "last").path / "run.json").read_text())
     assert data["changes"] == {}
+
+
+def test_an_interrupted_run_has_a_page_that_says_how_to_go_on(command):
+    process = command.start("total.step_s=0.3", "numbers.count=50")
+    wait_until(lambda: any(command.store.glob("scratch/*/*/metrics.jsonl")))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 75
+    run = find_run(Store(command.store), "last")
+    page = (run.path / "report.html").read_text()
+    assert "This run was interrupted; its command goes on from there." in page
+    assert "Curves of total" in page

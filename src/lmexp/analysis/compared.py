@@ -79,7 +79,7 @@ def headline_metric(metrics: Sequence[Mapping[str, float]]) -> str | None:
     common = [key for key in full[0] if all(key in m for m in full) and not key.endswith("/stderr")]
     preferred = (
         [key for key in common if _name(key) == "bits_per_byte"],
-        [key for key in common if "/acc/" in key],
+        [key for key in common if _is_accuracy(key)],
         [key for key in common if _name(key) == "loss"],
         [key for key in reversed(common) if len({m[key] for m in full}) > 1],
         common,
@@ -94,7 +94,13 @@ def best_point(metric: str | None, values: Sequence[float]) -> int | None:
         return None
     if _name(metric).endswith(_LOWER):
         return min(finite, key=lambda i: values[i])
-    return max(finite, key=lambda i: values[i]) if "/acc/" in metric else None
+    return max(finite, key=lambda i: values[i]) if _is_accuracy(metric) else None
+
+
+def _is_accuracy(key: str) -> bool:
+    """Whether a metric is a task's ``acc/<shots>`` or ``exact_match/<shots>``."""
+    head, _, shots = key.rpartition("/")
+    return shots.isdigit() and _name(head) in ("acc", "exact_match")
 
 
 def _name(key: str) -> str:

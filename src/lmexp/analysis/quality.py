@@ -16,7 +16,9 @@ from lmexp.analysis.svg import Z95, Plot, Series, figure
 
 Metrics = Mapping[str, float]
 _WHO = {"": "the model", "gzip": "gzip -9", "xz": "xz -9e", "zstd": "zstd -19", "true": "the source itself"}
-_ENTROPY = "entropy"
+_ENTROPY, _REGRET = "entropy", "regret"
+_MEASURES = {"acc": "accuracy", "exact_match": "exact match"}
+"""What a task's items are scored by: the choice of an answer, or an answer that is generated."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,12 +26,14 @@ class Task:
     """One prompt task: accuracies by number of shots as (value, standard error)."""
 
     name: str
+    measure: str
+    """The metric's name, `acc` or `exact_match`."""
     acc: Mapping[int, tuple[float, float | None]]
     permuted: Mapping[int, tuple[float, float | None]]
-    gain: Mapping[int, tuple[float, float | None]]
-    """acc(n) - acc(0), paired by item."""
-    permutation_loss: Mapping[int, tuple[float, float | None]]
-    """acc(n) - permuted_acc(n), paired by item."""
+    gain: Mapping[int, tuple[float, float, float]]
+    """acc(n) - acc(0), paired by item, with its 95 % interval (NaN where there is none)."""
+    permutation_loss: Mapping[int, tuple[float, float, float]]
+    """acc(n) - permuted_acc(n), the same way."""
     chance: float | None
     bigram: float | None
     items: float | None
@@ -52,22 +56,23 @@ def bits_per_byte(metrics: Metrics) -> dict[str, dict[str, tuple[float, float | 
 def tasks(metrics: Metrics) -> list[Task]:
     """Return the prompt tasks that were measured, in the order of the record."""
     names = dict.fromkeys(
-        "/".join(parts[:-2])
+        ("/".join(parts[:-2]), parts[-2])
         for parts in (key.split("/") for key in metrics)
-        if len(parts) >= 3 and parts[-2] == "acc" and parts[-1].isdigit()
+        if len(parts) >= 3 and parts[-2] in _MEASURES and parts[-1].isdigit()
     )
     return [
         Task(
             name=name,
-            acc=_by_shots(metrics, f"{name}/acc"),
-            permuted=_by_shots(metrics, f"{name}/permuted_acc"),
-            gain=_by_shots(metrics, f"{name}/gain"),
-            permutation_loss=_by_shots(metrics, f"{name}/permutation_loss"),
+            measure=measure,
+            acc=_by_shots(metrics, f"{name}/{measure}"),
+            permuted=_by_shots(metrics, f"{name}/permuted_{measure}"),
+            gain=_intervals(metrics, f"{name}/gain"),
+            permutation_loss=_intervals(metrics, f"{name}/permutation_loss"),
             chance=metrics.get(f"{name}/chance", metrics.get(f"{name}/chance/0")),
             bigram=metrics.get(f"{name}/bigram_acc"),
             items=metrics.get(f"{name}/items"),
         )
-        for name in names
+        for name, measure in names
     ]
 
 
@@ -90,16 +95,19 @@ def _bits_figure(head: str, values: Mapping[str, tuple[float, float | None]]) ->
     rows = [
         (_WHO.get(who, who), [Dot(series="bits per byte", value=value, error=error)])
         for who, (value, error) in sorted(values.items(), key=lambda item: (item[0] != "", item[1][0]))
-        if who != _ENTROPY
+        if who not in (_ENTROPY, _REGRET)
     ]
-    entropy = values.get(_ENTROPY)
+    entropy, regret = values.get(_ENTROPY), values.get(_REGRET)
+    beyond = (
+        f" The model spends {measured(*regret)} bits per byte beyond the source itself." if regret else ""
+    )
     return dot_figure(
         DotPlot(
             title=f"Bits per byte: {head}",
             x_label="bits per byte, fewer is better",
             rows=rows,
             references=[("exact entropy of the source", entropy[0])] if entropy else (),
-            note="The model beside compressors on the same held-out text; bars are 95 % intervals.",
+            note=f"The model beside compressors on the same held-out text; bars are 95 % intervals.{beyond}",
         )
     )
 
@@ -128,9 +136,9 @@ def _shots_figure(task: Task, name: str) -> Html:
     items = f"{task.items:,.0f} items; " if task.items else ""
     return figure(
         Plot(
-            title=f"Accuracy by shots: {name}",
+            title=f"{_MEASURES[task.measure].capitalize()} by shots: {name}",
             x_label="worked examples before the item (shots)",
-            y_label="accuracy",
+            y_label=_MEASURES[task.measure],
             series=series,
             references=references,
             categories=[str(n) for n in shots],
@@ -148,13 +156,14 @@ def _tasks_figure(single: list[Task], every: list[Task]) -> Html:
         rows.append((_short(task.name, every), dots))
     chances = {task.chance for task in single}
     chance = next(iter(chances)) if len(chances) == 1 else None
+    what = " or ".join(dict.fromkeys(_MEASURES[task.measure] for task in single))
     shots = sorted({n for task in single for n in task.acc})
     items = {task.items for task in single}
     each = f"{next(iter(items)):,.0f} items each; " if len(items) == 1 and None not in items else ""
     return dot_figure(
         DotPlot(
-            title=f"Accuracy with {' or '.join(map(str, shots))} shots",
-            x_label="accuracy",
+            title=f"{what.capitalize()} with {' or '.join(map(str, shots))} shots",
+            x_label=what,
             rows=rows,
             references=[("chance", chance)] if chance is not None else (),
             note=f"{each}bars are 95 % intervals.",
@@ -173,15 +182,12 @@ def _differences(several: list[Task]) -> Html:
     return table(headers, rows, caption=caption, numeric=(1, 2, 3))
 
 
-def _points(value: tuple[float, float | None] | None) -> str:
-    if value is None:
+def _points(difference: tuple[float, float, float] | None) -> str:
+    if difference is None:
         return ""
-    difference, error = value
-    text = f"{100 * difference:+.1f}"
-    if error is None or not math.isfinite(error):
-        return text
-    width = Z95 * error
-    return f"{text} ({100 * (difference - width):+.1f} to {100 * (difference + width):+.1f})"
+    value, low, high = (100 * part for part in difference)
+    interval = f" ({low:+.1f} to {high:+.1f})" if math.isfinite(low) and math.isfinite(high) else ""
+    return f"{value:+.1f}{interval}"
 
 
 def headline_accuracy(found: list[Task]) -> tuple[str, str, str] | None:
@@ -189,13 +195,24 @@ def headline_accuracy(found: list[Task]) -> tuple[str, str, str] | None:
     gains = [(t.gain[n][0], n, t) for t in found for n in t.gain]
     if gains:
         gain, n, task = max(gains, key=lambda item: item[0])
-        return f"gain by {n} shots", f"{100 * gain:+.1f} points", _short(task.name, found)
+        among = f", the greatest of {len(gains)}" if len(gains) > 1 else ""
+        return f"gain by {n} shots", f"{100 * gain:+.1f} points", f"{_short(task.name, found)}{among}"
     zero = [t.acc[min(t.acc)] for t in found]
     if not zero:
         return None
     if len(zero) == 1:
         return "accuracy", measured(*zero[0]), _short(found[0].name, found)
     return "accuracy", f"{sum(v for v, _ in zero) / len(zero):.3f}", f"mean of {len(zero)} tasks"
+
+
+def _intervals(metrics: Metrics, head: str) -> dict[int, tuple[float, float, float]]:
+    """Return value, low and high by number of shots: the recorded interval, or else 1.96 standard errors."""
+    found = {}
+    for n, (value, error) in _by_shots(metrics, head).items():
+        margin = math.nan if error is None else Z95 * error
+        low = metrics.get(f"{head}/{n}/low", value - margin)
+        found[n] = (value, low, metrics.get(f"{head}/{n}/high", value + margin))
+    return found
 
 
 def _by_shots(metrics: Metrics, head: str) -> dict[int, tuple[float, float | None]]:

@@ -103,7 +103,7 @@ def _columns(compared: Compared) -> list[str]:
     known = ("bits_per_byte", "perplexity", "loss", "tokens_per_second")
     found = [compared.metric] if compared.metric else []
     found += [key for key in every if key.rpartition("/")[2] in known]
-    found += [f"{task.name}/acc/{n}" for task in tasks(every) for n in sorted(task.acc)]
+    found += [f"{task.name}/{task.measure}/{n}" for task in tasks(every) for n in sorted(task.acc)]
     found += list(every)[:2] if len(found) <= 1 else []
     return list(dict.fromkeys(found))[:_COLUMNS]
 
