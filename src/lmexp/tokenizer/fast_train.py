@@ -62,8 +62,11 @@ def train_on_batches(config: TokenizerConfig, batches: _Batches, num_bytes: int)
     def chosen() -> Iterator["pa.StringArray"]:
         return batches() if limit == num_bytes else spread_texts(batches(), num_bytes, limit)
 
-    if next(chosen(), None) is None:
-        raise DataError(f"tokenizer.train_bytes ({limit}) is less than any document has; raise it.")
+    if limit <= _IN_MEMORY_BYTES:
+        held = list(chosen())
+        if not held:
+            raise DataError(f"tokenizer.train_bytes ({limit}) is less than any document has; raise it.")
+        chosen = held.__iter__
     by, rejected = "gigatoken", {}
     try:
         tokenizer = _train_fast(config, chosen, limit)
