@@ -40,6 +40,7 @@ class Lesson:
     """What is taught: rules, and how an example of one is drawn."""
 
     rules: tuple[str, ...]
+    """What a document or an item may follow, each as likely as the others."""
     lengths: tuple[int, int]
     """Fewest and most examples of a document."""
     example: Callable[[str, str, random.Random], Example]
