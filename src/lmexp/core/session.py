@@ -56,6 +56,10 @@ def _run(composition: Composition, group: str, quiet: bool, at_end: AtEnd) -> Fi
     store = Store(composition.store)
     store.prepare()
     plan = plan_of(composition, store)
+    verdicts = plan.verdicts(store)
+    for planned in plan.stages:
+        if verdicts[planned.name].action != "reuse":
+            planned.handle.stage.check_machine(planned.handle.config)
     writer = RunWriter(
         store,
         plan,
@@ -69,7 +73,6 @@ def _run(composition: Composition, group: str, quiet: bool, at_end: AtEnd) -> Fi
     console = None if quiet else Console(plan)
     observer = _Observer(writer, mirror, console)
     if console is not None:
-        verdicts = plan.verdicts(store)
         console.header(f"run {writer.name} in {writer.path}")
         if any(v.action != "reuse" for v in verdicts.values()):
             for line in plan_lines(plan, verdicts):

@@ -79,6 +79,8 @@ class Stage:
     """Last `step` of the curve, for the time left; None where a stage has no curve."""
     label: Callable[[Any], str]
     """A short name for people, from the config."""
+    check_machine: Callable[[Any], None]
+    """Raises `ConfigError` where this machine lacks what a config asks for; called before a run begins."""
 
     def __call__(self, config: Config, **inputs: "Handle") -> "Handle":
         if not isinstance(config, self.config_class):
@@ -146,6 +148,7 @@ def stage(
     resumes: bool = False,
     total_steps: Callable[[Any], int] | None = None,
     label: Callable[[Any], str] | None = None,
+    check_machine: Callable[[Any], None] = lambda _config: None,
 ) -> Callable[[Callable[..., Metrics]], Stage]:
     """Register a function as a stage under `name`; see the module's docstring."""
 
@@ -168,6 +171,7 @@ def stage(
             resumes=resumes,
             total_steps=total_steps,
             label=label or (lambda _config: name),
+            check_machine=check_machine,
         )
         known = _REGISTRY.get(name)
         if known is not None and _origin(known.function) != _origin(function):

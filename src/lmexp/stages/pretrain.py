@@ -9,6 +9,7 @@ from lmexp.core.stage import Artifact, Metrics, StageRun, stage
 from lmexp.stages.packing import PackingArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact
 from lmexp.training.config import PretrainConfig
+from lmexp.training.machine import check_machine
 
 if TYPE_CHECKING:
     from lmexp.models.language_model import LanguageModel
@@ -37,6 +38,7 @@ def _label(config: PretrainConfig) -> str:
     resumes=True,
     total_steps=lambda config: config.trainer.max_steps,
     label=_label,
+    check_machine=check_machine,
 )
 def pretrain(
     run: StageRun, config: PretrainConfig, *, packing: PackingArtifact, tokenizer: TokenizerArtifact

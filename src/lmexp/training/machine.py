@@ -1,0 +1,25 @@
+"""Whether this machine has what a training asks for, known without importing torch."""
+
+import sys
+from pathlib import Path
+
+from lmexp.errors import ConfigError
+from lmexp.training.config import PretrainConfig
+
+_GPU_FILES = ("nvidia[0-9]*", "nvhost-gpu", "dxg", "kfd")
+"""Device files of GPUs on Linux: NVIDIA's, Jetson's, those of Windows' Linux, and AMD's."""
+
+
+def check_machine(config: PretrainConfig, devices: Path = Path("/dev")) -> None:
+    """Raise `ConfigError` where a GPU is asked for and a Linux machine has none.
+
+    What it cannot rule out, such as a driver that is too old, the stage finds.
+    """
+    accelerator = config.trainer.accelerator
+    if accelerator not in ("gpu", "cuda") or not sys.platform.startswith("linux"):
+        return
+    if not any(next(devices.glob(pattern), None) for pattern in _GPU_FILES):
+        raise ConfigError(
+            f"trainer.accelerator={accelerator} needs a GPU, and this machine has none; "
+            f"set trainer.accelerator=cpu, or run it where one is."
+        )
