@@ -104,7 +104,8 @@ class TrainerConfig(Config):
     """Optimizer steps."""
 
     precision: str = option("32-true", choices=("64-true", "32-true", "bf16-mixed"))
-    """Arithmetic of weights and activations, in Lightning's words."""
+    """Arithmetic of weights and activations, in Lightning's words. `bf16-mixed` is fast on GPUs and on
+    CPUs with bf16 instructions (avx512_bf16, AMX); a CPU without them took 2.0 to 3.6 times as long."""
 
     gradient_clip_val: float | None = option(1.0, gt=0)
     """Largest gradient norm or value; null turns clipping off."""
