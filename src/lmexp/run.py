@@ -209,7 +209,7 @@ class _Runner:
         """Print one sentence, and how to go on; return the exit code."""
         self.exit_code = max(self.exit_code, error.exit_code)
         print(f"lmexp: {error}", file=sys.stderr)
-        if self._page is not None and self._page.exists():
+        if error.exit_code != 2 and self._page is not None and self._page.exists():
             print(f"The run so far: {self._page}", file=sys.stderr)
         log = getattr(error, "log", None)
         if log is not None and error.exit_code == 1:

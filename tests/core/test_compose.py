@@ -1,13 +1,8 @@
-import shutil
-from pathlib import Path
-
 import pytest
 
 from lmexp.core.compose import compose, expand
 from lmexp.core.worker import load_file
 from lmexp.errors import ConfigError
-
-TOY = Path(__file__).with_name("toy.py")
 
 
 def test_the_store_is_absolute_and_comes_from_the_command_the_environment_or_the_current_directory(
@@ -111,13 +106,20 @@ def test_the_keys_of_a_users_pipeline_are_known_where_its_schema_is_named(tmp_pa
     monkeypatch.chdir(tmp_path)
     for name in ("conf", "pipelines"):
         (tmp_path / name).mkdir()
-    shutil.copy(TOY, tmp_path / "pipelines" / "toy.py")
-    (tmp_path / "conf" / "toy.yaml").write_text(
-        "defaults:\n  - engine\n  - toy_schema\n  - _self_\npipeline: toy\n"
+    (tmp_path / "pipelines" / "bell.py").write_text(
+        "from lmexp.core.config import option\n"
+        "from lmexp.core.settings import RunConfig\n"
+        "class Bell(RunConfig):\n"
+        "    strokes: int = option(1)\n"
+        "def pipeline(config: Bell):\n"
+        "    return {}\n"
     )
-    assert compose(["numbers.count=7"], config_name="toy").config.numbers.count == 7
-    with pytest.raises(ConfigError, match=r"did you mean 'numbers\.count'"):
-        compose(["numbers.cuont=7"], config_name="toy")
+    (tmp_path / "conf" / "bell.yaml").write_text(
+        "defaults:\n  - engine\n  - bell_schema\n  - _self_\npipeline: bell\n"
+    )
+    assert compose(["strokes=7"], config_name="bell").config.strokes == 7
+    with pytest.raises(ConfigError, match="did you mean 'strokes'"):
+        compose(["stroeks=7"], config_name="bell")
 
 
 def test_changes_are_what_the_overrides_change_of_the_experiment_as_it_is_written(tmp_path, monkeypatch):
