@@ -76,3 +76,15 @@ def test_the_first_sample_is_shown_in_a_few_lines_that_cannot_disturb_a_terminal
         "  | z",
         "  | ...",
     ]
+
+
+def test_the_first_metrics_of_a_stage_of_ones_own_are_shown():
+    entry = {"stage": "letters", "action": "ran", "seconds": 0.1, "artifact": "artifacts/letters/a"}
+    metrics = {f"letters/{i}": i / 3 for i in range(10)}
+    run = Run(Path("x"), {"run": "r", "status": "done", "stages": {"letters": entry}, "metrics": metrics})
+    lines = [" ".join(line.split()) for line in summary(run).splitlines()]
+    assert lines[-10:] == [
+        "metric value",
+        *(f"letters/{i} {i / 3:.6g}" for i in range(8)),
+        "letters/... 2 more",
+    ]

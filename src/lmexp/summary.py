@@ -8,12 +8,18 @@ from lmexp.core.runs import Run
 
 _SAMPLE_LINES = 6
 _SAMPLE_WIDTH = 100
+_OWN_METRICS = 8
+_SHIPPED = frozenset(
+    ("corpus", "tokenizer", "packing", "pretrain", "perplexity", "prompts", "samples")
+    + ("adopted_model", "adopted_tokenizer")
+)
+"""Stages whose numbers the tables above show as far as a person wants them."""
 
 
 def summary(run: Run) -> str:
     """Return the run's stages, headline metrics and accuracies as text."""
     parts = [f"\n{run.name}  {run.status}", _stages(run)]
-    for rows in (_perplexity(run.metrics), _prompts(run.metrics)):
+    for rows in (_perplexity(run.metrics), _prompts(run.metrics), _own(run)):
         if rows:
             parts.append(_table(rows))
     parts += _sample(run)
@@ -85,6 +91,17 @@ def _signed(metrics: Mapping[str, float], key: str, sign: int = 1) -> str:
 
 def _plain(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _own(run: Run) -> list[tuple[str, ...]]:
+    """Return the first metrics of each stage that lmexp does not ship."""
+    rows: list[tuple[str, ...]] = []
+    for name, entry in run.stages.items():
+        if entry["stage"] not in _SHIPPED:
+            own = [(key, f"{value:.6g}") for key, value in run.metrics.items() if key.startswith(f"{name}/")]
+            rows += own[:_OWN_METRICS]
+            rows += [(f"{name}/...", f"{len(own) - _OWN_METRICS} more")] * (len(own) > _OWN_METRICS)
+    return [("metric", "value"), *rows] if rows else []
 
 
 def _sample(run: Run) -> list[str]:
