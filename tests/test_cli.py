@@ -154,3 +154,16 @@ def test_generate_names_the_nearest_run_and_refuses_another_stages_artifact(lmex
     assert (code, f"did you mean {run.name!r}" in err) == (2, True)
     code, _, err = lmexp("generate", run.stages["tokenizer"]["artifact"])
     assert (code, "is not the directory of a pretrain artifact" in err) == (2, True)
+
+
+def test_show_takes_the_beginning_of_the_one_artifact_that_has_it(lmexp, finished):
+    entry = finished[1].stages["pretrain"]
+    code, out, _ = lmexp("show", entry["artifact"].rpartition("/")[2][:-4])
+    assert code == 0
+    assert json.loads(out)["fingerprint"] == entry["fingerprint"]
+
+
+def test_a_plan_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["plan", "+experiment=tiny"]) == 0
+    assert list(tmp_path.iterdir()) == []

@@ -49,6 +49,9 @@ def test_hello_counts_words_once_and_again_only_what_changed(example):
     assert actions(folder) == {"words": "ran", "count": "ran"}
     (top,) = (folder / "outputs" / "artifacts" / "count").glob("*/top.json")
     assert json.loads(top.read_text()) == [["the", 3], ["dog", 2], ["quick", 1]]
+    command = [sys.executable, "-m", "lmexp.cli", "replay", "last"]
+    replayed = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert replayed.stdout.count("identical") == 2, replayed.stderr
     example("hello", "count.top=1")
     assert actions(folder) == {"words": "reused", "count": "ran"}
 

@@ -3,6 +3,10 @@
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
@@ -180,3 +184,18 @@ def test_a_failed_point_does_not_stop_the_sweep_and_shows_in_the_exit_code(tmp_p
     done = lmexp_run(tmp_path / "store", "-m", *small[:-1], files, "only=[corpus]", "tracking.mode=off")
     assert done.returncode == 2, done.stderr
     assert sorted(r.status for r in list_runs(Store(tmp_path / "store"))) == ["done", "failed"]
+
+
+def test_ctrl_c_before_the_first_point_of_the_curve_is_an_interruption(tmp_path, small):
+    store = tmp_path / "store"
+    words = [*small, "only=[pretrain]", "trainer.max_steps=2000", "trainer.log_every_n_steps=2000"]
+    words += ["checkpoint_every_steps=1", "tracking.mode=off", f"store={store}"]
+    process = subprocess.Popen([sys.executable, "-m", "lmexp.run", *words], stderr=subprocess.PIPE, text=True)
+    while not list(store.glob("scratch/*/*/work/checkpoints/step-*.ckpt")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "stopped in pretrain; the same command goes on from there" in err
+    assert find_run(Store(store), "last").status == "interrupted"

@@ -174,6 +174,9 @@ class _Runner:
 
     def _run(self, composition: Composition) -> None:
         self._page = None
+        if self.group is not None and composition.origin is not None:
+            number = f"{int(HydraConfig.get().job.num) + 1} of {self.num_points or 'more'}"
+            print(f"\npoint {number}: {' '.join(composition.origin.overrides)}", file=sys.stderr)
         finished = run_composition(
             composition, group=self.group, at_end=lambda run: self._ended(composition, run)
         )

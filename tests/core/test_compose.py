@@ -138,3 +138,16 @@ def test_changes_are_what_the_overrides_change_of_the_experiment_as_it_is_writte
         assert compose(["+experiment=mine", "model.num_layers=7"]).changes() == {
             "model.num_layers": [layers, 7]
         }
+
+
+def test_an_experiment_file_without_its_package_line_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "bare.yaml").write_text("seed: 3\n")
+    with pytest.raises(ConfigError, match=r"file bare\.yaml must begin with the line '# @package _global_'"):
+        compose(["+experiment=bare", "trainer.max_steps=1"])
+
+
+def test_an_unknown_primary_configuration_names_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'evaluate'"):
+        compose(["model.path=x"], config_name="evaluat")

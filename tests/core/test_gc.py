@@ -96,3 +96,16 @@ def test_downloads_are_swept_on_demand_and_never_beside_a_run_that_goes_on(comma
     process.wait()
     sweep(store, [g for g in find_garbage(store, downloads=True) if g.path == downloads])
     assert not downloads.exists()
+
+
+def test_the_checkpoint_of_an_interrupted_run_is_kept_as_long_as_the_run_is(command):
+    process = command.start("total.step_s=0.2", "numbers.count=50")
+    wait_until(lambda: list(command.store.glob("scratch/*/*/work/checkpoints/step-*.ckpt")))
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(30) == 75
+    store = Store(command.store)
+    assert list(store.root.glob("scratch/*/*/work/checkpoints/step-*.ckpt"))
+    assert find_garbage(store) == []
+    (run,) = runs_of(command)
+    shutil.rmtree(store.runs / run)
+    assert "an attempt that nobody continues" in [g.reason for g in find_garbage(store)]

@@ -184,6 +184,9 @@ def _composed(origin: Origin) -> DictConfig:
 def check(composed: DictConfig, choices: Mapping[str, Any], origin: Origin | None = None) -> Composition:
     """Build the pipeline's config class from what Hydra composed, and its handles."""
     values = _values(composed)
+    if "experiment" in values:
+        name = choices.get("experiment")
+        raise ConfigError(f"the experiment file {name}.yaml must begin with the line '# @package _global_'.")
     config, handles = _build(values)
     experiment = str(choices.get("experiment") or Path(config.pipeline).stem)
     return Composition(experiment=experiment, config=config, handles=handles, values=values, origin=origin)
@@ -330,7 +333,7 @@ def _sentence(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        options = list(error.options or [])
+        options = list(error.options or []) or _primary_names() * (not group)
         known = f" (known: {', '.join(options)})" if options else ""
         return f"there is no {group or 'configuration'} {name!r}{nearest(name, options)}{known}."
     if isinstance(error, OverrideParseException):
@@ -344,6 +347,12 @@ def _sentence(error: BaseException) -> str:
     if key and isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         return _about_key(key[1])
     return f"the configuration cannot be composed: {text}"
+
+
+def _primary_names() -> list[str]:
+    """Return the names of the primary configurations, shipped and of the current directory."""
+    roots = (shipped("conf"), Path.cwd() / "conf")
+    return sorted({path.stem for root in roots for path in root.glob("*.yaml")} - {"engine"})
 
 
 def _about_key(key: str) -> str:

@@ -208,6 +208,8 @@ class _Computation:
             raise Interrupted(f"stopped in {name}; the same command goes on from there.")
         if outcome.status == "disk_full" or is_full(self.store.root):
             raise disk_full(self.store.root)
+        if self.signals.count:  # it was asked to stop: the points of a sweep that follow do not start
+            raise Interrupted(f"stopped in {name}, which ended with: {outcome.message}")
         kinds: dict[int, type[LmexpError]] = {2: DataError}
         error = kinds.get(outcome.exit_code, StageError)(f"{name}: {outcome.message}")
         if outcome.traceback:

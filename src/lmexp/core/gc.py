@@ -43,6 +43,8 @@ def find_garbage(store: Store, keep: Sequence[str] = (), *, downloads: bool = Fa
         if record.fingerprint not in marked
     ]
     for path in sorted((store.root / "scratch").glob("*")):
+        if path.name in marked:  # a kept run goes on from there
+            continue
         if re.fullmatch(r"[0-9a-f]{64}|replay-[0-9a-f]{8}", path.name) and not is_held(
             store.leases(path.name)
         ):

@@ -111,7 +111,8 @@ def make_plan(
     for name, handle in handles.items():
         if not only or name in only:
             visit(handle)
-    store.hasher.save()
+    if store.root.exists():  # a plan alone leaves nothing behind
+        store.hasher.save()
     return Plan(list(planned.values()))
 
 

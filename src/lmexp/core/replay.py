@@ -12,7 +12,7 @@ from lmexp.core.launch import run_child
 from lmexp.core.lease import Waiter
 from lmexp.core.stage import registered_stage
 from lmexp.core.store import VOLATILE, Record, Store
-from lmexp.errors import StageError, StoreError
+from lmexp.errors import ConfigError, StageError, StoreError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,11 @@ def replay(record: Record, store: Store) -> Replayed:
     Errors: `ConfigError` for a stage that is not registered, `StoreError` for a missing input,
     `StageError` when the stage fails.
     """
-    stage = registered_stage(record.stage)
+    try:
+        stage = registered_stage(record.stage)
+    except ConfigError as error:
+        sentence = str(error).rstrip(".")
+        raise ConfigError(f"{sentence}; give the file that defines it with --pipeline FILE.") from None
     inputs = {}
     for key, entry in record.data["inputs"].items():
         found = store.find(entry["stage"], entry["fingerprint"])

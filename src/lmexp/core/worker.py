@@ -83,7 +83,8 @@ def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
         stopped = stage.resumes and run.should_stop() and metrics.get("stopped", 0) == 1
         result = {
             "status": "stopped" if stopped else "complete",
-            "metrics": {k: v for k, v in metrics.items() if k != "stopped"},
+            # a stage that stopped early may not have measured anything yet
+            "metrics": {} if stopped else {k: v for k, v in metrics.items() if k != "stopped"},
             "world_size": world_size,
         }
         write_json(attempt / "result.json", result)

@@ -44,8 +44,8 @@ def _folder(kind: str, words: Sequence[str]) -> tuple[dict[str, Any], str]:
     if len(words) != 1:
         raise ConfigError(f"adopt {kind} takes one PATH, a directory.")
     use = "+experiment=NAME tokenizer.path={path}"
-    if kind == "model":
-        use = "--config-name evaluate model.path={path}"
+    if kind == "model":  # a corpus of the user's own has to be named: the default is Python's library
+        use = "--config-name evaluate model.path={path} corpus=local corpus.files=[FILES] prompts.tasks=[]"
     return {"path": os.path.abspath(os.path.expanduser(words[0]))}, use
 
 

@@ -8,13 +8,16 @@ from lmexp.verbs.words import find_record, print_json, split_store
 
 def show(arguments: argparse.Namespace) -> int:
     """RUN or ARTIFACT: its table or record"""
-    from lmexp.core.runs import find_run
+    from lmexp.core.runs import find_run, list_runs
     from lmexp.summary import summary
 
     words, store = split_store(arguments.words)
     if len(words) != 1:
         raise ConfigError("show takes one RUN or ARTIFACT; see lmexp ls.")
     record = find_record(store, words[0])
+    begins = [r for r in store.records() if r.name.startswith(words[0])]
+    if record is None and len(begins) == 1 and not any(r.name.startswith(words[0]) for r in list_runs(store)):
+        record = begins[0]
     if record is not None:
         print_json(record.data)
         return 0
