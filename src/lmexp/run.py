@@ -191,13 +191,21 @@ class _Runner:
     def _ended(self, composition: Composition, run: Run) -> None:
         """Write the run's page, and its place in the sweep."""
         if self.group is not None and composition.origin is not None:
-            if self._store is None:
-                self._store = Store(composition.store)
-                note_sweep(self._store, self.group, command=self.sweep_command, num_points=self.num_points)
-            index, overrides = int(HydraConfig.get().job.num), composition.origin.overrides
-            note_point(self._store, self.group, run.name, index=index, overrides=overrides)
+            try:
+                self._note_point(self.group, composition, run, composition.origin.overrides)
+            except OSError as error:  # the run itself is recorded all the same
+                print(f"lmexp: the sweep's record could not be written ({error}).", file=sys.stderr)
         report_at_end(run)
         self._page = run.path / PAGE
+
+    def _note_point(self, group: str, composition: Composition, run: Run, overrides: Sequence[str]) -> None:
+        """Record the point in the sweep's own record."""
+        if self._store is None:
+            store = Store(composition.store)
+            note_sweep(store, group, command=self.sweep_command, num_points=self.num_points)
+            self._store = store
+        index = int(HydraConfig.get().job.num)
+        note_point(self._store, group, run.name, index=index, overrides=overrides)
 
     def end_sweep(self) -> None:
         """Write the sweep's page, if there was a sweep that reached a point, and say where it is."""

@@ -119,6 +119,7 @@ def test_entries_of_a_mapping_are_built_by_kind_or_else_by_name_and_kept_in_orde
             {"mine": {"kind": "cirkle"}},
             "shapes.mine.kind must be one of circle, square, was 'cirkle' (",
         ),
+        ({"mine": {"kind": ["circle"]}}, "shapes.mine.kind must be one of circle, square, was ['circle']"),
         ({"mine": {}}, "shapes.mine.kind must be one of circle, square, was 'mine'"),
         ({"circle": {"radios": 1}}, "shapes.circle.radios is not a known key (did you mean 'radius'?)"),
         ({"circle": {"radius": 0}}, "shapes.circle.radius must be greater than 0, was 0"),

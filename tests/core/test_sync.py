@@ -191,25 +191,35 @@ def points(run):
 @pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 10))])
 def test_after_five_kills_at_random_moments_every_run_is_there_once_with_every_row(command, server, seed):
     """`lmexp sync` is killed, for good, when the server has had a random number of requests."""
-    assert command.run("-m", "tracking.mode=off", "numbers.count=40,41").returncode == 0
-    runs = list_runs(Store(command.store))
-    names = [run.name for run in runs]
     rng = random.Random(seed)
+    counts = iter(range(40, 60))
+    expected: dict[str, int] = {}
+
+    def one_more_run() -> None:
+        count = next(counts)
+        assert command.run("tracking.mode=off", f"numbers.count={count}").returncode == 0
+        (name,) = {run.name for run in list_runs(Store(command.store))} - set(expected)
+        expected[name] = count
+
+    one_more_run()
+    one_more_run()
     kills = 0
     while kills < 5:
         limit = len(server.requests) + rng.randint(1, 40)
-        process = start_sync(command.store, names)
+        process = start_sync(command.store, list(expected))
         wait_until(lambda limit=limit, p=process: len(server.requests) >= limit or p.poll() is not None, 60)
         if process.poll() is None:
             process.kill()
             kills += 1
+        else:  # all of it has arrived: there must be something left to be killed in
+            one_more_run()
         process.communicate()
         wait_until(lambda: not processes_of(command.directory))
-    done = sync(Store(command.store), *names)
+    done = sync(Store(command.store), *expected)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert set(server.runs) == set(names)
-    for run, count in zip(runs, (40, 41), strict=True):
-        received = server.runs[run.name]
+    assert set(server.runs) == set(expected)
+    for name, count in expected.items():
+        received = server.runs[name]
         assert points(received) == [("total", step) for step in range(1, count + 1)]
         assert len(received.history) == count + 1
         assert not received.changed_lines
@@ -217,8 +227,8 @@ def test_after_five_kills_at_random_moments_every_run_is_there_once_with_every_r
         for entry in received.history[-1].values():
             if isinstance(entry, dict):
                 assert entry["path"] in received.files
-    for name, collection in (("numbers", 2), ("total", 2)):
-        assert len(server.versions(name)) == collection
+    for name in ("numbers", "total"):
+        assert len(server.versions(name)) == len(expected)
 
 
 def start_sync(root, names):

@@ -50,6 +50,20 @@ def test_a_source_with_a_split_of_its_own_goes_there_whole_and_the_test_split_ke
     assert found == {**texts, "train": [text for text in texts["train"] if text != "text 7"]}
 
 
+def test_a_held_out_text_is_kept_there_whatever_the_sources_are_called(tmp_path):
+    sources = {}
+    for name, split, own in (
+        ("books", "train", ["shared", "other"]),
+        ("official", "test", ["shared"]),
+        ("zebra", "validation", ["third"]),
+    ):
+        write_rows(tmp_path / f"{name}.jsonl", own)
+        sources[name] = LocalSource(files=(str(tmp_path / f"{name}.jsonl"),), into=split)
+    make(CorpusConfig(sources=sources), tmp_path / "out")
+    found = {split: [d.text for d in iter_documents(tmp_path / "out", split)] for split in SPLITS}
+    assert found == {"train": ["other"], "test": ["shared"], "validation": ["third"]}
+
+
 def test_the_same_input_gives_the_same_bytes(tmp_path):
     config = write_rows(tmp_path / "rows.jsonl", [f"text {i}" for i in range(100)])
     make(config, tmp_path / "one")

@@ -164,3 +164,7 @@ def test_text_that_is_not_utf8_is_named_by_its_byte(chosen):
     if chosen == "txt":
         long = b"x\n" * 5000 + data
         assert "at byte 10025" in refusal(long, chosen, max_document_bytes=300)
+
+
+def test_a_csv_file_with_a_byte_order_mark_and_quoted_names_is_read():
+    assert read(b'\xef\xbb\xbf"text","id"\n"a","1"\n', "csv") == read(b'"text","id"\n"a","1"\n', "csv")

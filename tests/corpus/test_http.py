@@ -137,6 +137,9 @@ def test_waits_and_limits_are_no_part_of_the_identity(web):
         ({"urls": []}, "urls must name at least one file"),
         ({"urls": ["file:///etc/passwd"]}, "must begin with http:// or https://"),
         ({"urls": ["https://user:secret@host/x"]}, "no user name and no password"),
+        ({"urls": ["https://host/f\u00fcr.txt"]}, "percent-encoded, in ASCII"),
+        ({"urls": ["http://[::1"]}, "must be URLs"),
+        ({"urls": ["https://host/x?X-Amz-Signature=abc123"]}, "no key, token or signature"),
     ],
 )
 def test_addresses_and_checksums_that_cannot_be_are_refused(changes, words):

@@ -255,3 +255,16 @@ def test_a_file_that_is_not_there_names_the_nearest(tmp_path, write):
         read_task_file(tmp_path / "toi.yaml")
     with pytest.raises(DataError, match="is a directory"):
         read_task_file(tmp_path)
+
+
+def test_a_number_that_is_a_position_and_the_text_of_another_choice_is_refused(write):
+    row = {"question": "1 + 1", "options": [1, 2, 3], "answer": 2}
+    with pytest.raises(DataError, match="2 is a position, and also the text of choice 1"):
+        items_of(write(BASE["cloze"], [row]))
+    (item,) = items_of(write(BASE["cloze"], [{**row, "answer": "2"}]))
+    assert item.choices[item.gold] == " 2"
+
+
+def test_a_kind_that_is_no_text_is_refused(write):
+    with pytest.raises(DataError, match="must be one of"):
+        items_of(write({**BASE["cloze"], "kind": ["cloze"]}))

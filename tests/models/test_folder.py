@@ -179,6 +179,10 @@ def test_a_tied_head_is_stored_once(tmp_path):
         ({"attention_bias": True}, None, {}, r"attention_bias=True"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, None, {}, r"rope_type='yarn'"),
         ({"rope_parameters": {}}, None, {}, r"lacks the key 'rope_theta'"),
+        ({"rope_parameters": "yarn"}, None, {}, r"rope_type='yarn'"),
+        ({"rope_parameters": None, "rope_scaling": {"type": "linear"}}, None, {}, r"rope_type='linear'"),
+        ({"vocab_size": -3}, None, {}, r"vocab_size must be a positive integer, was -3"),
+        ({"model_type": ["qwen3"]}, None, {}, r"model_type=\['qwen3'\]"),
         ({"num_attention_heads": 4}, None, {}, r"describes no valid model: num_heads \(4\)"),
     ],
 )
@@ -191,6 +195,15 @@ def test_a_folder_that_is_not_one_model_is_refused_in_a_sentence(tmp_path, confi
     save_file(weights | add, tmp_path / "model.safetensors")
     with pytest.raises(DataError, match=sentence):
         load_model(tmp_path)
+
+
+def test_a_configuration_of_transformers_4_is_read(tmp_path):
+    model = awake(CASES["ungrouped, untied"])
+    save_model(model, tmp_path, eos_token_id=0)
+    values = json.loads((tmp_path / "config.json").read_text())
+    theta = values.pop("rope_parameters")["rope_theta"]
+    (tmp_path / "config.json").write_text(json.dumps({**values, "rope_theta": theta, "rope_scaling": None}))
+    assert load_model(tmp_path).config.rope_theta == theta == model.config.rope_theta
 
 
 def test_missing_or_damaged_files_are_refused_in_a_sentence(tmp_path):

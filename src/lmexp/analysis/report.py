@@ -10,6 +10,7 @@ from lmexp.core.files import write_text
 from lmexp.core.runs import Run
 from lmexp.core.store import Store
 from lmexp.core.sweeps import Sweep, find_sweep
+from lmexp.core.worker import is_disk_full
 
 PAGE = "report.html"
 
@@ -29,10 +30,15 @@ def write_sweep_report(sweep: Sweep) -> Path:
 
 
 def report_at_end(run: Run) -> None:
-    """Write the page of a run that ends; a page that fails is one line of warning, not a failed run."""
+    """Write the page of a run that ends; a page that fails is one line of warning, not a failed run.
+
+    A run that failed since the disk is full says so itself.
+    """
     try:
         write_report(run)
     except Exception as error:
+        if is_disk_full(error) and run.status != "done":
+            return
         _warn(f"the report of {run.name}", error, f"lmexp report {run.name}")
 
 

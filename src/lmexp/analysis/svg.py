@@ -119,7 +119,7 @@ def _axes(plot: Plot, drawn: Sequence[Point]) -> tuple[Axis, Axis]:
         pad = (
             0.0 if all(s.mark in ("line", "faint") or len(s.points) > _HOVERS for s in plot.series) else 0.06
         )
-        low = 0.0 if 0 < min(xs) <= 0.1 * max(xs) and not pad else None
+        low = 0.0 if 0 < min(xs) <= 0.1 * max(xs) and not pad and not plot.log_x else None
         x_axis = make_axis(xs, log=plot.log_x and min(xs) > 0, count=6, pad=pad, low=low)
         if plot.whole_x and len(set(xs)) <= 9:
             x_axis = dataclasses.replace(x_axis, ticks=tuple((x, number(x)) for x in sorted(set(xs))))

@@ -133,7 +133,7 @@ def _build_entries(variants: Mapping[str, type[Config]], values: Any, path: str)
             raise ConfigError(f"{where} must be a group of keys, was {value!r}.")
         keys = dict(value or {})
         kind = keys.pop("kind", name)
-        if kind not in variants:
+        if not isinstance(kind, str) or kind not in variants:
             known = ", ".join(variants)
             raise ConfigError(
                 f"{where}.kind must be one of {known}, was {kind!r}{nearest(str(kind), variants)}."

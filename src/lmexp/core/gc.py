@@ -55,7 +55,8 @@ def find_garbage(store: Store, keep: Sequence[str] = (), *, downloads: bool = Fa
             raise ConfigError(f"{busy[0]} goes on and may need its downloads; wait until it has ended.")
         found += [
             Garbage(path, directory_bytes(path), "can be downloaded again")
-            for path in sorted(store.cache.glob("*/"))
+            for path in sorted([*store.cache.glob("*/"), *store.cache.glob("hub/*/")])
+            if path.name not in {"hub", "resolved"}  # which commit a revision stood for
         ]
     trash = store.root / "trash"
     if trash.exists():

@@ -26,6 +26,7 @@ from typing import Any
 
 from lmexp.core.files import LineFollower, read_json, read_lines, write_json
 from lmexp.core.fingerprint import SHORT
+from lmexp.core.redact import redact_values
 from lmexp.core.tables import tables_of
 from lmexp.core.worker import die_with_parent
 from lmexp.errors import ConfigError
@@ -178,7 +179,7 @@ class _Mirror:
             name=data["run"],
             job_type=Path(data["config"]["pipeline"]).stem,
             tags=[data["experiment"]],
-            config=data["config"],
+            config=redact_values(data["config"]),
             dir=str(path),
             mode="online" if self._is_online else "offline",
             resume="allow",
@@ -279,7 +280,7 @@ class _Mirror:
         metadata = {
             "fingerprint": record["fingerprint"],
             "inputs": {key: entry["fingerprint"] for key, entry in record["inputs"].items()},
-            "identity": record["identity"],
+            "identity": redact_values(record["identity"]),
             "metrics": record["metrics"],
             "files": {key: entry["sha256"] for key, entry in record["files"].items()},
         }

@@ -88,6 +88,7 @@ def _tar_members(path: Path, name: str, compression: str, limit: int) -> Iterato
         try:
             with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member, encoding="utf-8") as archive:
                 for info in archive:
+                    archive.members = []  # type: ignore[attr-defined]  # tarfile would remember every header
                     _refuse_outside(info.name, name)
                     if info.issym() or info.islnk():
                         raise _not_a_file(info.name, name, "a link")

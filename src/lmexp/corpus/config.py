@@ -6,6 +6,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from lmexp.core.config import Config, build, option
+from lmexp.core.redact import redact
 from lmexp.errors import ConfigError
 from lmexp.known.config import ProcessConfig
 
@@ -53,6 +54,22 @@ class LocalSource(SourceConfig):
     """The format of all the files, where their suffixes do not say it."""
 
 
+def _check_url(url: str) -> None:
+    """Raise `ConfigError` for what cannot be asked for, or must not be recorded."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"urls must be URLs, was {url!r}: {error}.") from None
+    if not url.isascii():
+        raise ConfigError(f"urls must be percent-encoded, in ASCII, was {url!r}.")
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", url):
+        raise ConfigError(f"urls must begin with http:// or https:// and a host, was {url!r}.")
+    if "@" in parts.netloc:
+        raise ConfigError("urls must hold no user name and no password: they would be recorded.")
+    if redact(url) != url or re.search(r"(?i)[?&](sig|auth|x-amz-\w+)", url):
+        raise ConfigError("urls must hold no key, token or signature: they would be recorded.")
+
+
 class HttpSource(SourceConfig):
     """Files from the web, fixed by their sha256: of the formats of `local`, or archives of such files
     (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst), which are read in place."""
@@ -92,11 +109,7 @@ class HttpSource(SourceConfig):
                 f"sha256 must have one value for each of the {len(self.urls)} urls, has {len(self.sha256)}."
             )
         for url in self.urls:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", url):
-                raise ConfigError(f"urls must begin with http:// or https:// and a host, was {url!r}.")
-            if "@" in parts.netloc:
-                raise ConfigError("urls must hold no user name and no password: they would be recorded.")
+            _check_url(url)
         for value in self.sha256:
             if not re.fullmatch(r"[0-9a-f]{64}", value):
                 raise ConfigError(f"sha256 must be 64 hexadecimal digits, in lower case, was {value!r}.")

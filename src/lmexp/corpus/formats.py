@@ -107,7 +107,8 @@ def _text_of_line(line: str, column: str, place: str) -> str:
 
 def _csv_rows(stream: BinaryIO, place: str, column: str) -> Texts:
     csv.field_size_limit(_LONGEST_FIELD)
-    rows = csv.reader((line for _, line in _lines(stream, place)), strict=True)
+    lines = (line.removeprefix(_BOM) if number == 1 else line for number, line in _lines(stream, place))
+    rows = csv.reader(lines, strict=True)
     header: list[str] = []
     index = 0
     while True:

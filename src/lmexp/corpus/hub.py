@@ -145,6 +145,7 @@ def _load(source: HubSource, commit: str, cache: Path) -> Any:
         revision=commit,
         streaming=source.streaming,
         cache_dir=str(home / "datasets"),
+        keep_in_memory=False,
     )
 
 

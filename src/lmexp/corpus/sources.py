@@ -11,7 +11,7 @@ the ids of its documents and the names of its content.
 import importlib
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,20 @@ def all_sources(config: CorpusConfig) -> dict[str, SourceConfig]:
         if _FILES in sources:
             raise ConfigError(f"corpus.files is short for corpus.sources.{_FILES}; give one of the two.")
         sources[_FILES] = build(LocalSource, {"files": config.files, "column": config.text_column})
-    return dict(sorted(sources.items())) or {PythonStdlibSource.KIND: build(PythonStdlibSource, {})}
+    first = {"test": 0, "validation": 1}  # of equal texts the first is kept: what is held out stays so
+    order = sorted(sources, key=lambda name: (first.get(sources[name].into or "", 2), name))
+    return {name: sources[name] for name in order} or {PythonStdlibSource.KIND: build(PythonStdlibSource, {})}
 
 
-def content_hashes(config: CorpusConfig, hasher: FileHasher) -> dict[str, str]:
-    """Return what stands for the content of all sources in the corpus's fingerprint."""
+def content_hashes(
+    config: CorpusConfig, hasher: FileHasher, *, without: Collection[str] = ()
+) -> dict[str, str]:
+    """Return what stands for the content of sources, but those named, in the corpus's fingerprint."""
     sources = all_sources(config)
     found: dict[str, str] = {}
     for name, source in sources.items():
+        if name in without:
+            continue
         for key, value in _module(source).content(source, hasher).items():
             found[f"{_prefix(name, sources)}{key}"] = value
     return found

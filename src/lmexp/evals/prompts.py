@@ -98,7 +98,9 @@ def encode_choices(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> tuple[lis
     wholes = [prompt.text + choice for prompt in prompts for choice in prompt.item.choices]
     lengths = [len(ids) for ids in tokenizer.encode_batch(contexts)]
     encoded = tokenizer.encode_batch(wholes)
-    return [(ids[: lengths[i]], ids[lengths[i] :]) for i, ids in zip(owners, encoded, strict=True)], owners
+    # the last token is the choice's, also where the choice merges into the context's last token
+    cuts = [min(lengths[i], max(len(ids) - 1, 0)) for i, ids in zip(owners, encoded, strict=True)]
+    return [(ids[:cut], ids[cut:]) for cut, ids in zip(cuts, encoded, strict=True)], owners
 
 
 def row_head(prompt: Prompt) -> dict[str, Any]:

@@ -184,6 +184,11 @@ def _gold(value: Any, texts: list[str], key: str, place: str) -> int:
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
     if type(value) is int and 0 <= value < len(texts):
+        if str(value) in texts and texts[value] != str(value):
+            raise DataError(
+                f"{place}, key {key!r}: {value} is a position, and also the text of choice "
+                f"{texts.index(str(value))}; write the text in quotes, or choices that are no numbers."
+            )
         return value
     hint = nearest(value, texts) if isinstance(value, str) else ""
     raise DataError(

@@ -58,7 +58,7 @@ class TaskKeys:
     def kind(self) -> str:
         """Return the kind, once the keys are known to be those of a file of that kind."""
         kind = self._values.get("kind")
-        if kind not in KEYS:
+        if not isinstance(kind, str) or kind not in KEYS:
             raise self.error("kind", f"must be one of {', '.join(KEYS)}", nearest(str(kind), KEYS))
         for key, line in self._lines.items():
             if key not in KEYS[kind]:

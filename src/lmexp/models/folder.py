@@ -194,31 +194,45 @@ def _read_config(path: Path) -> tuple[GPTConfig, int]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a model's configuration: {error}.") from error
-    architecture = values.get("model_type", "qwen3")
-    if architecture not in _FAMILIES:
+    architecture = values.get("model_type", "qwen3") if isinstance(values, dict) else values
+    if not isinstance(architecture, str) or architecture not in _FAMILIES:
         families = " and ".join(_FAMILIES)
         raise DataError(f"{path} asks for model_type={architecture!r}; lmexp computes only {families}.")
     family = _FAMILIES[architecture]
     for key, only in family.only.items():
         if values.get(key, only) != only:
             raise DataError(f"{path} asks for {key}={values[key]!r}; lmexp's GPT computes only {only!r}.")
-    rope = values.get("rope_parameters") or {}
-    if rope.get("rope_type", "default") != "default":
-        raise DataError(
-            f"{path} asks for rope_type={rope['rope_type']!r}; lmexp's GPT computes only 'default'."
-        )
+    rope = _rope(values)
+    rope_type = rope.get("rope_type", rope.get("type", "default"))
+    if rope_type != "default":
+        raise DataError(f"{path} asks for rope_type={rope_type!r}; lmexp's GPT computes only 'default'.")
     try:
         known = {**family.absent, **values}
         fields = {ours: known[theirs] for theirs, ours in family.fields.items()}
         if architecture == "qwen3":
             fields["rope_theta"] = rope["rope_theta"]
-        return GPTConfig(architecture=architecture, **fields), int(values["vocab_size"])
+        return GPTConfig(architecture=architecture, **fields), _positive(values["vocab_size"])
     except KeyError as error:
         raise DataError(
             f"{path} lacks the key {error}, which a configuration of {family.hf_class} has."
         ) from error
     except ConfigError as error:
         raise DataError(f"{path} describes no valid model: {error}") from error
+
+
+def _positive(vocab_size: Any) -> int:
+    """Return a vocabulary size that can be one. Errors: `ConfigError`."""
+    if type(vocab_size) is not int or vocab_size < 1:
+        raise ConfigError(f"vocab_size must be a positive integer, was {vocab_size!r}.")
+    return vocab_size
+
+
+def _rope(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of RoPE, which transformers 4 wrote beside each other and 5 writes nested."""
+    nested = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    if not isinstance(nested, Mapping):
+        return {"rope_type": nested}
+    return {**({"rope_theta": values["rope_theta"]} if "rope_theta" in values else {}), **nested}
 
 
 def _check_names(path: Path, *, expected: set[str], found: set[str]) -> None:

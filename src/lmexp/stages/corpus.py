@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmexp.core.files import FileHasher
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
-from lmexp.corpus.config import CorpusConfig, KnownSource
+from lmexp.corpus.config import CorpusConfig, HubSource, KnownSource
 from lmexp.corpus.sources import all_sources, content_hashes
 from lmexp.errors import DataError
 
@@ -59,7 +59,9 @@ def corpus(run: StageRun, config: CorpusConfig) -> Metrics:
     metrics = build_corpus(config, run.out, cache=run.cache, content=run.content)
     hasher = FileHasher()  # remembers no file: each is read again
     hasher.cache = run.cache
-    now = content_hashes(config, hasher)
+    # a hub commit cannot change while it is read, and the cache that resolved it may be gone
+    fixed = {name for name, source in all_sources(config).items() if isinstance(source, HubSource)}
+    now = {**run.content, **content_hashes(config, hasher, without=fixed)}
     if run.content and now != run.content:
         changed = [n for n in {*now, *run.content} if now.get(n) != run.content.get(n)]
         raise DataError(f"{', '.join(sorted(changed)[:3])} changed while being read; give the command again.")

@@ -22,6 +22,10 @@ class PromptsArtifact(Artifact):
     ``tasks.json`` says of each task its kind, its number of items and its licence."""
 
 
+_BIGRAM_TOKENS = 100_000_000
+"""The bigram beside the model counts the first so many training tokens at most, to bound its memory."""
+
+
 @stage(
     "prompts",
     version=2,
@@ -61,9 +65,8 @@ def prompts(
         eos_token_id=encoder.eos_token_id,
     )
     train = packing.load().split("train")
-    bigram = BigramScorer(
-        Bigram.fit(train.read(0, train.num_tokens), encoder.vocab_size), eos_token_id=encoder.eos_token_id
-    )
+    counted = train.read(0, min(train.num_tokens, _BIGRAM_TOKENS))
+    bigram = BigramScorer(Bigram.fit(counted, encoder.vocab_size), eos_token_id=encoder.eos_token_id)
     maker = TaskMaker(
         lambda split: ((document.id, document.text) for document in corpus.documents(split)),
         limit=config.limit,

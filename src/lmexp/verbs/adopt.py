@@ -52,6 +52,8 @@ def _folder(kind: str, words: Sequence[str]) -> tuple[dict[str, Any], str]:
 def _corpus(words: Sequence[str]) -> tuple[dict[str, Any], str]:
     """Return the configuration of a corpus that is split already, and the words of a run on it."""
     given = dict(word.partition("=")[::2] for word in words)
+    if len(given) < len(words):
+        raise ConfigError("adopt corpus takes each split once; give a pattern for several files.")
     for name in given:
         if name not in (*_SPLITS, "column"):
             raise ConfigError(f"adopt corpus takes {', '.join(_SPLITS)} and column, was given {name!r}.")
