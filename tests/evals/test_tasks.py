@@ -107,7 +107,15 @@ def test_too_few_rows_for_the_shots_are_found_before_anything_runs(own, tmp_path
         content_hashes(config, str)
     with (tmp_path / "own.yaml").open("a") as file:
         file.write("fewshot_data: own.jsonl\n")
-    assert content_hashes(replace(config, num_fewshot=(4,)), str)
+    with pytest.raises(DataError, match="has 3 to choose from"):  # the same texts are no examples
+        content_hashes(replace(config, num_fewshot=(4,)), str)
+    assert content_hashes(replace(config, num_fewshot=(3,)), str)
+
+
+def test_more_shots_than_a_rule_of_the_primer_has_are_found_before_anything_runs():
+    config = PromptsConfig(tasks=("primer_sort",), num_fewshot=(0, 32))
+    with pytest.raises(DataError, match="asks for 32 worked examples, but primer_sort has 24"):
+        content_hashes(config, str)
 
 
 def test_a_changed_row_runs_the_prompts_again_and_nothing_else(own, tmp_path):

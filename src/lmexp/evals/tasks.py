@@ -14,7 +14,7 @@ from pathlib import Path
 from lmexp.errors import DataError
 from lmexp.evals.config import TASKS, PromptsConfig
 from lmexp.evals.items import Task
-from lmexp.evals.primer_tasks import PRIMER_TASKS, SEPARATOR, make_primer_items
+from lmexp.evals.primer_tasks import EXAMPLES_PER_GROUP, PRIMER_TASKS, SEPARATOR, make_primer_items
 from lmexp.evals.python_pairs import make_pairs
 from lmexp.evals.task_files import TaskFile, read_task_file
 
@@ -58,6 +58,13 @@ def content_hashes(config: PromptsConfig, hash_file: Callable[[Path], str]) -> d
 
     Errors: `DataError` as for `task_files` and `TaskFile.task`, and for fewer examples than shots.
     """
+    shots = max(config.num_fewshot)
+    for name in config.tasks:
+        if name in PRIMER_TASKS and shots > EXAMPLES_PER_GROUP:
+            raise DataError(
+                f"prompts.num_fewshot asks for {shots} worked examples, but {name} has {EXAMPLES_PER_GROUP} "
+                f"of each rule; lower it."
+            )
     hashes: dict[str, str] = {}
     for file in task_files(config):
         _check_examples(file, max(config.num_fewshot))
@@ -69,13 +76,14 @@ def _check_examples(file: TaskFile, num_fewshot: int) -> None:
     """Read every row, and check that the items of each group find their worked examples."""
     task = file.task(limit=None, seed=0)
     sizes = Counter(example.group for example in task.examples)
-    itself = 1 if file.fewshot_data is None else 0
-    for group in sorted({item.group for item in task.items}):
-        if sizes[group] - itself < num_fewshot:
-            where = f" of the group {group!r}" if group else ""
+    alike = Counter((example.group, example.context, example.answer) for example in task.examples)
+    for item in task.items:  # among the examples like it is the item itself, where they are its own rows
+        left = sizes[item.group] - alike[item.group, item.context, item.answer]
+        if left < num_fewshot:
+            where = f" of the group {item.group!r}" if item.group else ""
             raise DataError(
                 f"{file.path}: prompts.num_fewshot asks for {num_fewshot} worked examples, but an "
-                f"item{where} has {sizes[group] - itself} to choose from; lower it, or write more rows."
+                f"item{where} has {left} to choose from; lower it, or write more rows."
             )
 
 
