@@ -68,6 +68,8 @@ class Mirror:
             "WANDB_SILENT": "true",
             "WANDB_ERROR_REPORTING": "false",  # wandb's reports about itself wait for servers of their own
         }
+        # a caller that uses wandb itself would otherwise lend us its service, which outlives a killed mirror
+        environment.pop("WANDB_SERVICE", None)
         if (mode or self._mode) == "offline":  # what records locally has no business with a server
             for name in ("WANDB_BASE_URL", "WANDB_API_KEY"):
                 environment.pop(name, None)
