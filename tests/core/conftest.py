@@ -1,11 +1,13 @@
 """Fixtures of the engine's tests: the toy pipeline, run in this process or as a command."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -104,6 +106,14 @@ class Command:
             text=True,
             start_new_session=True,
         )
+
+    def computes(self, stage: str) -> bool:
+        """Whether a stage of that registered name has been handed to its child and is not finished yet."""
+        for spec in self.store.glob("scratch/*/*/spec.json"):
+            with suppress(FileNotFoundError):  # its scratch is just being removed
+                if json.loads(spec.read_text())["stage"] == stage:
+                    return True
+        return False
 
     def run(self, *overrides: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*overrides)

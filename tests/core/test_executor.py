@@ -171,7 +171,7 @@ def test_four_processes_at_once_compute_every_stage_once(command):
 
 def test_a_waiter_takes_over_when_the_holder_is_killed(command):
     holder = command.start("numbers.sleep_s=30")
-    wait_until(lambda: list(command.store.glob("scratch/*/*/spec.json")))
+    wait_until(lambda: command.computes("toy_numbers"))
     waiter = command.start("numbers.sleep_s=0.1")
     assert any(f"waiting for process {holder.pid}" in line for line in iter(waiter.stderr.readline, ""))
     os.kill(holder.pid, signal.SIGKILL)
@@ -184,7 +184,7 @@ def test_a_waiter_takes_over_when_the_holder_is_killed(command):
 
 def test_a_run_whose_process_was_killed_is_not_shown_as_running(command):
     process = command.start("numbers.sleep_s=30")
-    wait_until(lambda: list(command.store.glob("scratch/*/*/spec.json")))
+    wait_until(lambda: command.computes("toy_numbers"))
     (run,) = list_runs(Store(command.store))
     assert run.status == "running"
     os.kill(process.pid, signal.SIGKILL)
@@ -242,8 +242,7 @@ def test_a_run_that_a_terminal_left_behind_goes_on(command):
 
 def test_an_invocation_that_was_killed_is_noted_by_the_next(command):
     process = command.start("numbers.sleep_s=0.1", "total.step_s=30")
-    wait_until(lambda: list(command.store.glob("artifacts/toy_numbers/*")))
-    wait_until(lambda: list(command.store.glob("scratch/*/*/spec.json")))
+    wait_until(lambda: command.computes("toy_total"))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert command.run().returncode == 0

@@ -67,8 +67,7 @@ def test_a_run_that_goes_on_is_kept_whatever_is_named(command):
     assert command.run("numbers.count=3").returncode == 0
     (first,) = (p.name for p in (command.store / "runs").iterdir())
     process = command.start("numbers.count=4", "total.step_s=30")
-    wait_until(lambda: len(list(command.store.glob("artifacts/toy_numbers/*"))) == 2)
-    wait_until(lambda: list(command.store.glob("scratch/*/*/spec.json")))
+    wait_until(lambda: command.computes("toy_total"))
     store = Store(command.store)
     assert find_garbage(store, keep=[first]) == []
     os.kill(process.pid, signal.SIGKILL)
