@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from lmexp.core.fingerprint import digest
 from lmexp.core.gc import find_garbage, sweep
 from lmexp.core.lease import Waiter
 from lmexp.core.runs import list_runs
@@ -27,7 +28,8 @@ def test_only_what_no_kept_run_needs_is_swept(command):
     assert find_garbage(store) == []
     garbage = find_garbage(store, keep=[second])
     assert [g.path.name.startswith("power-1-") for g in garbage] == [True]
-    assert sweep(store, garbage) == garbage[0].num_bytes > 0
+    assert garbage[0].num_bytes > 0
+    assert sweep(store, garbage, [second]) == garbage
     assert [r.data["identity"].get("power") for r in store.records("toy_total")] == [2]
     assert len(store.records("toy_numbers")) == 1
 
@@ -108,3 +110,33 @@ def test_the_checkpoint_of_an_interrupted_run_is_kept_as_long_as_the_run_is(comm
     (run,) = runs_of(command)
     shutil.rmtree(store.runs / run)
     assert "an attempt that nobody continues" in [g.reason for g in find_garbage(store)]
+
+
+def test_what_a_run_has_come_to_need_meanwhile_is_not_deleted(command):
+    assert command.run("numbers.count=3").returncode == 0
+    (first,) = runs_of(command)
+    assert command.run("numbers.count=4").returncode == 0
+    (second,) = set(runs_of(command)) - {first}
+    store = Store(command.store)
+    (command.store / "runs" / first).rename(command.directory / "aside")
+    garbage = find_garbage(store)
+    assert len(garbage) == 2
+    (command.directory / "aside").rename(command.store / "runs" / first)
+    assert sweep(store, garbage) == []
+    assert sweep(store, garbage, [second]) == garbage
+
+
+def test_what_was_made_from_files_outside_says_so(command):
+    assert command.run().returncode == 0
+    store = Store(command.store)
+    (record,) = store.records("toy_numbers")
+    from_files = {**record.data, "content": {"a.txt": "0" * 64}}
+    shutil.rmtree(command.store / "runs")
+    (record.path / "artifact.json").write_text(
+        json.dumps({**from_files, "record_sha256": digest(from_files)})
+    )
+    reasons = {g.path.parent.name: g.reason for g in find_garbage(store)}
+    assert reasons == {
+        "toy_numbers": "no kept run uses it, and it was made from files outside the store",
+        "toy_total": "no kept run uses it",
+    }

@@ -1,7 +1,8 @@
 """Garbage collection: mark from runs, sweep the rest; nothing goes without `delete`.
 
 Kept are the artifacts of every named run (of all runs where none is named), of every run that goes on
-at this moment, and whatever a process computes now. Everything else in the store can be computed again.
+at this moment, and whatever a process computes now. Everything else can be computed again, as long as
+the files outside the store that some artifacts were made from are still there.
 
 Downloads in the cache are swept only on demand, since they may be slow or gone at their origin, and
 never while a run goes on.
@@ -15,7 +16,7 @@ from pathlib import Path
 from lmexp.core.files import remove_tree
 from lmexp.core.lease import is_held
 from lmexp.core.runs import find_run, list_runs
-from lmexp.core.store import Store, directory_bytes
+from lmexp.core.store import Record, Store, directory_bytes
 from lmexp.errors import ConfigError
 
 
@@ -26,6 +27,8 @@ class Garbage:
     path: Path
     num_bytes: int
     reason: str
+    fingerprint: str | None = None
+    """Of the artifact, or of what an attempt was to become; None where no run can come to need it."""
 
 
 def find_garbage(store: Store, keep: Sequence[str] = (), *, downloads: bool = False) -> list[Garbage]:
@@ -33,12 +36,9 @@ def find_garbage(store: Store, keep: Sequence[str] = (), *, downloads: bool = Fa
 
     Errors: `ConfigError` for a name that is no run, or for downloads while a run goes on.
     """
-    named = [find_run(store, name).name for name in keep]
-    everything = list_runs(store)
-    runs = [r for r in everything if not keep or r.name in named or r.status == "running"]
-    marked = {fingerprint for run in runs for fingerprint in run.fingerprints}
+    marked = _marked(store, keep)
     found = [
-        Garbage(record.path, record.num_bytes, "no kept run uses it")
+        Garbage(record.path, record.num_bytes, _reason(record), record.fingerprint)
         for record in store.records()
         if record.fingerprint not in marked
     ]
@@ -48,9 +48,10 @@ def find_garbage(store: Store, keep: Sequence[str] = (), *, downloads: bool = Fa
         if re.fullmatch(r"[0-9a-f]{64}|replay-[0-9a-f]{8}", path.name) and not is_held(
             store.leases(path.name)
         ):
-            found.append(Garbage(path, directory_bytes(path), "an attempt that nobody continues"))
+            size = directory_bytes(path)
+            found.append(Garbage(path, size, "an attempt that nobody continues", path.name))
     if downloads:
-        busy = [r.name for r in everything if r.status == "running"]
+        busy = [r.name for r in list_runs(store) if r.status == "running"]
         if busy:
             raise ConfigError(f"{busy[0]} goes on and may need its downloads; wait until it has ended.")
         found += [
@@ -64,15 +65,35 @@ def find_garbage(store: Store, keep: Sequence[str] = (), *, downloads: bool = Fa
     return found
 
 
-def sweep(store: Store, garbage: Sequence[Garbage]) -> int:
-    """Delete the garbage and return the freed bytes.
+def sweep(store: Store, garbage: Sequence[Garbage], keep: Sequence[str] = ()) -> list[Garbage]:
+    """Delete the garbage and return what was deleted: all but what a run has come to need since it was found.
 
-    An artifact leaves by one rename first, so that no reader ever sees half of one.
+    `keep` is what it was found with. An artifact leaves by one rename first, so that no reader ever
+    sees half of one.
     """
+    deleted = []
     for item in garbage:
+        if item.fingerprint is not None and (
+            item.fingerprint in _marked(store, keep) or is_held(store.leases(item.fingerprint))
+        ):
+            continue
         if item.path.is_relative_to(store.root / "artifacts"):
             store.discard(item.path)
         else:
             remove_tree(item.path)
+        deleted.append(item)
     store.empty_trash()
-    return sum(item.num_bytes for item in garbage)
+    return deleted
+
+
+def _marked(store: Store, keep: Sequence[str]) -> set[str]:
+    """Return the fingerprints of the named runs, or of all, and of the runs that go on now."""
+    named = {find_run(store, name).name for name in keep}
+    runs = [r for r in list_runs(store) if not keep or r.name in named or r.status == "running"]
+    return {fingerprint for run in runs for fingerprint in run.fingerprints}
+
+
+def _reason(record: Record) -> str:
+    """Return why an artifact can go, and what that asks of whoever wants it again."""
+    outside = ", and it was made from files outside the store" if record.data["content"] else ""
+    return f"no kept run uses it{outside}"

@@ -12,9 +12,9 @@ def gc(arguments: argparse.Namespace) -> int:
     words, store = split_store(arguments.words)
     no_more(words)
     garbage = find_garbage(store, arguments.keep, downloads=arguments.downloads)
-    total = sum(item.num_bytes for item in garbage)
     if arguments.delete:
-        sweep(store, garbage)
+        garbage = sweep(store, garbage, arguments.keep)
+    total = sum(item.num_bytes for item in garbage)
     if arguments.json:
         items = [{"path": str(g.path), "bytes": g.num_bytes, "reason": g.reason} for g in garbage]
         print_json({"garbage": items, "bytes": total, "deleted": arguments.delete})
