@@ -1,6 +1,7 @@
 import pytest
 
-from lmexp.core.redact import is_secret_key, redact, redact_values, redact_words
+from lmexp.core.redact import is_secret_key, redact, redact_values, redact_words, refuse_secrets
+from lmexp.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,8 @@ def test_a_key_is_secret_by_its_last_part(key, secret):
         ),
         ("Authorization: Bearer abcdef123456", "Authorization: Bearer ***"),
         ("hf_" + "a" * 34, "***"),
+        ("sk-proj-" + "aB3" * 12, "***"),
+        ("/data/sk-learn-corpus-of-documentation", "/data/sk-learn-corpus-of-documentation"),
         ("a file at me@host: no secret", "a file at me@host: no secret"),
         ("commit " + "a" * 40, "commit " + "a" * 40),
         ("sum of key=3", "sum of key=3"),
@@ -68,3 +71,26 @@ def test_nested_values_are_hidden_where_they_are():
         "password": ["***", "***"],
         "api_key": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"judge": {"api_key": "abc"}}, "judge.api_key"),
+        ({"hub": {"auth_token": "abc"}}, "hub.auth_token"),
+        ({"files": ["a", "ftp://me:pw@host/x"]}, "files"),
+        ({"note": "hf_" + "a" * 34}, "note"),
+    ],
+)
+def test_a_configuration_that_holds_a_secret_is_refused_by_the_name_of_its_key(values, named):
+    with pytest.raises(ConfigError) as error:
+        refuse_secrets(values)
+    assert str(error.value).startswith(f"{named} holds a secret")
+    assert "abc" not in str(error.value)
+    assert "pw" not in str(error.value)
+
+
+def test_words_of_the_vocabulary_and_absent_secrets_are_no_secrets():
+    refuse_secrets(
+        {"eos_token": "<|end|>", "start_token": "<s>", "api_key": None, "password": "", "url": "git@host:x"}
+    )

@@ -42,6 +42,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lmexp.core.config import Config, build, refused_names
 from lmexp.core.plan import differences
+from lmexp.core.redact import refuse_secrets
 from lmexp.core.settings import RunConfig, absolute_store, default_store
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
@@ -234,6 +235,7 @@ def handles_of(values: Mapping[str, Any]) -> Mapping[str, Handle]:
 def _build(values: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Handle]]:
     pipeline = find_pipeline(str(values.get("pipeline", "pretrain")))
     config = build(config_class(pipeline), values)
+    refuse_secrets(values)
     name = str(pipeline) if config.pipeline.endswith(".py") else config.pipeline
     store = str(absolute_store(config.store))
     config = dataclasses.replace(_absolute_paths(config), store=store, pipeline=name)

@@ -1,20 +1,32 @@
 """Secrets kept out of records and pages: by the name of a key, and by the shape of a value.
 
 Nothing in lmexp asks for a secret on the command line (wandb reads its key from the environment, which
-is never recorded), but a person may still give one: in a URL, or as a key of their own pipeline.
+is never recorded), but a person may still give one: in a URL, or as a key of their own pipeline. A
+configuration is recorded as it is, so one that holds a secret is refused; what else is written down (a
+command, a message) is redacted.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lmexp.errors import ConfigError
+
 HIDDEN = "***"
-_SECRETS = ("api_key", "access_key", "secret", "secret_key", "password", "passwd", "credentials", "token")
+_KEYS_AND_PASSWORDS = ("api_key", "access_key", "secret", "secret_key", "password", "passwd", "credentials")
+_SECRETS = (*_KEYS_AND_PASSWORDS, "token")
 _MARKERS = ("bos_token", "eos_token", "pad_token", "unk_token", "mask_token", "sep_token", "cls_token")
+_REFUSED = (*_KEYS_AND_PASSWORDS, "access_token", "api_token", "auth_token")
+"""Of the names, those that stand for nothing else: a token may also be a word of the vocabulary."""
+_WELL_KNOWN = re.compile(
+    r"\b(?:(?:hf_|ghp_|github_pat_|wandb_v1_|xox[bp]-|AKIA)[\w-]{12,}|sk-(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{16,})",
+    re.ASCII,
+)
+_PASSWORD = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
 _SHAPES = (
     (re.compile(r"(?<=://)[^/\s@]+(?=@)"), HIDDEN),
     (re.compile(r"(?i)([?&][a-z_-]*(?:token|key|signature|secret|password)=)[^&#\s'\"]+"), rf"\1{HIDDEN}"),
-    (re.compile(r"\b(?:hf_|ghp_|github_pat_|sk-|wandb_v1_|xox[bp]-|AKIA)[A-Za-z0-9_-]{12,}"), HIDDEN),
+    (_WELL_KNOWN, HIDDEN),
     (re.compile(r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\1{HIDDEN}"),
 )
 
@@ -24,6 +36,24 @@ def is_secret_key(key: str) -> bool:
     last = key.rpartition(".")[2].lower().replace("-", "_")
     named = any(last == name or last.endswith(f"_{name}") for name in _SECRETS)
     return named and last not in _MARKERS
+
+
+def refuse_secrets(values: Any, key: str = "") -> None:
+    """Raise `ConfigError` where nested plain values hold a password, a key or a token for a service."""
+    if isinstance(values, Mapping):
+        for name, value in values.items():
+            refuse_secrets(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(values, list | tuple):
+        for value in values:
+            refuse_secrets(value, key)
+    elif isinstance(values, str) and values:
+        last = key.rpartition(".")[2].lower().replace("-", "_")
+        named = any(last == name or last.endswith(f"_{name}") for name in _REFUSED)
+        if named or _WELL_KNOWN.search(values) or _PASSWORD.search(values):
+            raise ConfigError(
+                f"{key} holds a secret, and configurations are recorded: let the stage read it from an "
+                f"environment variable."
+            )
 
 
 def redact(text: str) -> str:
