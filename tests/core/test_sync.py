@@ -353,6 +353,26 @@ def test_a_run_whose_artifact_is_gone_says_so(offline, server, capsys):
     assert "is no longer in the store; run its experiment again" in capsys.readouterr().out
 
 
+def test_a_curve_that_is_computed_anew_begins_a_recording_of_its_own(command, server):
+    def rows(name):
+        history = server.runs[name].history
+        return [(row["total/step"], row["_timestamp"]) for row in history if "total/step" in row]
+
+    assert command.run("tracking.mode=online").returncode == 0
+    (run,) = list_runs(Store(command.store))
+    first = rows(run.name)
+    assert command.run("tracking.mode=online", "force=[numbers]").returncode == 0
+    assert list(server.runs) == [run.name], "numbers has no curve"
+    again = command.run("tracking.mode=online", "force=[total]")
+    assert f"wandb: online as {run.name}-2" in again.stdout
+    assert command.run("tracking.mode=online").returncode == 0
+    assert sync(Store(command.store)).stdout.splitlines()[-1] == "1 unchanged"
+    assert list(server.runs) == [run.name, f"{run.name}-2"]
+    assert rows(run.name) == first
+    second = rows(f"{run.name}-2")
+    assert [step for step, _ in second] == [step for step, _ in first]
+
+
 def test_a_failed_run_is_uploaded_as_failed_and_goes_on_when_it_was_mended(command, server, capsys):
     assert command.run("tracking.mode=off", "total.fail_at=3").returncode == 1
     store = Store(command.store)

@@ -83,9 +83,12 @@ class RunWriter:
         self.path.mkdir(parents=True, exist_ok=True)
         self._store = store
         self._started = now()
-        self._note_killed()
+        before = self._before()
+        if before is not None:
+            self._note_killed(before)
         self._data: dict[str, Any] = {
             "run": self.name,
+            "recording": self._recording(before, plan),
             "experiment": experiment,
             "group": group,
             "status": "running",
@@ -132,12 +135,27 @@ class RunWriter:
         self._data["metrics"] |= {f"{name}/{key}": value for key, value in record.metrics.items()}
         self.save()
 
-    def _note_killed(self) -> None:
-        """Append the line that an invocation which was killed could not write itself."""
+    def _before(self) -> Run | None:
+        """Return the run as the invocation before this one left it; None where there is none."""
         try:
-            before = _read_run(self.path / "run.json")
+            return _read_run(self.path / "run.json")
         except (FileNotFoundError, StoreError):
-            return
+            return None
+
+    def _recording(self, before: Run | None, plan: Plan) -> int:
+        """Return which of its recordings at wandb this is: a curve that is computed anew begins another."""
+        if before is None:
+            return 1
+        forced = {stage.name for stage in plan.stages if stage.force}
+        artifacts = {name: self._store.root / entry["artifact"] for name, entry in before.stages.items()}
+        anew = any(
+            not path.is_dir() or (name in forced and (path / "metrics.jsonl").exists())
+            for name, path in artifacts.items()
+        )
+        return int(before.data.get("recording", 1)) + anew
+
+    def _note_killed(self, before: Run) -> None:
+        """Append the line that an invocation which was killed could not write itself."""
         lines = self.path / "invocations.jsonl"
         if before.status == "killed" and before.data["started"] not in {
             x["started"] for x in read_lines(lines)

@@ -5,10 +5,12 @@ points at until the run has ended (mode `online` or `offline`), or as they stand
 record is the truth: the mirror only ever reads it, so a dead server cannot stop or slow a run, and a
 mirror that was killed is made again from the start.
 
-One wandb run stands for one pipeline run; its id is the run's name. Its rows are the points of all
-curves in the order of the stages, numbered from 0, so the number of rows that the server holds says
-which row comes next: however often the mirror is killed, no row is missing or sent twice. Everything
-else (configuration, summary, artifacts, files) has a name or a digest and replaces itself.
+One wandb run stands for one pipeline run; its id is the run's name, with a number behind it where a
+curve was computed anew (by `force`, or since it was deleted), so that two curves never mix. Its rows are
+the points of all curves in the order of the stages, numbered from 0, so the number of rows that the
+server holds says which row comes next: however often the mirror is killed, no row is missing or sent
+twice. Everything else (configuration, summary, artifacts, files) has a name or a digest and replaces
+itself.
 
 What it sends: the configuration; the points of every stage's curve as ``<stage>/<metric>`` over
 ``<stage>/step``; at the end all metrics as the summary, tables (`core.tables`), the report's page, and
@@ -46,11 +48,11 @@ def main(run_directory: str, mode: str, note: str = "") -> None:
     if mode == "online" and not server_answers():
         mode, note = "offline", "the wandb server did not answer"
     if mode == "offline":
-        _drop_recordings(path, f"offline-run-*-{data['run']}")
+        _drop_recordings(path, "offline-run-*")
     state = {
         "mode": "offline" if mode == "offline" else "online",
         "server": None if mode == "offline" else server(),
-        "id": data["run"],
+        "id": recording_id(data),
         **destination(data),
         "started": data["started"],
     }
@@ -60,7 +62,7 @@ def main(run_directory: str, mode: str, note: str = "") -> None:
         write_json(path / STATE, {**state, "sent": False, "complete": False, "note": _sentence(error)})
         raise
     if mode != "offline":  # all of it is on the server
-        _drop_recordings(path, f"*run-*-{data['run']}", keep=directory)
+        _drop_recordings(path, "*run-*", keep=directory)
         shutil.rmtree(path / "wandb-data", ignore_errors=True)
     complete = status == "done"
     more = {"directory": str(directory), "sent": True, "complete": complete, "note": note}
@@ -99,6 +101,12 @@ def destination(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return where on a server a run belongs, from its `run.json`."""
     settings = data["config"]["tracking"]
     return {"entity": settings["entity"], "project": settings["project"], "group": data["group"]}
+
+
+def recording_id(data: Mapping[str, Any]) -> str:
+    """Return the id and name that a run has at wandb, from its `run.json`."""
+    number = int(data.get("recording", 1))
+    return str(data["run"]) + (f"-{number}" if number > 1 else "")
 
 
 def _url() -> urllib.parse.ParseResult:
@@ -175,8 +183,8 @@ class _Mirror:
         self._followers: dict[Path, LineFollower] = {}
         self._run: wandb.Run = wandb.init(
             **destination(data),
-            id=data["run"],
-            name=data["run"],
+            id=recording_id(data),
+            name=recording_id(data),
             job_type=Path(data["config"]["pipeline"]).stem,
             tags=[data["experiment"]],
             config=redact_values(data["config"]),
