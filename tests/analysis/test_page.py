@@ -206,6 +206,11 @@ def test_the_spread_over_seeds_is_that_of_each_setting(made):
     ("metrics", "headline"),
     [
         ([{"a/loss": 1, "b/test/bits_per_byte": 2}, {}], "b/test/bits_per_byte"),
+        (
+            [{"a/validation/bits_per_byte": 1, "b/test/bits_per_byte": 2}, {}],
+            "b/test/bits_per_byte",
+        ),
+        ([{"a/validation/bits_per_byte": 1}], "a/validation/bits_per_byte"),
         ([{"a/loss": 1, "b/t/acc/0": 0.5, "b/t/acc/0/stderr": 0.5}], "b/t/acc/0"),
         ([{"a/n": 3, "a/sum": 1}, {"a/n": 3, "a/sum": 2}], "a/sum"),
         ([{"a/n": 3}], "a/n"),

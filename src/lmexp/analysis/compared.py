@@ -77,8 +77,9 @@ def headline_metric(metrics: Sequence[Mapping[str, float]]) -> str | None:
     if not full:
         return None
     common = [key for key in full[0] if all(key in m for m in full) and not key.endswith("/stderr")]
+    bits = [key for key in common if _name(key) == "bits_per_byte"]
     preferred = (
-        [key for key in common if _name(key) == "bits_per_byte"],
+        sorted(bits, key=lambda key: "/validation/" in key),  # a stage's evaluation before training's own
         [key for key in common if _is_accuracy(key)],
         [key for key in common if _name(key) == "loss"],
         [key for key in reversed(common) if len({m[key] for m in full}) > 1],
