@@ -85,7 +85,7 @@ def test_a_finished_training_publishes_the_best_weights_again_and_leaves_nothing
 
 
 def test_chosen_steps_are_published_also_after_a_stop(tmp_path):
-    changes = {"publish_steps": [3, 7, 7, 12], "checkpoint_every_steps": 5}
+    changes = {"publish_steps": [3, 7, 12], "checkpoint_every_steps": 5}
     for directory, stops in (("whole", [None]), ("parts", [4, 9, None])):
         for stop_after in stops:
             result, _ = run(changes, tmp_path / directory, stop_after)
@@ -112,3 +112,5 @@ def test_the_newest_checkpoints_stay(tmp_path):
 def test_steps_after_the_last_cannot_be_published():
     with pytest.raises(ConfigError, match=r"publish_steps \(13\) must be at most trainer.max_steps \(12\)"):
         tiny(publish_steps=[1, 13])
+    with pytest.raises(ConfigError, match=r"publish_steps must increase, was \[5, 5\]"):
+        tiny(publish_steps=[5, 5])

@@ -199,9 +199,10 @@ class PretrainConfig(Config):
                 f"schedule.warmup_steps ({self.schedule.warmup_steps}) must be at most "
                 f"trainer.max_steps ({self.trainer.max_steps})."
             )
-
         if self.publish == "best" and self.validation_every_steps is None:
             raise ConfigError("publish=best needs the validation loss; set validation_every_steps.")
+        if list(self.publish_steps) != sorted(set(self.publish_steps)):
+            raise ConfigError(f"publish_steps must increase, was {list(self.publish_steps)}.")
         if self.publish_steps and max(self.publish_steps) > self.trainer.max_steps:
             raise ConfigError(
                 f"publish_steps ({max(self.publish_steps)}) must be at most "

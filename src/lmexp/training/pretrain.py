@@ -134,7 +134,7 @@ def pretrain(
             "cpu_seconds": curve.cpu_seconds,
             **validated,
         },
-        snapshots={step: snapshot_path(checkpoints, step) for step in sorted(set(config.publish_steps))},
+        snapshots={step: snapshot_path(checkpoints, step) for step in config.publish_steps},
         stopped=stop.stopped,
         world_size=trainer.world_size,
     )
