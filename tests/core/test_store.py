@@ -1,7 +1,7 @@
 import pytest
 
 from lmexp.core.store import Store
-from lmexp.errors import LeaseLost, StoreError, VerificationError
+from lmexp.errors import ConfigError, LeaseLost, VerificationError
 
 
 def published(store: Store, text: str = "hello", fingerprint: str = "ab" * 32, **kwargs):
@@ -71,5 +71,5 @@ def test_a_directory_without_a_record_is_not_an_artifact(store):
 
 def test_a_store_that_cannot_be_created_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot be written.*store=PATH"):
+    with pytest.raises(ConfigError, match=r"cannot be written.*store=PATH"):
         Store(tmp_path / "file" / "store").prepare()

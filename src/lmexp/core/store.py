@@ -30,6 +30,7 @@ RECORD = "artifact.json"
 FORMAT = 1
 MARKER = "lmexp-store.json"
 """Its presence says that a directory is a store; nothing is deleted in any other."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_BYTES = 1_000_000
 VOLATILE = frozenset({"metrics.jsonl"})
 """Files whose bytes differ between identical computations, since they hold times."""
@@ -100,7 +101,7 @@ class Store:
     def prepare(self) -> None:
         """Create the root.
 
-        Errors: `StoreError` where it cannot be created or written.
+        Errors: `ConfigError` where it cannot be created or written, `StoreError` for a full disk.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -109,7 +110,9 @@ class Store:
             if not (self.root / MARKER).exists():
                 write_json(self.root / MARKER, {"format": FORMAT})
         except OSError as error:
-            raise StoreError(
+            if error.errno in _FULL:
+                raise disk_full(self.root) from None
+            raise ConfigError(
                 f"the store {self.root} cannot be written ({error.strerror}); give another with store=PATH."
             ) from None
 
@@ -273,7 +276,7 @@ def store_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or is_full(root):
+        if error.errno in _FULL or is_full(root):
             raise disk_full(root) from error
         where = error.filename or root
         raise StoreError(f"{where} cannot be used ({error.strerror or error}); see store=PATH.") from error
