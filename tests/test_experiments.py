@@ -22,7 +22,7 @@ PINNED: dict[str, dict[str, str]] = {
         "corpus": "e4d9b2f956f9",
         "tokenizer": "e10f76156f9c",
         "packing": "e28a9bd318c2",
-        "pretrain": "6edf60f88268",
+        "pretrain": "264a6193aaa7",
         "perplexity": "560f182809ab",
         "prompts": "70efdd529963",
         "samples": "2a6d7cb77d8b",

@@ -34,7 +34,7 @@ def test_the_primer_runs_from_documents_to_prompts(tmp_path):
 
 @pytest.mark.slow
 def test_worked_examples_teach_a_rule_that_nothing_else_tells(tmp_path):
-    """About four CPU minutes: a corpus of the operator alone, and half as many steps."""
+    """About four CPU minutes: a corpus of the operator alone, and a fifth of the steps."""
     done = lmexp_run(
         tmp_path / "store",
         "+experiment=in_context",
