@@ -155,6 +155,10 @@ def without(key, kind="cloze"):
         ({**BASE["cloze"], "name": 5}, "line 1, name must be text .*was 5"),
         ({**BASE["cloze"], "until": ["x"]}, "'until' is not a key of the kind cloze"),
         ({**BASE["cloze"], "choices": ["{a}"]}, "line 5, choices must be at least two templates"),
+        (
+            {**BASE["cloze"], "continuation": "{question}"},
+            "line 7, continuation must hold {choice}, .*was '{question}'",
+        ),
         ({**BASE["cloze"], "choices": 5}, "line 5, choices must be the key of a list"),
         ({**BASE["minimal_pairs"], "choices": ["a", "b", "c"]}, "two templates, the right one first"),
         ({**BASE["minimal_pairs"], "choices": "pair"}, "line 4, choices must be"),
@@ -220,6 +224,23 @@ def test_a_wrong_row_is_answered_with_its_line(write, row, sentence):
     path = write(BASE["cloze"], [*ROWS, row])
     with pytest.raises(DataError, match=f"toy.jsonl, line 3.*({sentence})"):
         items_of(path)
+
+
+@pytest.mark.parametrize("kind", ["cloze", "minimal_pairs"])
+def test_a_choice_of_which_nothing_is_scored_is_refused_with_its_line(write, kind):
+    rows = [{"question": "?", "options": ["x", ""], "answer": 0, "a": "x", "b": ""}]
+    with pytest.raises(DataError, match=r"toy.jsonl, line 1: the choice 1 is empty, .* give it a text, or"):
+        items_of(write({**BASE[kind], "delimiter": ""}, rows))
+    (item,) = items_of(write({**BASE[kind], "delimiter": " "}, rows))
+    assert set(item.choices) == {" x", " "}
+    (item,) = items_of(write({**BASE[kind], "delimiter": "", "prompt": "Say:\n"}, rows))
+    assert set(item.choices) == {"x", ""}  # the line break at the end of the prompt is scored
+
+
+def test_an_answer_that_is_compared_may_be_empty(write):
+    keys = {**BASE["exact_match"], "answer": "{topic}", "delimiter": ""}
+    (item,) = items_of(write(keys, [{**ROWS[0], "topic": ""}]))
+    assert item.answer == ""
 
 
 def test_a_row_without_a_name_of_the_prompt_names_the_nearest(write):

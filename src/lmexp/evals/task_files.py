@@ -117,6 +117,8 @@ class TaskFile:
         else:
             prompt = self.prompt.render(row, place)
             shown = [self.continuation.render({**row, "choice": text}, place) for text in texts]
+        if self.exact_match is None and not self.delimiter:
+            _refuse_unscored(prompt, shown, place)
         if self.kind == "minimal_pairs" and random.Random(f"{prefix}:{name}").random() < 0.5:  # noqa: S311
             shown, gold = shown[::-1], 1  # so that equal scores, which give the first, favour neither
         return Item(f"{prefix}:{name}", prompt, tuple(self.delimiter + text for text in shown), gold, group)
@@ -156,6 +158,9 @@ def read_task_file(path: Path) -> TaskFile:
     prompt = keys.template("prompt")
     if kind == "multiple_choice" and "options" not in prompt.names:
         raise keys.error("prompt", "must hold {options}, where the lettered choices stand")
+    continuation = keys.template("continuation", "{choice}")
+    if "choice" not in continuation.names:
+        raise keys.error("continuation", "must hold {choice}, or else all choices are scored as one text")
     return TaskFile(
         path=path,
         name=name,
@@ -166,7 +171,7 @@ def read_task_file(path: Path) -> TaskFile:
         choices=(keys.template("answer"),) if kind == "exact_match" else keys.choices(kind),
         gold=keys.text("gold") if keys.has("gold") else None,
         option=keys.template("option", _OPTION),
-        continuation=keys.template("continuation", "{choice}"),
+        continuation=continuation,
         delimiter=keys.text("delimiter", "" if kind == "minimal_pairs" else " "),
         group=keys.text("group") if keys.has("group") else None,
         id=keys.text("id") if keys.has("id") else None,
@@ -175,6 +180,15 @@ def read_task_file(path: Path) -> TaskFile:
         licence=keys.text("licence"),
         exact_match=keys.exact_match() if kind == "exact_match" else None,
     )
+
+
+def _refuse_unscored(prompt: str, texts: list[str], place: str) -> None:
+    """Refuse an empty text that gets nothing of the prompt either: only white space at its end moves over."""
+    if "" in texts and prompt == prompt.rstrip():
+        raise DataError(
+            f"{place}: the choice {texts.index('')} is empty, so that nothing of it would be scored; give it "
+            f"a text, or the task a delimiter."
+        )
 
 
 def _gold(value: Any, texts: list[str], key: str, place: str) -> int:
