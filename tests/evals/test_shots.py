@@ -92,5 +92,30 @@ def test_minimal_pairs_show_their_wrong_sentences():
 
 
 def test_no_wrong_answer_anywhere_is_a_sentence():
-    with pytest.raises(DataError, match=r"permute_labels finds no wrong answer .* all answers of its group"):
-        Examples([item(i) for i in range(4)]).permuted_shots(item(0), 2, 0)
+    examples = Examples([*(item(i) for i in range(4)), item(5, "a", "mixed"), item(6, "b", "mixed")])
+    sentence = (
+        r"no wrong answer .* all answers of its group .*set prompts.permute_labels=false or leave the task"
+    )
+    with pytest.raises(DataError, match=sentence):
+        examples.permuted_shots(item(0), 2, 0)
+    with pytest.raises(DataError, match=sentence):
+        examples.check_permutable("")
+    examples.check_permutable("mixed")
+
+
+@given(st.lists(st.sampled_from("ab"), min_size=3, max_size=6), st.booleans(), st.integers(1, 2))
+def test_what_is_called_permutable_is_what_can_be_permuted(answers, has_choices, n):
+    choices = ("a", "b") if has_choices else None
+    examples = [
+        Item(f"i{i}", f"question {i}:", choices or (answer,), (choices or (answer,)).index(answer))
+        for i, answer in enumerate(answers)
+    ]
+    pool = Examples(examples)
+    if len(set(answers)) > 1 or has_choices:
+        pool.check_permutable("")
+        assert all(len(pool.permuted_shots(asked, n, 0)) == n for asked in examples)
+    else:
+        with pytest.raises(DataError, match="finds no wrong answer"):
+            pool.check_permutable("")
+        with pytest.raises(DataError, match="finds no wrong answer"):
+            pool.permuted_shots(examples[0], n, 0)

@@ -112,6 +112,31 @@ def test_too_few_rows_for_the_shots_are_found_before_anything_runs(own, tmp_path
     assert content_hashes(replace(config, num_fewshot=(3,)), str)
 
 
+def test_answers_that_cannot_be_permuted_are_found_before_anything_runs(tmp_path):
+    answers = {"yes.jsonl": ["yes"] * 4, "both.jsonl": ["yes", "no"] * 2}
+    for name, texts in answers.items():
+        rows = [{"q": i, "a": text, "of": text} for i, text in enumerate(texts)]
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = tmp_path / "own.yaml"
+
+    def content(data, num_fewshot, permute_labels=True, group=""):
+        task.write_text(
+            f'name: own\nkind: exact_match\ndata: {data}\nprompt: "{{q}}"\nanswer: "{{a}}"\n{group}'
+        )
+        files = {"tasks": (), "task_files": (str(task),)}
+        config = PromptsConfig(**files, num_fewshot=num_fewshot, permute_labels=permute_labels)
+        return content_hashes(config, str)
+
+    sentence = r"own.yaml: prompts.permute_labels finds no wrong answer for .* own:\d: all .* ' yes'; set "
+    with pytest.raises(DataError, match=sentence):
+        content("yes.jsonl", (0, 1))
+    with pytest.raises(DataError, match=sentence):
+        content("both.jsonl", (1,), group="group: of\n")
+    assert content("yes.jsonl", (0,))
+    assert content("yes.jsonl", (1,), permute_labels=False)
+    assert content("both.jsonl", (1,))
+
+
 def test_more_shots_than_a_rule_of_the_primer_has_are_found_before_anything_runs():
     config = PromptsConfig(tasks=("primer_sort",), num_fewshot=(0, 32))
     with pytest.raises(DataError, match="asks for 32 worked examples, but primer_sort has 24"):

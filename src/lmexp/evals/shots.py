@@ -56,8 +56,19 @@ class Examples:
         if len({example.context for example in drawn}) > 1:
             answers = derangement([example.answer for example in drawn], rng)
         if answers is None:
-            answers = [self._wrong_answer(example, rng) for example in drawn]
+            answers = [rng.choice(self._wrong_answers(example)) for example in drawn]
         return [Shot(s.id, s.context, answer) for s, answer in zip(drawn, answers, strict=True)]
+
+    def check_permutable(self, group: str) -> None:
+        """Raise the `DataError` of `permuted_shots` where the examples of `group` cannot be permuted.
+
+        It does not depend on which of them are drawn: without another answer in its own choices, an
+        example takes one of its group.
+        """
+        examples = self._groups.get(group, [])
+        if len({example.answer for example in examples}) == 1:
+            for example in examples:
+                self._wrong_answers(example)
 
     def _draw(self, item: Item, num_fewshot: int, seed: int) -> list[Item]:
         group = self._groups.get(item.group, [])
@@ -71,7 +82,7 @@ class Examples:
         rng = random.Random(f"{seed}-{item.id}")  # noqa: S311
         return [group[i] for i in rng.sample(others, num_fewshot)]
 
-    def _wrong_answer(self, example: Item, rng: random.Random) -> str:
+    def _wrong_answers(self, example: Item) -> list[str]:
         wrong = [choice for choice in example.choices if choice != example.answer]
         if not wrong:
             answers = {other.answer for other in self._groups[example.group]}
@@ -79,9 +90,10 @@ class Examples:
         if not wrong:
             raise DataError(
                 f"prompts.permute_labels finds no wrong answer for the worked example {example.id}: all "
-                f"answers of its group are {example.answer!r}; turn it off for this task."
+                f"answers of its group are {example.answer!r}; set prompts.permute_labels=false or leave the "
+                f"task out."
             )
-        return rng.choice(wrong)
+        return wrong
 
 
 def derangement(values: Sequence[str], rng: random.Random) -> list[str] | None:

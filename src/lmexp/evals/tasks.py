@@ -16,6 +16,7 @@ from lmexp.evals.config import TASKS, PromptsConfig
 from lmexp.evals.items import Task
 from lmexp.evals.primer_tasks import EXAMPLES_PER_GROUP, PRIMER_TASKS, SEPARATOR, make_primer_items
 from lmexp.evals.python_pairs import make_pairs
+from lmexp.evals.shots import Examples
 from lmexp.evals.task_files import TaskFile, read_task_file
 
 EMBEDDED = Path(__file__).parent / "data"
@@ -56,7 +57,8 @@ def task_files(config: PromptsConfig) -> list[TaskFile]:
 def content_hashes(config: PromptsConfig, hash_file: Callable[[Path], str]) -> dict[str, str]:
     """Return what stands for task files and their data in a fingerprint, once every row is checked.
 
-    Errors: `DataError` as for `task_files` and `TaskFile.task`, and for fewer examples than shots.
+    Errors: `DataError` as for `task_files` and `TaskFile.task`, for fewer examples than shots, and for
+    examples whose answers cannot be permuted where they are to be.
     """
     shots = max(config.num_fewshot)
     for name in config.tasks:
@@ -67,14 +69,16 @@ def content_hashes(config: PromptsConfig, hash_file: Callable[[Path], str]) -> d
             )
     hashes: dict[str, str] = {}
     for file in task_files(config):
-        _check_examples(file, max(config.num_fewshot))
+        task = file.task(limit=None, seed=0)
+        _check_examples(file.path, task, shots)
+        if config.permute_labels and shots:
+            _check_permutable(file.path, task)
         hashes |= {f"{file.name}:{key}": value for key, value in file.content(hash_file).items()}
     return hashes
 
 
-def _check_examples(file: TaskFile, num_fewshot: int) -> None:
-    """Read every row, and check that the items of each group find their worked examples."""
-    task = file.task(limit=None, seed=0)
+def _check_examples(path: Path, task: Task, num_fewshot: int) -> None:
+    """Check that the items of each group find their worked examples."""
     sizes = Counter(example.group for example in task.examples)
     alike = Counter((example.group, example.context, example.answer) for example in task.examples)
     for item in task.items:  # among the examples like it is the item itself, where they are its own rows
@@ -82,9 +86,19 @@ def _check_examples(file: TaskFile, num_fewshot: int) -> None:
         if left < num_fewshot:
             where = f" of the group {item.group!r}" if item.group else ""
             raise DataError(
-                f"{file.path}: prompts.num_fewshot asks for {num_fewshot} worked examples, but an "
+                f"{path}: prompts.num_fewshot asks for {num_fewshot} worked examples, but an "
                 f"item{where} has {left} to choose from; lower it, or write more rows."
             )
+
+
+def _check_permutable(path: Path, task: Task) -> None:
+    """Check that the worked examples of each group that is asked find wrong answers."""
+    examples = Examples(task.examples)
+    try:
+        for group in dict.fromkeys(item.group for item in task.items):
+            examples.check_permutable(group)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 class TaskMaker:
