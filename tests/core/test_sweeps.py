@@ -107,6 +107,26 @@ def test_report_writes_the_same_bytes_again_and_names_the_nearest(command, lmexp
     assert (code, "has no sweep 'none'" in err) == (2, True)
 
 
+def test_a_page_whose_artifacts_are_gone_is_kept_and_one_that_is_not_there_is_written(command, lmexp):
+    assert command.run("numbers.count=4").returncode == 0
+    first = find_run(Store(command.store), "last")
+    assert command.run("numbers.count=5").returncode == 0
+    second = find_run(Store(command.store), "last")
+    page, store = first.path / "report.html", f"store={command.store}"
+    before = page.read_bytes()
+    assert b"Curves of total" in before
+    assert lmexp("gc", "--keep", second.name, "--delete", store)[0] == 0
+    line = (
+        f"{first.name}: kept as it was, since {first.stages['numbers']['artifact']} is no longer in the store"
+    )
+    assert lmexp("report", first.name, store) == (0, f"{line}\n", "")
+    assert page.read_bytes() == before
+    assert lmexp("report", second.name, store) == (0, f"{second.path / 'report.html'}\n", "")
+    page.unlink()
+    assert lmexp("report", first.name, store) == (0, f"{page}\n", "")
+    assert "no longer in the store" in page.read_text()
+
+
 def test_a_run_records_its_command_and_what_it_changes_of_its_experiment(command):
     assert command.run("numbers.count=4", "++total.step_s=0.001").returncode == 0
     data = json.loads((find_run(Store(command.store), "last").path / "run.json").read_text())

@@ -22,6 +22,18 @@ def write_report(run: Run) -> Path:
     return path
 
 
+def renew_report(run: Run) -> str:
+    """Write the page of a run again, unless that would lose what it shows; return a line that says which.
+
+    Curves, samples and environments are read from the artifacts. Where one of them is gone, a page that
+    is there shows more than a new one could, and stays.
+    """
+    lost = _lost_artifact(run)
+    if lost is None or not (run.path / PAGE).exists():
+        return str(write_report(run))
+    return f"{run.name}: kept as it was, since {lost} is no longer in the store"
+
+
 def write_sweep_report(sweep: Sweep) -> Path:
     """Write the page of a sweep beside its record and return its path."""
     path = sweep.path / PAGE
@@ -49,6 +61,13 @@ def sweep_report_at_end(store: Store, group: str) -> Path | None:
     except Exception as error:
         _warn(f"the report of {group}", error, f"lmexp report --sweep {group}")
         return None
+
+
+def _lost_artifact(run: Run) -> str | None:
+    """Return the first artifact that the run has led to and that is no longer in the store."""
+    root = run.path.parents[1]
+    artifacts = (str(entry["artifact"]) for entry in run.stages.values())
+    return next((a for a in artifacts if not (root / a / "artifact.json").is_file()), None)
 
 
 def _warn(what: str, error: Exception, again: str) -> None:
