@@ -88,3 +88,18 @@ def test_the_first_metrics_of_a_stage_of_ones_own_are_shown():
         *(f"letters/{i} {i / 3:.6g}" for i in range(8)),
         "letters/... 2 more",
     ]
+
+
+def test_a_whole_number_of_a_stage_of_ones_own_keeps_all_of_its_digits():
+    entry = {"stage": "letters", "action": "ran", "seconds": 0.1, "artifact": "artifacts/letters/a"}
+    metrics = {
+        "letters/characters": 5_365_591,
+        "letters/mean": 5_365_590.5,
+        "letters/bytes": 12_000_000.0,
+        "letters/least": -1_000,
+        "letters/ratio": float("inf"),
+        "letters/far": 1e300,
+    }
+    run = Run(Path("x"), {"run": "r", "status": "done", "stages": {"letters": entry}, "metrics": metrics})
+    values = [line.split()[-1] for line in summary(run).splitlines()[-6:]]
+    assert values == ["5,365,591", "5.36559e+06", "12,000,000", "-1,000", "inf", "1e+300"]

@@ -97,7 +97,7 @@ def _own(run: Run) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, entry in run.stages.items():
         if entry["stage"] not in _SHIPPED:
-            own = [(key, f"{value:.6g}") for key, value in run.metrics.items() if key.startswith(f"{name}/")]
+            own = [(key, _number(v)) for key, v in run.metrics.items() if key.startswith(f"{name}/")]
             rows += own[:_OWN_METRICS]
             rows += [(f"{name}/...", f"{len(own) - _OWN_METRICS} more")] * (len(own) > _OWN_METRICS)
     return [("metric", "value"), *rows] if rows else []
@@ -128,6 +128,12 @@ def _sample(run: Run) -> list[str]:
 def _printable(line: str) -> str:
     """Return the line with tabs spread, and U+FFFD for what could move a cursor or change a colour."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.expandtabs(4))
+
+
+def _number(value: float) -> str:
+    """Return a whole number with all of its digits, another one with six."""
+    whole = float(value).is_integer() and abs(value) < 1e15
+    return f"{value:,.0f}" if whole else f"{value:.6g}"
 
 
 def _value(value: float, error: float | None) -> str:
