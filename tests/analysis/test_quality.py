@@ -1,3 +1,5 @@
+import re
+
 from lmexp.analysis.quality import bits_per_byte, headline_accuracy, quality_section, tasks
 
 
@@ -18,6 +20,35 @@ def test_bits_per_byte_are_found_beside_what_compresses_the_same_text():
     assert "exact entropy of the source: 1.1" in page
     assert "the model, bits per byte: 1.200 ± 0.100" in page
     assert "xz -9e, bits per byte: 1.900" in page
+
+
+def note(metrics: dict[str, float]) -> list[str]:
+    """Return the sentences below the title of the one plot."""
+    (caption,) = re.findall("<figcaption><h3>.*?</h3>(.*?)</figcaption>", quality_section(metrics))
+    return re.findall("[^<>]+[.]", caption)
+
+
+def test_a_plot_of_bits_per_byte_says_no_more_than_it_shows():
+    alone = {"p/validation/bits_per_byte": 1.3}
+    bar = {"p/validation/bits_per_byte/stderr": 0.1}
+    beside = {"p/validation/xz_bits_per_byte": 1.9}
+    source = {"p/validation/true_bits_per_byte": 1.2}
+    bars = "Bars are 95 % intervals."
+    assert note(alone) == []
+    assert note(alone | bar) == [bars]
+    assert note(alone | beside) == ["The model beside compressors on the same held-out text."]
+    assert note(alone | source) == ["The model beside the source itself on the same held-out text."]
+    both = "The model beside compressors and the source itself on the same held-out text."
+    assert note(alone | bar | beside | source) == [f"{both} {bars}"]
+
+
+def test_plots_of_accuracies_speak_of_bars_where_they_have_some():
+    metrics = {"e/t/acc/0": 0.2, "e/t/acc/4": 0.5, "e/t/items": 8}
+    assert note(metrics) == ["8 items."]
+    assert note({**metrics, "e/t/acc/4/stderr": 0.1}) == ["8 items. Bars are 95 % intervals."]
+    del metrics["e/t/acc/4"]
+    assert note(metrics) == ["8 items each."]
+    assert note({**metrics, "e/t/acc/0/stderr": 0.1}) == ["8 items each. Bars are 95 % intervals."]
 
 
 def test_a_task_has_its_accuracies_by_number_of_shots():

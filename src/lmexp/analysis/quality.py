@@ -7,7 +7,7 @@ it. Bars are 95 % intervals, 1.96 standard errors to both sides; numbers stand w
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from lmexp.analysis.dots import Dot, DotPlot, dot_figure
 from lmexp.analysis.formats import measured
@@ -16,7 +16,7 @@ from lmexp.analysis.svg import Z95, Plot, Series, figure
 
 Metrics = Mapping[str, float]
 _WHO = {"": "the model", "gzip": "gzip -9", "xz": "xz -9e", "zstd": "zstd -19", "true": "the source itself"}
-_ENTROPY, _REGRET = "entropy", "regret"
+_COMPRESSORS, _TRUE, _ENTROPY, _REGRET = ("gzip", "xz", "zstd"), "true", "entropy", "regret"
 _MEASURES = {"acc": "accuracy", "exact_match": "exact match"}
 """What a task's items are scored by: the choice of an answer, or an answer that is generated."""
 
@@ -97,19 +97,33 @@ def _bits_figure(head: str, values: Mapping[str, tuple[float, float | None]]) ->
         for who, (value, error) in sorted(values.items(), key=lambda item: (item[0] != "", item[1][0]))
         if who not in (_ENTROPY, _REGRET)
     ]
-    entropy, regret = values.get(_ENTROPY), values.get(_REGRET)
-    beyond = (
-        f" The model spends {measured(*regret)} bits per byte beyond the source itself." if regret else ""
-    )
+    entropy = values.get(_ENTROPY)
     return dot_figure(
         DotPlot(
             title=f"Bits per byte: {head}",
             x_label="bits per byte, fewer is better",
             rows=rows,
             references=[("exact entropy of the source", entropy[0])] if entropy else (),
-            note=f"The model beside compressors on the same held-out text; bars are 95 % intervals.{beyond}",
+            note=_bits_note(values),
         )
     )
+
+
+def _bits_note(values: Mapping[str, tuple[float, float | None]]) -> str:
+    """Return what stands beside the model, whether there are bars, and the regret, as far as it is shown."""
+    beside = ["compressors"] if any(who in values for who in _COMPRESSORS) else []
+    beside += ["the source itself"] if _TRUE in values else []
+    said = [f"The model beside {' and '.join(beside)} on the same held-out text."] if beside else []
+    said += _bars(error for who, (_, error) in values.items() if who not in (_ENTROPY, _REGRET))
+    if _REGRET in values:
+        said.append(f"The model spends {measured(*values[_REGRET])} bits per byte beyond the source itself.")
+    return " ".join(said)
+
+
+def _bars(errors: Iterable[float | None]) -> list[str]:
+    """Return the sentence on the bars of a plot, where one is drawn."""
+    drawn = any(error is not None and math.isfinite(error) and error > 0 for error in errors)
+    return ["Bars are 95 % intervals."] if drawn else []
 
 
 def _shots_figure(task: Task, name: str) -> Html:
@@ -133,7 +147,8 @@ def _shots_figure(task: Task, name: str) -> Html:
         series = [dataclasses.replace(series[0], label="the model")]
     references = [("chance", task.chance)] if task.chance is not None else []
     references += [("bigram model, zero shots", task.bigram)] if task.bigram is not None else []
-    items = f"{task.items:,.0f} items; " if task.items else ""
+    said = [f"{task.items:,.0f} items."] if task.items else []
+    said += _bars(error for one in series for error in one.errors)
     return figure(
         Plot(
             title=f"{_MEASURES[task.measure].capitalize()} by shots: {name}",
@@ -142,7 +157,7 @@ def _shots_figure(task: Task, name: str) -> Html:
             series=series,
             references=references,
             categories=[str(n) for n in shots],
-            note=f"{items}bars are 95 % intervals.",
+            note=" ".join(said),
         )
     )
 
@@ -159,14 +174,15 @@ def _tasks_figure(single: list[Task], every: list[Task]) -> Html:
     what = " or ".join(dict.fromkeys(_MEASURES[task.measure] for task in single))
     shots = sorted({n for task in single for n in task.acc})
     items = {task.items for task in single}
-    each = f"{next(iter(items)):,.0f} items each; " if len(items) == 1 and None not in items else ""
+    said = [f"{next(iter(items)):,.0f} items each."] if len(items) == 1 and None not in items else []
+    said += _bars(dot.error for _, dots in rows for dot in dots)
     return dot_figure(
         DotPlot(
             title=f"{what.capitalize()} with {' or '.join(map(str, shots))} shots",
             x_label=what,
             rows=rows,
             references=[("chance", chance)] if chance is not None else (),
-            note=f"{each}bars are 95 % intervals.",
+            note=" ".join(said),
         )
     )
 
