@@ -171,3 +171,48 @@ def test_filters_that_keep_nothing_are_named(tmp_path):
     config = sources_of(tmp_path, {"a": ["one", "two"]}, filters=FilterConfig(min_words=5))
     with pytest.raises(DataError, match="that its filters keep"):
         make(config, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("texts", "filters", "sentence"),
+    [
+        (
+            {"test": ["a", "b"], "train": ["c"], "validation": ["a", "b"]},
+            FilterConfig(),
+            "The validation split is empty: all that was read from corpus.sources.validation was dropped "
+            "(2 duplicate), where a duplicate equals a document of 'test'; give it other documents.",
+        ),
+        (
+            {"test": ["a b"], "train": ["a b", "c d", " ", "e"], "validation": ["c d"]},
+            FilterConfig(min_words=2),
+            "The train split is empty: all that was read from corpus.sources.train was dropped "
+            "(2 duplicate, 1 min_words, 1 only whitespace), where a duplicate equals a document of 'test' or "
+            "'validation'; give it other documents, or loosen corpus.filters.",
+        ),
+        (
+            {"test": [" "], "train": ["a"], "validation": ["b"]},
+            FilterConfig(),
+            "The test split is empty: all that was read from corpus.sources.test was dropped (1 only "
+            "whitespace); give it other documents.",
+        ),
+        (
+            {"test": ["a"], "train": ["b"]},
+            FilterConfig(),
+            "The validation split is empty: every source goes to another one; add a source with into: "
+            "validation, or leave out the into of one, so that the hash of each of its texts decides.",
+        ),
+    ],
+)
+def test_an_empty_split_says_what_became_of_the_documents_of_its_sources(tmp_path, texts, filters, sentence):
+    into = {split: {"into": split} for split in texts}
+    with pytest.raises(DataError) as error:
+        make(sources_of(tmp_path, texts, filters=filters, **into), tmp_path / "out")
+    assert str(error.value) == sentence
+
+
+def test_a_source_that_its_weight_leaves_unread_is_named(tmp_path):
+    texts = {"test": ["x"], "train": ["a longer text"], "validation": ["y"]}
+    shares = {"test": 1.0, "train": 1.0, "validation": 1e-9}  # the test source ends before it is its turn
+    options = {name: {"into": name, "weight": weight} for name, weight in shares.items()}
+    with pytest.raises(DataError, match=r"no document was read from corpus.sources.validation; .* weight"):
+        make(sources_of(tmp_path, texts, **options), tmp_path / "out")

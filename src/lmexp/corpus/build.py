@@ -17,7 +17,7 @@ Identical input gives identical bytes. Memory is bounded by a row group a split 
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def build_corpus(
             split = sources[name].into or split_of(kept.digest, config)
             writers.add(split, kept.document, kept.data)
             tally.add(name, split, len(kept.data), len(kept.document.text))
-    _check_counts(config, {split: tally.of_split(split)["documents"] for split in SPLITS})
+    _check_counts(config, {split: tally.of_split(split)["documents"] for split in SPLITS}, dropped)
     write_json(out / "card.json", dataset_card(config, tally, content, dropped))
     reasons = sum(dropped.values(), Counter())
     facts = {name: source_facts(source) for name, source in sources.items()}
@@ -115,7 +115,9 @@ def split_of(digest: bytes, config: CorpusConfig) -> str:
     return "train"
 
 
-def _check_counts(config: CorpusConfig, documents: dict[str, int]) -> None:
+def _check_counts(
+    config: CorpusConfig, documents: Mapping[str, int], dropped: Mapping[str, Counter[str]]
+) -> None:
     total = sum(documents.values())
     if total == 0:
         names = ", ".join(all_sources(config))
@@ -125,14 +127,43 @@ def _check_counts(config: CorpusConfig, documents: dict[str, int]) -> None:
         )
     empty = [split for split in SPLITS if documents[split] == 0]
     if empty:
-        split = empty[0]
-        share = (
-            "lower corpus.test_fraction and corpus.validation_fraction"
-            if split == "train"
-            else f"raise corpus.{split}_fraction (now {getattr(config, f'{split}_fraction'):g})"
+        raise DataError(f"The {empty[0]} split is empty: {_why_empty(empty[0], config, total, dropped)}.")
+
+
+def _why_empty(split: str, config: CorpusConfig, total: int, dropped: Mapping[str, Counter[str]]) -> str:
+    """Return what became of the documents that the split should have, and what to do."""
+    sources = all_sources(config)
+    own = [name for name, source in sources.items() if source.into == split]
+    if own:
+        return _what_was_lost(own, config, sum((dropped[name] for name in own), Counter()))
+    if all(source.into for source in sources.values()):
+        return (
+            f"every source goes to another one; add a source with into: {split}, or leave out the into of "
+            f"one, so that the hash of each of its texts decides"
         )
-        cut = f" (now {config.max_document_bytes})" if config.max_document_bytes is not None else ""
-        raise DataError(
-            f"The {split} split is empty: the corpus has {total} document{'s' * (total != 1)}, split by the "
-            f"hash of their text; {share}, lower corpus.max_document_bytes{cut}, or add documents."
-        )
+    share = (
+        "lower corpus.test_fraction and corpus.validation_fraction"
+        if split == "train"
+        else f"raise corpus.{split}_fraction (now {getattr(config, f'{split}_fraction'):g})"
+    )
+    cut = f" (now {config.max_document_bytes})" if config.max_document_bytes is not None else ""
+    return (
+        f"the corpus has {total} document{'s' * (total != 1)}, split by the hash of their text; {share}, "
+        f"lower corpus.max_document_bytes{cut}, or add documents"
+    )
+
+
+def _what_was_lost(own: Sequence[str], config: CorpusConfig, lost: Counter[str]) -> str:
+    """Return why nothing is left of the sources `own`, of which `lost` was dropped, and what to do."""
+    keys = " and ".join(f"corpus.sources.{name}" for name in own)
+    if not lost:
+        return f"no document was read from {keys}; give it documents, or a larger weight where it has one"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(lost.items()))
+    what = f"all that was read from {keys} was dropped ({reasons})"
+    if "duplicate" in lost:
+        names = list(all_sources(config))
+        weighted = config.sources[own[0]].weight is not None
+        others = [n for n in (names if weighted else names[: names.index(own[0])]) if n not in own]
+        what += f", where a duplicate equals a document of {' or '.join(map(repr, others))}"
+    loosen = ", or loosen corpus.filters" if config.filters != NO_FILTERS else ""
+    return f"{what}; give it other documents{loosen}"
