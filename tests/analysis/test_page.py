@@ -194,6 +194,47 @@ def test_a_sweep_has_a_row_for_each_point_and_marks_the_best(made):
     assert "11 of 12" in page.text
 
 
+def numbers(written: str, key: str) -> list[list[str]]:
+    """Return the rows of the table below the plot over a swept parameter."""
+    figure = re.search(rf"<figure class=\"plot\"><figcaption><h3>{key}</h3>.*?</figure>", written)[0]
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall("<tr>.*?</tr>", figure)][1:]
+
+
+def test_a_point_that_failed_has_no_result_and_is_not_said_to_have_diverged(made):
+    written = write_sweep_report(find_sweep(made.store, swept(made))).read_text()
+    text = Page(written).text
+    assert text.count("1 point has no result.") == 3, "once below each plot"
+    assert "not finite" not in text
+    assert "not a number" not in text
+    assert ["optimizer=muon", "0.0001", "no result"] in numbers(written, "optimizer.lr")
+    (failed,) = [row for row in re.findall("<tr>.*?</tr>", written) if "point-03" in row]
+    assert failed.count("no result") == 1
+
+
+def test_the_numbers_of_a_sweep_name_means_as_means_and_count_each_run_once(made):
+    written = write_sweep_report(find_sweep(made.store, swept(made))).read_text()
+    rows = numbers(written, "optimizer.lr")
+    adamw = [row[1:] for row in rows if row[0] == "optimizer=adamw"]
+    assert adamw[:2] == [["0.0001", "1.510"], ["0.0001", "1.520"]]
+    assert next(row[1:] for row in rows if row[0] == "optimizer=adamw, mean") == ["0.0001", "1.515"]
+    assert len(rows) == 12 + 6
+    assert written.count(", 11 points between ") == 3
+
+
+def test_a_sweep_that_repeats_no_setting_shows_each_run_and_no_means(made):
+    points = []
+    for lr, value in (("1e-2", 1.3), ("1e-3", 1.2), ("1e-4", None)):
+        metrics = {} if value is None else {"perplexity/test/bits_per_byte": value}
+        run = made.run(f"point-{lr}", metrics=metrics, status="done" if metrics else "failed")
+        points.append((run.name, [f"optimizer.lr={lr}"]))
+    made.sweep("plain", points, num_points=3)
+    written = write_sweep_report(find_sweep(made.store, "plain")).read_text()
+    expected = [["0.001", "1.200"], ["0.01", "1.300"], ["0.0001", "no result"]]
+    assert numbers(written, "optimizer.lr") == [["each run", *row] for row in expected]
+    assert ", 2 points between 1.2 and 1.3;" in written
+    assert len(re.findall('<path class="line ', written)) == 1
+
+
 def test_the_spread_over_seeds_is_that_of_each_setting(made):
     written = write_sweep_report(find_sweep(made.store, swept(made))).read_text()
     over_seeds = written[written.index('id="seeds"') :]

@@ -73,6 +73,27 @@ def test_what_is_not_finite_is_not_drawn_and_is_counted():
     assert len(of_class(drawing(root), "circle", "dot")) == 1, "a point alone is a dot"
 
 
+def test_what_has_no_result_is_counted_apart_and_stands_in_the_table():
+    root = plot(Series(label="a", points=[(0, 1.0), (1, math.nan)], missing=[2, 3], mark="dots"))
+    text = "".join(root.itertext())
+    assert "1 point is not finite and not drawn." in text
+    assert "2 points have no result." in text
+    rows = [["".join(cell.itertext()) for cell in row] for row in root.iter("tr")]
+    assert rows[1:] == [
+        ["a", "0", "1.000"],
+        ["a", "1", "not a number"],
+        ["a", "2", "no result"],
+        ["a", "3", "no result"],
+    ]
+
+
+def test_means_of_points_are_not_counted_as_points():
+    each = Series(label="each", points=[(0, 1.0), (0, 3.0), (1, math.nan)], mark="dots")
+    mean = Series(label="mean", points=[(0, 2.0)], derived=True)
+    said = drawing(plot(each, mean)).find("desc").text
+    assert said.startswith("nats over step, 2 points between 1 and 3;")
+
+
 @pytest.mark.parametrize("points", [[], [(0, math.nan)]])
 def test_without_a_point_there_is_a_sentence(points):
     root = plot(Series(label="a", points=points))

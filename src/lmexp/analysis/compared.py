@@ -26,8 +26,8 @@ class Compared:
     """Keys that differ between points, in the order of the command."""
     metric: str | None
     """The headline metric; None where nothing has been measured."""
-    values: tuple[float, ...]
-    """The headline metric of each point; NaN where it has none."""
+    values: tuple[float | None, ...]
+    """The headline metric of each point; None where it has no result."""
     best: int | None
     """Index of the best point; None where the metric has no better or worse."""
 
@@ -42,7 +42,7 @@ def compare(sweep: Sweep) -> Compared:
     runs = tuple(point.run for point in sweep.points)
     settings = tuple(setting_of(point.overrides) for point in sweep.points)
     metric = headline_metric([run.metrics for run in runs])
-    values = tuple(run.metrics.get(metric, math.nan) if metric else math.nan for run in runs)
+    values = tuple(run.metrics.get(metric) if metric else None for run in runs)
     return Compared(
         runs=runs,
         settings=settings,
@@ -88,14 +88,14 @@ def headline_metric(metrics: Sequence[Mapping[str, float]]) -> str | None:
     return next((keys[0] for keys in preferred if keys), None)
 
 
-def best_point(metric: str | None, values: Sequence[float]) -> int | None:
+def best_point(metric: str | None, values: Sequence[float | None]) -> int | None:
     """Return the index of the best value: the least of losses, the greatest of accuracies, else None."""
-    finite = [i for i, value in enumerate(values) if math.isfinite(value)]
+    finite = {i: value for i, value in enumerate(values) if value is not None and math.isfinite(value)}
     if metric is None or not finite:
         return None
     if _name(metric).endswith(_LOWER):
-        return min(finite, key=lambda i: values[i])
-    return max(finite, key=lambda i: values[i]) if _is_accuracy(metric) else None
+        return min(finite, key=finite.__getitem__)
+    return max(finite, key=finite.__getitem__) if _is_accuracy(metric) else None
 
 
 def _is_accuracy(key: str) -> bool:

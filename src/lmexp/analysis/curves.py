@@ -45,6 +45,6 @@ def _series(label: str, curve: Curve, color: int, *, smooth: bool, alone: bool) 
     if smooth and curve.means:
         raw = Series(label=f"{label}, each point", points=curve.points, mark="faint", color=color)
         name = f"{label}, mean of {curve.width} points"
-        return [raw, Series(label=name, points=curve.means, color=color)]
+        return [raw, Series(label=name, points=curve.means, color=color, derived=True)]
     few = not alone and len(curve.points) <= _FEW
     return [Series(label=label, points=curve.points, mark="both" if few else "line", color=color)]

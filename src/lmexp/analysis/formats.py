@@ -2,6 +2,9 @@
 
 import math
 
+NO_RESULT = "no result"
+"""What stands where a number would, of a run that did not come to it."""
+
 
 def number(value: float) -> str:
     """Return `value` with four significant digits; whole numbers keep all of theirs."""

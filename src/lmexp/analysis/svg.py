@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from lmexp.analysis.axis import Axis, category_axis, make_axis, suits_log
-from lmexp.analysis.formats import measured, number
+from lmexp.analysis.formats import NO_RESULT, measured, number
 from lmexp.analysis.markup import Html, details, escape, table, tag
 from lmexp.analysis.thin import Point, finite_parts, thin
 
@@ -34,6 +34,10 @@ class Series:
     points: Sequence[Point]
     errors: Sequence[float | None] = ()
     """Standard error of each point's y; None draws no bar. A bar is the 95 % interval."""
+    missing: Sequence[float] = ()
+    """x of what has no result: not drawn, but counted and in the table."""
+    derived: bool = False
+    """Whether these are means of another series' points, which are not counted again."""
     mark: Literal["line", "faint", "dots", "both", "hollow", "level"] = "line"
     """`line` for curves, `faint` for what another series smooths, `dots` for points of their own,
     `both` for few points in order, `hollow` the same in a second condition, `level` for a short bar."""
@@ -65,9 +69,12 @@ def figure(plot: Plot) -> Html:
     """Return the plot with its legend and its table; where there is nothing to draw, a sentence."""
     drawn = [p for s in plot.series for part in finite_parts(s.points) for p in part]
     lost = sum(len(s.points) for s in plot.series) - len(drawn)
+    missing = sum(len(s.missing) for s in plot.series)
     notes = [plot.note] if plot.note else []
     if lost:
         notes.append(f"{lost:,} {'point is' if lost == 1 else 'points are'} not finite and not drawn.")
+    if missing:
+        notes.append(f"{missing:,} {'point has' if missing == 1 else 'points have'} {NO_RESULT}.")
     if not drawn:
         body: list[object] = [tag("p", "There is no point to draw yet.", class_="quiet")]
     else:
@@ -95,14 +102,20 @@ def _draw(plot: Plot, drawn: Sequence[Point]) -> Html:
             )
     for series in plot.series:
         parts += _series(plot, series, place)
-    ys = [y for _, y in drawn]
-    what = (
-        f"{plot.y_label} over {plot.x_label}, {len(drawn):,} points between {number(min(ys))} and "
-        f"{number(max(ys))}; the table below the plot has the numbers."
-    )
     return Html(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(plot.title)}">'
-        f"<desc>{escape(what)}</desc>{''.join(parts)}</svg>"
+        f"<desc>{escape(_description(plot))}</desc>{''.join(parts)}</svg>"
+    )
+
+
+def _description(plot: Plot) -> str:
+    """Return the plot in a sentence, for those who do not see it."""
+    counted = [s for s in plot.series if not s.derived]
+    ys = [y for s in counted for part in finite_parts(s.points) for _, y in part]
+    points = f"{len(ys):,} {'point' if len(ys) == 1 else 'points'}"
+    return (
+        f"{plot.y_label} over {plot.x_label}, {points} between {number(min(ys))} and {number(max(ys))}; "
+        "the table below the plot has the numbers."
     )
 
 
@@ -235,11 +248,15 @@ def _table(plot: Plot) -> Html:
     columns = [s for s in plot.series if s.mark != "faint"]
     longest = max((len(s.points) for s in columns if s.mark == "line"), default=0)
     every = max(1, math.ceil(longest / _TABLE_ROWS))
-    rows = [
-        (series.label, plot.categories[int(x)] if plot.categories else number(x), measured(y, error))
-        for series in columns
-        for (x, y), error in _every(series, every if series.mark == "line" else 1)
-    ]
+
+    def place(x: float) -> str:
+        return plot.categories[int(x)] if plot.categories else number(x)
+
+    rows = []
+    for series in columns:
+        shown = _every(series, every if series.mark == "line" else 1)
+        rows += [(series.label, place(x), measured(y, error)) for (x, y), error in shown]
+        rows += [(series.label, place(x), NO_RESULT) for x in series.missing]
     title = "Numbers" if every == 1 else f"Numbers, one point in {every}"
     headers = ("series", plot.x_label, plot.y_label)
     return details(title, table(headers, rows, caption=plot.title, numeric=(1, 2)))

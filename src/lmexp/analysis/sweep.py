@@ -9,7 +9,7 @@ import shlex
 import statistics
 
 from lmexp.analysis.compared import Compared, compare, is_seed
-from lmexp.analysis.formats import duration, measured, number
+from lmexp.analysis.formats import NO_RESULT, duration, measured, number
 from lmexp.analysis.markup import Html, table, tag
 from lmexp.analysis.page import Tile, document
 from lmexp.analysis.quality import tasks
@@ -48,10 +48,11 @@ def _tiles(compared: Compared) -> list[Tile]:
     runs, metric, best = compared.runs, compared.metric, compared.best
     done = sum(run.status == "done" for run in runs)
     tiles = [("points done", f"{done} of {len(runs)}", "")]
-    if best is not None and metric is not None:
+    value = None if best is None else compared.values[best]
+    if best is not None and metric is not None and value is not None:
         chosen = ", ".join(f"{key}={compared.settings[best].get(key, '')}" for key in compared.swept)
         error = runs[best].metrics.get(f"{metric}/stderr")
-        tiles.append((f"best {metric.rpartition('/')[2]}", measured(compared.values[best], error), chosen))
+        tiles.append((f"best {metric.rpartition('/')[2]}", measured(value, error), chosen))
     artifacts = {e["artifact"]: e["seconds"] or 0.0 for run in runs for e in run.stages.values()}
     if artifacts:
         tiles.append(
@@ -76,6 +77,8 @@ def _points(compared: Compared) -> Html:
     for i, (run, setting) in enumerate(zip(compared.runs, compared.settings, strict=True)):
         metrics = run.metrics
         cells = [measured(metrics[c], metrics.get(f"{c}/stderr")) if c in metrics else "" for c in columns]
+        if compared.metric is not None and compared.values[i] is None:
+            cells[columns.index(compared.metric)] = NO_RESULT
         said = redact(str(run.data.get("message", ""))) if run.status != "done" else ""
         rows.append(
             (
@@ -114,7 +117,7 @@ def _over_seeds(compared: Compared) -> Html:
         return Html("")
     groups: dict[tuple[str, ...], list[float]] = {}
     for setting, value in zip(compared.settings, compared.values, strict=True):
-        if math.isfinite(value):
+        if value is not None and math.isfinite(value):
             groups.setdefault(tuple(setting.get(k, "") for k in compared.parameters), []).append(value)
     rows = [
         (
