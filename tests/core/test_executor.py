@@ -64,7 +64,11 @@ def test_a_failed_stage_resumes_from_its_checkpoint_with_one_unbroken_curve(run_
     assert actions == {"numbers": "reused", "total": "resumed"}
     curve = list(read_lines(records["total"].path / "metrics.jsonl"))
     assert [(p["step"], p["sum"]) for p in curve] == [(1, 0), (2, 1), (3, 3), (4, 6), (5, 10)]
-    assert [s["from_step"] for s in records["total"].data["segments"]] == [0, 3]
+    segments = records["total"].data["segments"]
+    assert [s["from_step"] for s in segments] == [0, 3]
+    for key in ("seconds", "cpu_seconds"):
+        assert all(s[key] > 0 for s in segments)
+        assert records["total"].data[key] == pytest.approx(sum(s[key] for s in segments), abs=0.01)
 
 
 def test_force_computes_again_and_keeps_an_identical_artifact(run_toy, store):

@@ -5,7 +5,8 @@
         work/           checkpoints/step-<number>.ckpt, what it needs beside it as
                         step-<number>.<other>, and whatever else the stage keeps
         metrics.jsonl   the curve so far
-        segments.json   one entry for each process that worked on it: placement, host, first step
+        segments.json   one entry for each process that worked on it: placement, host, first step,
+                        seconds and CPU seconds
         spec.json result.json error-*.json log.txt stop
 
 Each holder of the lease has an attempt of its own and takes over the newest complete checkpoint of
@@ -14,6 +15,7 @@ to it. So a paused ex-holder that wakes up writes where nobody reads.
 """
 
 import contextlib
+import datetime
 import json
 import os
 import re
@@ -54,7 +56,7 @@ def new_attempt(scratch: Path, generation: int, segment: Mapping[str, Any]) -> t
                 if line.get("step", 0) <= step:
                     file.write(json.dumps(line) + "\n")
         with contextlib.suppress(OSError, ValueError):
-            segments = read_json(earlier / "segments.json")
+            segments = _up_to(checkpoint, read_json(earlier / "segments.json"))
     write_json(attempt / "segments.json", [*segments, {**segment, "from_step": step or 0}])
     if checkpoint is not None:  # last, since an attempt with a checkpoint counts as whole
         for path in sorted(_files_up_to(checkpoint), key=lambda p: p == checkpoint):
@@ -63,6 +65,22 @@ def new_attempt(scratch: Path, generation: int, segment: Mapping[str, Any]) -> t
         if other != attempt:
             remove_tree(other)
     return attempt, step
+
+
+def _up_to(checkpoint: Path, segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the segments; one that was killed has worked at least until it wrote its checkpoint."""
+    *before, last = segments
+    if "seconds" not in last:
+        began = datetime.datetime.fromisoformat(last["started"]).timestamp()
+        last = {**last, "seconds": round(max(0.0, checkpoint.stat().st_mtime - began), 3)}
+    return [*before, last]
+
+
+def end_segment(attempt: Path, *, seconds: float, cpu_seconds: float) -> None:
+    """Note how long the process that works on an attempt has worked, however it ended."""
+    segments = read_json(attempt / "segments.json")
+    segments[-1] |= {"seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3)}
+    write_json(attempt / "segments.json", segments)
 
 
 def _files_up_to(checkpoint: Path) -> list[Path]:

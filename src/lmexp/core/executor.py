@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lmexp.core.attempt import link_or_copy, new_attempt
+from lmexp.core.attempt import end_segment, link_or_copy, new_attempt
 from lmexp.core.config import to_dict
 from lmexp.core.environment import environment
 from lmexp.core.files import read_json, remove_tree
@@ -133,7 +133,7 @@ class _Computation:
         }
         attempt, from_step = new_attempt(scratch, lease.generation, segment)
         self.observer.started(self.planned.name, attempt, from_step)
-        started, clock = now(), time.monotonic()
+        started, clock = segment["started"], time.monotonic()
         outcome = run_child(
             self._spec(attempt, world_size),
             threads=threads,
@@ -141,11 +141,14 @@ class _Computation:
             grace_s=self.config.stop_grace_s,
             tick=lambda: self._tick(lease),
         )
+        with contextlib.suppress(OSError):  # what it cost may be lost, what it made may not
+            end_segment(attempt, seconds=time.monotonic() - clock, cpu_seconds=outcome.cpu_seconds)
         if lease.lost:
             raise LeaseLost(f"another process took over {self.planned.name}.")
         self._raise_unless_complete(outcome, attempt)
         if (attempt / "metrics.jsonl").exists():  # a second name: were we killed now, the curve is needed
             link_or_copy(attempt / "metrics.jsonl", attempt / "out" / "metrics.jsonl")
+        segments = read_json(attempt / "segments.json")
         record = self.store.publish(
             attempt / "out",
             {
@@ -162,9 +165,9 @@ class _Computation:
                 "world_size": outcome.result["world_size"],
                 "started": started,
                 "finished": now(),
-                "seconds": round(time.monotonic() - clock, 3),
-                "cpu_seconds": round(outcome.cpu_seconds, 3),
-                "segments": read_json(attempt / "segments.json"),
+                "seconds": round(sum(s.get("seconds", 0.0) for s in segments), 3),
+                "cpu_seconds": round(sum(s.get("cpu_seconds", 0.0) for s in segments), 3),
+                "segments": segments,
                 "environment": environment(),
                 "argv": redact_words(sys.argv),
             },
