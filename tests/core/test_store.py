@@ -69,6 +69,17 @@ def test_a_directory_without_a_record_is_not_an_artifact(store):
     assert store.find("s", "ab" * 32) is None
 
 
+def test_whoever_may_read_the_store_may_read_what_a_library_wrote_for_one_user(store):
+    out = store.root / "scratch" / "private"
+    out.mkdir(parents=True)
+    (out / "weights").write_text("1")
+    (out / "weights").chmod(0o600)
+    out.chmod(0o755)
+    record = store.publish(out, {"stage": "s", "label": "l", "fingerprint": "cd" * 32})
+    assert (record.path / "weights").stat().st_mode & 0o777 == 0o644
+    assert store.problems(record) == []
+
+
 def test_a_store_that_cannot_be_created_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"cannot be written.*store=PATH"):

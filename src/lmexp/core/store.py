@@ -160,6 +160,7 @@ class Store:
         """
         files = {}
         for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name != RECORD):
+            _let_read(path, like=out)
             fsync_path(path)
             name = path.relative_to(out).as_posix()
             files[name] = {"size": path.stat().st_size, "sha256": self.hasher(path)}
@@ -253,6 +254,14 @@ def _read_record(path: Path) -> Record | None:
             f"file, or compute it again by adding force=[{path.parent.name}] to the command."
         )
     return Record(path=path, data=data)
+
+
+def _let_read(path: Path, *, like: Path) -> None:
+    """Let whoever may read a directory read a file: some libraries write for their own user alone."""
+    mode = path.stat().st_mode
+    wanted = mode | (like.stat().st_mode & 0o444)
+    if wanted != mode:
+        path.chmod(wanted)
 
 
 def directory_bytes(path: Path) -> int:
