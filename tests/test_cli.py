@@ -1,5 +1,7 @@
 import importlib
 import json
+import re
+import shutil
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import pytest
 
 from lmexp import cli
 from lmexp.core.runs import find_run
+from lmexp.core.store import Store
 
 
 @pytest.fixture
@@ -90,6 +93,30 @@ def test_why_says_in_one_line_what_a_key_re_runs(finished, small, capsys, overri
     assert line in capsys.readouterr().out.splitlines()
 
 
+def test_plan_and_why_compare_with_what_left_out_keys_mean(finished, small, capsys):
+    store, _, _ = finished
+    words = ["document_masking=true", "corpus.filters.min_words=2", "corpus.unicode=NFC"]
+    assert cli.main(["plan", *small, *words, f"store={store.root}"]) == 0
+    out = capsys.readouterr().out
+    assert "pretrain.document_masking false -> true" in out
+    assert "corpus.unicode none -> NFC" in out
+    assert "corpus.filters.min_words null -> 2" in out
+
+
+def test_why_names_what_runs_although_no_key_differs(finished, small, capsys, tmp_path):
+    store = Store(shutil.copytree(finished[0].root, tmp_path / "store"))
+    words = [*small, "tracking.mode=offline", f"store={store.root}"]
+    assert cli.main(["why", *words]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "no key differs: re-runs nothing"
+    shutil.rmtree(find_run(store, "last").artifact("pretrain"))
+    assert cli.main(["why", *words, "force=[packing]"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "no result differs, and yet these run: packing is forced, pretrain is not in the store"
+    )
+    assert cli.main(["generate", "last", f"store={store.root}"]) == 2
+    assert re.search(r"artifacts/pretrain/\S+ of run last is no longer in the store", capsys.readouterr().err)
+
+
 def test_verify_is_content_with_what_was_published(lmexp):
     code, out, _ = lmexp("verify")
     assert code == 0
@@ -141,7 +168,7 @@ def test_generate_continues_a_prompt_by_run_by_artifact_and_by_path(lmexp, finis
         ([], "generate takes one RUN or the PATH of a pretrain artifact; see lmexp ls."),
         (["last", "tiny"], "generate takes one RUN or the PATH of a pretrain artifact; see lmexp ls."),
         (["no/such/path"], "no/such/path is not the directory of a pretrain artifact; see lmexp ls."),
-        (["last", "--promt", "x"], "--promt is not an option (did you mean '--prompt'?); see lmexp --help."),
+        (["last", "--promt", "x"], "--promt is not an option (did you mean '--prompt'?); see --help."),
     ],
 )
 def test_generate_refuses_bad_words_in_one_sentence(lmexp, words, sentence):

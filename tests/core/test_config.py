@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmexp.core.config import Config, build, identity, option, to_dict
+from lmexp.core.config import Config, build, completed, identity, option, to_dict
 from lmexp.errors import ConfigError
 
 
@@ -145,3 +145,35 @@ def test_a_mapping_takes_no_class_that_is_not_declared():
 def test_a_config_survives_the_way_through_plain_values(width, rate, names, limit):
     config = Outer(inner=Inner(width=width, rate=rate), names=tuple(names), limit=limit, needed=False)
     assert build(Outer, to_dict(config)) == config
+
+
+class Filter(Config):
+    most: int | None = option(None, absent_means=None)
+
+
+class Source(Config):
+    limit: int | None = option(None, absent_means=None)
+
+
+class Grown(Config):
+    size: int = option(1)
+    mode: str = option("old", absent_means="old")
+    filters: Filter = option(Filter(), absent_means=Filter())
+    sources: Mapping[str, Config] = option(variants={"file": Source}, absent_means={})
+
+
+def test_a_completed_identity_holds_what_its_left_out_fields_mean():
+    assert identity(Grown()) == {"size": 1}
+    assert completed(Grown, {"size": 1}) == {
+        "size": 1,
+        "mode": "old",
+        "filters": {"most": None},
+        "sources": {},
+    }
+    grown = Grown(filters=Filter(most=3), sources={"a": Source()})
+    assert completed(Grown, identity(grown)) == {
+        "size": 1,
+        "mode": "old",
+        "filters": {"most": 3},
+        "sources": {"a": {"kind": "file", "limit": None}},
+    }

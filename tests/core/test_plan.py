@@ -2,7 +2,7 @@ import pytest
 
 from lmexp.core.attempt import new_attempt
 from lmexp.core.lease import Waiter
-from lmexp.core.plan import differences
+from lmexp.core.plan import differences, spelled
 from lmexp.errors import ConfigError
 
 
@@ -70,6 +70,12 @@ def test_a_wrong_wire_is_found_when_the_handle_is_made(toy):
         toy.total(toy.SumConfig(), number=values)
     with pytest.raises(TypeError, match="needs the input 'numbers'"):
         toy.total(toy.SumConfig())
+
+
+def test_values_are_spelled_as_an_override_would_and_shortened():
+    values = [None, True, "none", "null", [1, 2], 0.5]
+    assert [spelled(v) for v in values] == ["null", "true", "none", "'null'", "[1, 2]", "0.5"]
+    assert len(spelled({f"key{i}": i for i in range(100)})) == 60
 
 
 def test_differences_name_leaves_with_dots():

@@ -184,6 +184,28 @@ def identity(config: Config) -> dict[str, Any]:
     return result
 
 
+def completed(cls: type[Config], recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an identity, of now or of a record, with each field that it leaves out at what that means."""
+    result = dict(recorded)
+    hints = _hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        name, absent = field.name, field.metadata.get("absent_means", _MISSING)
+        if name not in result and absent is not _MISSING:
+            result[name] = identity(absent) if isinstance(absent, Config) else _plain(absent)
+        nested, variants = _config_class(hints[name]), field.metadata.get("variants")
+        value = result.get(name)
+        if not isinstance(value, Mapping):
+            continue
+        if variants is not None:
+            result[name] = {
+                key: completed(variants[entry["kind"]], entry) if entry.get("kind") in variants else entry
+                for key, entry in value.items()
+            }
+        elif nested is not None:
+            result[name] = completed(nested, value)
+    return result
+
+
 def _entries(
     value: Mapping[str, Config],
     variants: Mapping[str, type[Config]],

@@ -6,11 +6,13 @@ the difference, field by field, from the nearest artifact of the same stage.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from lmexp.core.attempt import newest_checkpoint
+from lmexp.core.config import completed
 from lmexp.core.fingerprint import fingerprint
 from lmexp.core.lease import holder, is_held
 from lmexp.core.stage import Handle
@@ -18,6 +20,8 @@ from lmexp.core.store import Record, Store
 from lmexp.errors import ConfigError, VerificationError, nearest
 
 Action = Literal["reuse", "run", "resume", "wait"]
+_LONGEST = 60
+"""Characters of a value in a reason."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -165,9 +169,12 @@ def _why_run(planned: PlannedStage, store: Store, before: Mapping[str, Verdict])
 
 def _compare(data: Mapping[str, Any], planned: PlannedStage) -> list[str]:
     """Return the differences that explain why an artifact is not the planned one."""
+    cls = type(planned.handle.config)
     found = [
-        f"{planned.name}.{key} {old} -> {new}"
-        for key, old, new in differences(data["identity"], planned.handle.identity())
+        f"{planned.name}.{key} {spelled(old)} -> {spelled(new)}"
+        for key, old, new in differences(
+            completed(cls, data["identity"]), completed(cls, planned.handle.identity())
+        )
     ]
     if data["version"] != planned.handle.stage.version:
         found.append(f"stage version {data['version']} -> {planned.handle.stage.version}")
@@ -180,6 +187,14 @@ def _compare(data: Mapping[str, Any], planned: PlannedStage) -> list[str]:
         if data["inputs"].get(key, {}).get("fingerprint") != value:
             found.append(f"input {key}")
     return found
+
+
+def spelled(value: Any) -> str:
+    """Return a value of a configuration as an override would spell it, a long one shortened."""
+    if isinstance(value, str):
+        return value if value not in ("", "null", "true", "false") else repr(value)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[tuple[str, Any, Any]]:

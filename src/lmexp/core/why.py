@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lmexp.core.config import to_dict
-from lmexp.core.plan import differences, make_plan
+from lmexp.core.plan import differences, make_plan, spelled
 from lmexp.core.runs import Run, list_runs
 from lmexp.core.settings import RunConfig
 from lmexp.core.stage import Handle
@@ -31,18 +31,35 @@ def explain(config: RunConfig, store: Store, rebuild: Rebuild) -> list[str]:
     lines = [f"compared with run {nearest.name}:"]
     now = _fingerprints(rebuild(new), store)
     for key, before, after in changes:
+        change = f"{key} {spelled(before)} -> {spelled(after)}"
         try:
             old = _fingerprints(rebuild(_set(new, key, before)), store)
         except LmexpError:  # the files of then are gone, or the keys only make sense together
-            lines.append(f"{key} {before} -> {after}: cannot be told apart from the other keys")
+            lines.append(f"{change}: cannot be told apart from the other keys")
             continue
         moved = [name for name, value in now.items() if old.get(name) != value]
-        lines.append(f"{key} {before} -> {after}: {_effect(moved)}")
-    if not changes:
-        moved = [n for n, value in nearest.data["planned"].items() if now.get(n) != value]
-        new_content = f"the content of external files, or a stage's version, changed: {_effect(moved)}"
-        lines.append(new_content if moved else "no key differs: re-runs nothing")
+        lines.append(f"{change}: {_effect(moved)}")
+    moved = [n for n, value in nearest.data["planned"].items() if now.get(n) != value]
+    if moved and not changes:
+        lines.append(f"the content of external files, or a stage's version, changed: {_effect(moved)}")
+    elif not moved:
+        pending = _pending(config, rebuild(new), store)
+        if pending:
+            lines.append(f"no result differs, and yet these run: {pending}")
+        elif not changes:
+            lines.append("no key differs: re-runs nothing")
     return lines
+
+
+def _pending(config: RunConfig, handles: Mapping[str, Handle], store: Store) -> str:
+    """Return what runs although no result differs: what is forced, was stopped, or has been deleted."""
+    plan = make_plan(handles, store, force=config.force, only=config.only)
+    pending = {name: v for name, v in plan.verdicts(store).items() if v.action != "reuse"}
+    reasons = {"resume": "goes on", "wait": "is being computed"}
+    return ", ".join(
+        f"{name} {'is forced' if plan.by_name[name].force else reasons.get(v.action, 'is not in the store')}"
+        for name, v in pending.items()
+    )
 
 
 def _effect(moved: list[str]) -> str:

@@ -48,7 +48,10 @@ def _pretrained(words: Sequence[str]) -> Path:
         return record.path
     if record is not None or path.is_dir() or "/" in named[0]:
         raise ConfigError(f"{named[0]} is not the directory of a pretrain artifact; see lmexp ls.")
-    return find_run(store, named[0]).artifact("pretrain")
+    path = find_run(store, named[0]).artifact("pretrain")
+    if not path.is_dir():
+        raise ConfigError(f"{path.relative_to(store.root)} of run {named[0]} is no longer in the store.")
+    return path
 
 
 def _number(text: str) -> int | float | str | None:
