@@ -93,6 +93,9 @@ def test_every_field_misspelt_of_a_wrong_type_or_out_of_range_is_refused(overrid
 HAND = [
     (["+experiment=tinny"], "did you mean 'tiny'"),
     (["+experiment=tiny", f"tracking.project=hf_{'a' * 34}"], "tracking.project holds a secret"),
+    (["+experiment=tiny", "seed=1,2"], "seed=1,2 has several values: add -m"),
+    (["+experiment=tiny", "--multrun"], "--multrun is not an option (did you mean '--multirun'?)"),
+    (["+experiment=tiny", "model=gpt2"], "take it away with '~model.num_kv_heads'"),
     (["experiment=tiny"], "write +experiment=NAME"),
     (["+experiment=tiny", "corpus=lokal"], "did you mean 'local'"),
     (["+experiment=tiny", "corpus=local"], "corpus.files is required"),

@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from lmexp.core.arguments import in_one_sentence
 from lmexp.errors import ConfigError, LmexpError, nearest
 from lmexp.verbs.adopt import adopt
 from lmexp.verbs.dashboard import dashboard
@@ -26,12 +27,9 @@ from lmexp.verbs.why import why
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
-    parser = _parser()
-    arguments, unknown = parser.parse_known_intermixed_args(sys.argv[1:] if argv is None else list(argv))
+    parser = in_one_sentence(_parser())
     try:
-        if unknown:
-            known = [o for a in parser._actions for o in a.option_strings]
-            raise ConfigError(f"{unknown[0]} is not an option{nearest(unknown[0], known)}; see lmexp --help.")
+        arguments = parser.parse_intermixed_args(sys.argv[1:] if argv is None else list(argv))
         if arguments.verb is None:
             parser.print_help()
             return 0

@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 
 from lmexp.analysis.report import PAGE, report_at_end, sweep_report_at_end
 from lmexp.core import compose
+from lmexp.core.arguments import in_one_sentence
 from lmexp.core.compose import CONFIG_NAME, Composition, Origin
 from lmexp.core.config import to_dict
 from lmexp.core.fingerprint import digest
@@ -37,15 +38,17 @@ _INFORMATION = ("hydra_help", "version", "cfg", "info", "shell_completion")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = get_args_parser()
+    parser = in_one_sentence(get_args_parser())
+    runner = _Runner()
     try:
         options = parser.parse_intermixed_args(arguments)
-    except SystemExit as stop:
-        return 0 if stop.code in (0, None) else 2
-    if options.help:
+    except ConfigError as error:
+        return runner.report(error)
+    except SystemExit:  # it has printed what it was asked for
+        return 0
+    if options.help or not arguments:
         print(_help(options.config_dir))
         return 0
-    runner = _Runner()
     try:
         _run_points(options, parser, runner)
     except LmexpError as error:

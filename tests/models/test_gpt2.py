@@ -87,7 +87,7 @@ def test_training_it_lowers_its_loss():
     ("field", "value"), [("num_kv_heads", 1), ("head_dim", 4), ("rope_theta", 5e5), ("init_offset", 1.0)]
 )
 def test_a_field_of_the_other_family_is_refused_in_a_sentence(field, value):
-    with pytest.raises(ConfigError, match=rf"^{field} does not apply to architecture gpt2; leave it out\.$"):
+    with pytest.raises(ConfigError, match=rf"^{field} does not apply to architecture gpt2; leave it out"):
         GPTConfig(**SHAPE, **{field: value})
 
 

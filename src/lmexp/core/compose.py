@@ -343,6 +343,9 @@ def _sentence(error: BaseException) -> str:
             f"the override {error.override!r} cannot be read; write key=value, and quote it for the shell."
         )
         return sentence + (" A value with ~ needs quotes of its own: key=['~/x']." if "~" in text else "")
+    if "Ambiguous value for argument" in text:
+        found = re.search(r"argument '([^']*)'", text)
+        return f"{found[1] if found else 'a value'} has several values: add -m to run one after the other."
     key = re.search(r"Could not (?:override|append to|delete from) '([^']+)'", text)
     if key and "No match in the defaults list" in text:
         return f"{key[1]} is a group without a default: write +{key[1]}=NAME."

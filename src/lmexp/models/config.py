@@ -90,6 +90,9 @@ class GPTConfig(Config):
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         for name in _NOT_IN_GPT2:
             if getattr(self, name) != defaults[name]:
-                raise ConfigError(f"{name} does not apply to architecture gpt2; leave it out.")
+                raise ConfigError(
+                    f"{name} does not apply to architecture gpt2; leave it out, or where the experiment sets "
+                    f"it, take it away with '~model.{name}'."
+                )
         if self.d_model % self.num_heads:
             raise ConfigError(f"d_model ({self.d_model}) must be a multiple of num_heads ({self.num_heads}).")

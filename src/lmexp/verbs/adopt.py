@@ -45,7 +45,7 @@ def _folder(kind: str, words: Sequence[str]) -> tuple[dict[str, Any], str]:
         raise ConfigError(f"adopt {kind} takes one PATH, a directory.")
     use = "+experiment=NAME tokenizer.path={path}"
     if kind == "model":  # a corpus of the user's own has to be named: the default is Python's library
-        use = "--config-name evaluate model.path={path} corpus=local corpus.files=[FILES] prompts.tasks=[]"
+        use = "--config-name evaluate model.path={path} corpus=local corpus.files=[FILES] only=[perplexity]"
     return {"path": os.path.abspath(os.path.expanduser(words[0]))}, use
 
 

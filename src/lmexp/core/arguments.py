@@ -1,0 +1,21 @@
+"""What a command line cannot be read as, said in one sentence instead of argparse's usage."""
+
+import argparse
+import re
+from typing import NoReturn
+
+from lmexp.errors import ConfigError, nearest
+
+
+def in_one_sentence(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Return the parser, changed so that it raises `ConfigError` where it would print its usage and exit."""
+
+    def error(message: str) -> NoReturn:
+        known = [option for action in parser._actions for option in action.option_strings]
+        unknown = re.match(r"unrecognized arguments: (\S+)", message)
+        if unknown:
+            message = f"{unknown[1]} is not an option{nearest(unknown[1], known)}"
+        raise ConfigError(f"{message}; see --help.")
+
+    parser.error = error  # type: ignore[method-assign]
+    return parser
