@@ -65,6 +65,7 @@ def test_the_tasks_of_the_page_load_and_ask_what_it_shows(tmp_path):
         tasks[task.kind] = task
     assert set(tasks) == {"cloze", "multiple_choice", "minimal_pairs", "exact_match"}
     assert all(len(task.items) == 8 for task in tasks.values())
+    assert {item.gold for item in tasks["minimal_pairs"].items} == {0, 1}, "in either order"
     shown = prompts_of(tasks["cloze"], num_fewshot=2, seed=PromptsConfig().seed)[0].text
     assert f"```\n{shown}\n```" in (ROOT / "docs" / "add-a-task.md").read_text(encoding="utf-8")
 
