@@ -9,7 +9,7 @@ import pytest
 from lmexp.core.files import FileHasher
 from lmexp.corpus.config import CorpusConfig, LocalSource
 from lmexp.corpus.sources import content_hashes, content_of, read_sources
-from lmexp.errors import ConfigError
+from lmexp.errors import ConfigError, DataError
 
 
 def read(config, cache):
@@ -47,6 +47,16 @@ def test_a_single_source_needs_no_name_before_its_ids(tmp_path):
     config = CorpusConfig(sources={"mine": LocalSource(files=(str(tmp_path / "b.txt"),))})
     assert read(config, tmp_path) == {"mine": [("b.txt", "one")]}
     assert list(content_hashes(config, FileHasher())) == ["0:b.txt"]
+
+
+@pytest.mark.parametrize("pattern", ["*.txt", ".", "table.xls"])
+def test_files_that_cannot_be_used_are_named_with_the_whole_key(tmp_path, pattern):
+    (tmp_path / "table.xls").write_text("a")
+    files = (str(tmp_path / pattern),)
+    with pytest.raises(DataError, match=r"^corpus\.files[: ]"):
+        content_hashes(CorpusConfig(files=files), FileHasher())
+    with pytest.raises(DataError, match=r"^corpus\.sources\.mine\.files[: ]"):
+        content_hashes(CorpusConfig(sources={"mine": LocalSource(files=files)}), FileHasher())
 
 
 def test_a_limit_ends_the_reading_of_a_source(tmp_path):

@@ -19,7 +19,10 @@ from lmexp.errors import DataError, nearest
 
 
 def content(source: LocalSource, hasher: FileHasher) -> dict[str, str]:
-    """Return the sha256 of each file, by ``"<position>:<file name>"``."""
+    """Return the sha256 of each file, by ``"<position>:<file name>"``.
+
+    Errors: `DataError` as `local_files`.
+    """
     return {f"{i}:{path.name}": hasher(path) for i, path in enumerate(local_files(source))}
 
 
@@ -51,7 +54,8 @@ def local_files(source: LocalSource) -> list[Path]:
     """Return the files that a source names, as absolute paths, sorted, each once.
 
     ``~`` is the home directory and ``**`` any number of folders.
-    Errors: `DataError` for a pattern that matches no file, a directory, or a suffix that is not known.
+    Errors: `DataError`, beginning with the source's key ``files``, for a pattern that matches no file, a
+    directory, or a suffix that is not known.
     """
     files: set[Path] = set()
     for pattern in source.files:

@@ -29,7 +29,7 @@ from lmexp.corpus.config import (
     SourceConfig,
 )
 from lmexp.corpus.documents import Document, SourceContext
-from lmexp.errors import ConfigError
+from lmexp.errors import ConfigError, DataError
 
 _MODULES: dict[type[SourceConfig], str] = {
     HttpSource: "lmexp.corpus.http",
@@ -58,14 +58,22 @@ def all_sources(config: CorpusConfig) -> dict[str, SourceConfig]:
 def content_hashes(
     config: CorpusConfig, hasher: FileHasher, *, without: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return what stands for the content of sources, but those named, in the corpus's fingerprint."""
+    """Return what stands for the content of sources, but those named, in the corpus's fingerprint.
+
+    Errors: `DataError` where a source cannot be found, for local files with the whole key that names them.
+    """
     sources = all_sources(config)
     found: dict[str, str] = {}
     for name, source in sources.items():
         if name in without:
             continue
-        for key, value in _module(source).content(source, hasher).items():
-            found[f"{_prefix(name, sources)}{key}"] = value
+        try:
+            own = _module(source).content(source, hasher)
+        except DataError as error:
+            if not isinstance(source, LocalSource):
+                raise
+            raise DataError(f"corpus.{f'sources.{name}.' * (name in config.sources)}{error}") from None
+        found |= {f"{_prefix(name, sources)}{key}": value for key, value in own.items()}
     return found
 
 
