@@ -113,6 +113,26 @@ def test_what_is_cached_needs_no_server_and_planning_never_does(web, tmp_path):
     assert len(web.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (make(".zip", {"../evil.jsonl": JSONL}), "books.zip{} is refused: its member '../evil.jsonl'"),
+        (make(".zip", {"rows.txt": JSONL}), "/books.zip{} holds no member that matches"),
+        (make(".zip", {"rows.jsonl": b"{"}), "/books.zip{}, member rows.jsonl, line 1 is not JSON"),
+        (JSONL, "books.zip{} cannot be read as an archive"),
+    ],
+)
+def test_a_file_that_came_from_the_cache_unasked_is_called_so(web, tmp_path, data, sentence):
+    built = config(web, {"books.zip": data}, members=["*.jsonl"])
+    with pytest.raises(DataError, match=sentence.replace("{}", "")):
+        run(tmp_path / "first", built)
+    assert len(web.requests) == 1
+    (tmp_path / "first" / "cache").rename(tmp_path / "cache")
+    with pytest.raises(DataError, match=sentence.replace("{}", r" \(from the cache, by its sha256\)")):
+        run(tmp_path, built)
+    assert len(web.requests) == 1
+
+
 def test_a_wrong_checksum_and_a_bomb_stop_the_stage_with_one_sentence(web, tmp_path):
     built = config(web, {"rows.jsonl": JSONL})
     web.files["/rows.jsonl"] = JSONL + b"\n"

@@ -39,23 +39,26 @@ def is_archive(name: str) -> bool:
 
 
 def members(
-    path: Path, name: str, patterns: tuple[str, ...], *, limit: int
+    path: Path, name: str, patterns: tuple[str, ...], *, limit: int, place: str = ""
 ) -> Iterator[tuple[str, BinaryIO]]:
     """Yield (name, stream) of the regular files in an archive, in its order; read each before the next.
 
-    `name` is the archive's own, whose suffix says its kind, and by which messages call it. Of
-    several `patterns` one must match a member, `*` also across slashes; without any, all members
-    are meant. `limit` is the most bytes that may be unpacked.
+    `name` is the archive's own, whose suffix says its kind; messages call it `place`, or else by its
+    name. Of several `patterns` one must match a member, `*` also across slashes; without any, all
+    members are meant. `limit` is the most bytes that may be unpacked.
     Errors: `DataError`, one sentence, for an unsafe, damaged or encrypted archive and a passed limit.
     """
     kind, compression = next(value for suffix, value in _SUFFIXES.items() if name.lower().endswith(suffix))
     seen: set[str] = set()
-    found = _zip_members(path, name, limit) if kind == "zip" else _tar_members(path, name, compression, limit)
+    place = place or name
+    found = (
+        _zip_members(path, place, limit) if kind == "zip" else _tar_members(path, place, compression, limit)
+    )
     for member, stream in found:
         if patterns and not any(fnmatch.fnmatchcase(member, pattern) for pattern in patterns):
             continue
         if member in seen:
-            raise DataError(f"{name} holds two members named {member!r}; it must name each once.")
+            raise DataError(f"{place} holds two members named {member!r}; it must name each once.")
         seen.add(member)
         yield member, stream
 

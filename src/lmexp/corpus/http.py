@@ -37,9 +37,10 @@ def documents(source: HttpSource, context: SourceContext) -> Iterator[Document]:
     folder = context.cache / "downloads"
     names = unique_names([_name(url) for url, _ in _files(source)])
     for (url, sha256), name in zip(_files(source), names, strict=True):
+        origin = " (from the cache, by its sha256)" if (folder / sha256).exists() else ""
         path = download(url, sha256, folder, retries=source.retries, timeout_s=source.timeout_s)
         metadata = {"source": url}
-        for inner, place, stream in _opened(path, url, source):
+        for inner, place, stream in _opened(path, url, origin, source):
             chosen, compression = split_name(inner or _name(url), place, source.format)
             limit = source.max_unpacked_bytes
             with _seekable(stream, chosen, folder, place, limit) as file:
@@ -62,23 +63,29 @@ def _name(url: str) -> str:
     return unquote(PurePosixPath(urlsplit(url).path).name) or urlsplit(url).netloc
 
 
-def _opened(path: Path, url: str, source: HttpSource) -> Iterator[tuple[str, str, BinaryIO]]:
-    """Yield (member's name or '', how messages call it, stream) of each file in a download."""
+def _opened(path: Path, url: str, origin: str, source: HttpSource) -> Iterator[tuple[str, str, BinaryIO]]:
+    """Yield (member's name or '', how messages call it, stream) of each file in a download.
+
+    `origin` follows its name in messages.
+    """
     if not is_archive(_name(url)):
         if source.members:
             raise DataError(f"{url} is no archive by its name; `members` is for archives.")
         with path.open("rb") as file:
-            yield "", url, file
+            yield "", f"{url}{origin}", file
         return
     any_known = source.members or source.format
     found = False
-    for member, stream in members(path, _name(url), source.members, limit=source.max_unpacked_bytes):
+    limit, place = source.max_unpacked_bytes, f"{_name(url)}{origin}"
+    for member, stream in members(path, _name(url), source.members, limit=limit, place=place):
         if any_known or _is_known(member):
             found = True
-            yield member, f"{url}, member {member}", stream
+            yield member, f"{url}{origin}, member {member}", stream
     if not found:
         wanted = f"that matches {', '.join(source.members)}" if source.members else "of a known format"
-        raise DataError(f"{url} holds no member {wanted}; `members` of its source chooses some by name.")
+        raise DataError(
+            f"{url}{origin} holds no member {wanted}; `members` of its source chooses some by name."
+        )
 
 
 def _is_known(member: str) -> bool:
