@@ -10,7 +10,7 @@ import statistics
 
 from lmexp.analysis.compared import Compared, compare, is_seed
 from lmexp.analysis.formats import NO_RESULT, duration, measured, number
-from lmexp.analysis.markup import Html, table, tag
+from lmexp.analysis.markup import Html, details, join, table, tag
 from lmexp.analysis.page import Tile, document
 from lmexp.analysis.quality import tasks
 from lmexp.analysis.sweep_plots import parameter_figure
@@ -80,14 +80,15 @@ def _points(compared: Compared) -> Html:
         if compared.metric is not None and compared.values[i] is None:
             cells[columns.index(compared.metric)] = NO_RESULT
         said = redact(str(run.data.get("message", ""))) if run.status != "done" else ""
+        why = details("why", tag("div", said, class_="long")) if said else ""
         rows.append(
             (
                 tag("a", run.name, href=f"../../runs/{run.name}/report.html"),
                 *(setting.get(key, "") for key in compared.swept),
-                tag("span", run.status, class_=f"action {run.status}"),
+                join([tag("span", run.status, class_=f"action {run.status}"), why]),
                 *cells,
                 duration(sum(e["seconds"] or 0.0 for e in run.stages.values())),
-                "best" if i == compared.best else said,
+                "best" if i == compared.best else "",
             )
         )
     first = 2 + len(compared.swept)
