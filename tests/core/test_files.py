@@ -1,10 +1,22 @@
 import hashlib
 import os
+import re
 import threading
 import time
+from pathlib import Path
+
+import pytest
 
 from lmexp.core import files
-from lmexp.core.files import FileHasher, LineFollower, append_line, read_json, read_lines, write_json
+from lmexp.core.files import (
+    FileHasher,
+    LineFollower,
+    append_line,
+    parse_json,
+    read_json,
+    read_lines,
+    write_json,
+)
 
 
 def test_writing_replaces_the_whole_file_and_leaves_no_neighbour(tmp_path):
@@ -87,3 +99,35 @@ def test_a_growing_file_is_followed_line_by_whole_line(tmp_path):
         file.write('llo"}\n')
     append_line(path, {"step": 3})
     assert follower.new() == [{"text": "h\u00e9llo"}, {"step": 3}]
+
+
+DEEP = "[" * 200_000 + "]" * 200_000
+
+
+@pytest.mark.parametrize("text", [DEEP, '{"a":' * 200_000, "", "nul", b"\xff", "1" * 5000, "[1] [2]"])
+def test_what_is_no_json_is_a_value_error_however_deep_it_nests(tmp_path, text):
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(text)
+    path = tmp_path / "a.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=r"."):
+        read_json(path)
+
+
+def test_lines_that_are_no_objects_are_passed_over_by_both_readers_of_lines(tmp_path):
+    path = tmp_path / "a.jsonl"
+    odd = [DEEP, "5", "[1]", "null", "nul", '{"step": "\xff', ""]
+    lines = ['{"step": 1}', *odd, '{"step": 2, "é": "\\r"}']
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode("latin-1"))
+    kept = [{"step": 1}, {"step": 2, "\ufffd": "\r"}]
+    assert list(read_lines(path)) == kept
+    assert LineFollower(path).new() == kept
+
+
+def test_json_of_files_is_read_in_one_place_alone():
+    """`parse_json` knows what a damaged file can hold; `to_str` of a tokenizer is no file."""
+    source = Path(files.__file__).parents[1]
+    readers = [
+        p.name for p in source.rglob("*.py") if re.search(r"json\.loads?\((?!self\._backend)", p.read_text())
+    ]
+    assert readers == ["files.py"]

@@ -40,9 +40,20 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text, whoever wrote it.
+
+    Errors: `ValueError`, also where it is not UTF-8 or is nested deeper than Python's stack.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def read_json(path: Path) -> Any:
-    """Return what `write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return what `write_json` wrote. Errors: `OSError`, and `ValueError` where it is not JSON."""
+    return parse_json(path.read_text(encoding="utf-8"))
 
 
 def append_line(path: Path, value: Any) -> None:
@@ -56,14 +67,15 @@ def append_line(path: Path, value: Any) -> None:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the complete JSON lines of `path`; a torn last line and a missing file yield nothing."""
+    """Yield the objects of the complete lines of `path`.
+
+    A torn last line, a line that is no JSON object and a missing file yield nothing.
+    """
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open("rb") as file:
         for line in file:
-            if line.endswith("\n"):
-                with contextlib.suppress(json.JSONDecodeError):
-                    yield json.loads(line)
+            yield from _objects(line if line.endswith(b"\n") else b"")
 
 
 class LineFollower:
@@ -83,11 +95,15 @@ class LineFollower:
             return []
         data = data[: data.rfind(b"\n") + 1]
         self._offset += len(data)
-        found = []
-        for line in data.splitlines():
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-        return found
+        return [entry for line in data.split(b"\n") for entry in _objects(line)]
+
+
+def _objects(line: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the object that a line is, if it is one."""
+    with contextlib.suppress(ValueError):
+        value = parse_json(line.decode(errors="replace"))
+        if isinstance(value, dict):
+            yield value
 
 
 def fsync_path(path: Path) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
+from lmexp.core.files import parse_json
 from lmexp.corpus.documents import cut_blocks
 from lmexp.corpus.streams import BLOCK_BYTES, COMPRESSIONS
 from lmexp.errors import DataError, nearest
@@ -94,8 +95,8 @@ def _json_lines(stream: BinaryIO, place: str, column: str) -> Texts:
 
 def _text_of_line(line: str, column: str, place: str) -> str:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line)
+    except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise DataError(f"{place} is not JSON: {reason}.") from None
     if not isinstance(row, dict):

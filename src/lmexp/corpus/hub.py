@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import FileHasher, read_json, write_json
+from lmexp.core.files import FileHasher, parse_json, read_json, write_json
 from lmexp.core.worker import is_disk_full
 from lmexp.corpus.config import HubSource
 from lmexp.corpus.documents import Document, SourceContext
@@ -193,7 +193,7 @@ def _ask(source: HubSource) -> str:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
-            commit = str(json.load(response)["sha"])
+            commit = str(parse_json(response.read())["sha"])
     except urllib.error.HTTPError as error:
         with error:
             if error.headers.get("X-Error-Code") == "RevisionNotFound":

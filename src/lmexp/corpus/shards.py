@@ -15,6 +15,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lmexp.core.files import parse_json
 from lmexp.corpus.documents import Document
 from lmexp.errors import DataError, nearest
 
@@ -127,7 +128,7 @@ def iter_documents(path: Path, split: str) -> Iterator[Document]:
         for batch in columns.to_batches(max_chunksize=256):
             values = (batch.column(name).to_pylist() for name in ("text", "id", "metadata"))
             for text, identifier, metadata in zip(*values, strict=True):
-                yield Document(text, identifier, json.loads(metadata))
+                yield Document(text, identifier, parse_json(metadata))
 
 
 def iter_text_batches(path: Path, split: str) -> Iterator[pa.StringArray]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmexp.core.files import parse_json
 from lmexp.errors import DataError, nearest
 from lmexp.evals.items import ExactMatch, Item, Task
 from lmexp.evals.task_keys import TaskKeys
@@ -218,10 +219,10 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             place = f"{path}, line {number}"
             try:
                 line = data.decode().strip().removeprefix("\ufeff")
-                row = json.loads(line) if line else None
+                row = parse_json(line) if line else None
             except UnicodeDecodeError as error:
                 raise DataError(f"{place} is not UTF-8 at byte {error.start}.") from None
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
                 raise DataError(f"{place} is not JSON: {reason}.") from None
             if not line:

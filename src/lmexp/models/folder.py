@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lmexp.core.files import read_json
 from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
 from lmexp.models.config import GPTConfig
@@ -191,7 +192,7 @@ def _hf_config(model: LanguageModel, dtype: str) -> dict[str, Any]:
 def _read_config(path: Path) -> tuple[GPTConfig, int]:
     """Return the model's shape and vocabulary size."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a model's configuration: {error}.") from error
     architecture = values.get("model_type", "qwen3") if isinstance(values, dict) else values

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from lmexp.core.files import read_json
 from lmexp.errors import DataError, nearest
 from lmexp.packing.rows import best_fit, bos_aligned
 from lmexp.packing.samples import RowSamples, Samples, StreamSamples
@@ -149,7 +150,7 @@ class TokenStore:
     def open(cls, path: Path) -> "TokenStore":
         """Open the store in directory `path`. Errors: `DataError` where there is none."""
         try:
-            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            manifest = read_json(path / MANIFEST)
         except FileNotFoundError:
             raise DataError(
                 f"{path} holds no {MANIFEST}; give the directory of a packing artifact."

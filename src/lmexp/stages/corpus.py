@@ -1,11 +1,10 @@
 """The corpus stage: documents from their sources, deduplicated and split, as Parquet files."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmexp.core.files import FileHasher
+from lmexp.core.files import FileHasher, read_json
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
 from lmexp.corpus.config import CorpusConfig, HubSource, KnownSource
 from lmexp.corpus.sources import all_sources, content_hashes
@@ -34,14 +33,14 @@ class CorpusArtifact(Artifact):
 
     def num_bytes(self, split: str) -> int:
         """Return the bytes of a split's texts."""
-        card = json.loads((self.path / "card.json").read_text(encoding="utf-8"))
+        card = read_json(self.path / "card.json")
         return int(card["splits"][split]["bytes"])
 
     def known(self) -> KnownSource | None:
         """Return the source whose entropy is known, where it is the corpus's only one."""
         from lmexp.corpus.known import only_known_source
 
-        return only_known_source(json.loads((self.path / "card.json").read_text(encoding="utf-8")))
+        return only_known_source(read_json(self.path / "card.json"))
 
 
 def _label(config: CorpusConfig) -> str:
