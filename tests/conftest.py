@@ -1,4 +1,8 @@
-"""Shared fixtures: one thread a process, a small real corpus, and one finished run to read."""
+"""Shared fixtures: one thread a process, a small real corpus, and one finished run to read.
+
+Tests run in several processes (`-n`, from pyproject.toml), each with one thread. What is expensive to make is
+made once for all of them: see `shared`.
+"""
 
 import os
 
@@ -8,10 +12,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 for _name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "LMEXP_STORE"):
     os.environ.pop(_name, None)
 
+import fcntl
+import gc
+import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,15 +48,47 @@ def lmexp_run(
     return subprocess.run(command, cwd=cwd or store.parent, capture_output=True, text=True, timeout=500)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Use the machine's processors, but no more than the suite has long files for."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of objects that live as long as the process."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
-def small_corpus(tmp_path_factory) -> Path:
+def shared(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Return a function that makes a directory by name once for all test processes, and returns it."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def directory(name: str, make: Callable[[Path], None]) -> Path:
+        path = root / f"shared-{name}"
+        with (root / f"shared-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (path / "made").exists():
+                (path / "content").mkdir(parents=True)
+                make(path / "content")
+                (path / "made").touch()
+        return path / "content"
+
+    return directory
+
+
+@pytest.fixture(scope="session")
+def small_corpus(shared) -> Path:
     """About 400 kB of Python source in text files, which real evaluation items can be made from."""
-    folder = tmp_path_factory.mktemp("corpus")
-    library = Path(sysconfig.get_path("stdlib"))
-    for name in ("argparse", "tarfile", "typing", "inspect", "difflib", "subprocess"):
-        text = (library / f"{name}.py").read_text(encoding="utf-8")
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
-    return folder
+
+    def make(folder: Path) -> None:
+        library = Path(sysconfig.get_path("stdlib"))
+        for name in ("argparse", "tarfile", "typing", "inspect", "difflib", "subprocess"):
+            text = (library / f"{name}.py").read_text(encoding="utf-8")
+            (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+
+    return shared("corpus", make)
 
 
 @pytest.fixture(scope="session")
@@ -59,9 +98,29 @@ def small(small_corpus) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, small) -> tuple[Store, Run, str]:
+def first_finished(shared, small) -> Path:
+    """A directory with the store of a finished run and what its command printed: made once, never read here."""
+
+    def make(folder: Path) -> None:
+        done = lmexp_run(folder / "store", *small, "tracking.mode=offline")
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout.txt").write_text(done.stdout, encoding="utf-8")
+
+    return shared("finished", make)
+
+
+@pytest.fixture(scope="session")
+def finished(first_finished, tmp_path_factory) -> tuple[Store, Run, str]:
     """A finished run with its store and what the command printed. Tests must not write to it."""
-    store = Store(tmp_path_factory.mktemp("finished") / "store")
-    done = lmexp_run(store.root, *small, "tracking.mode=offline")
-    assert done.returncode == 0, done.stderr
-    return store, find_run(store, "last"), done.stdout
+    folder = tmp_path_factory.mktemp("finished")
+    shutil.copytree(first_finished / "store", folder / "store", symlinks=True)
+    printed = (first_finished / "stdout.txt").read_text(encoding="utf-8")
+    store = Store(folder / "store")
+    return store, find_run(store, "last"), printed.replace(str(first_finished), str(folder))
+
+
+@pytest.fixture
+def copy_of_finished(first_finished, tmp_path) -> Store:
+    """A store of one's own that holds all that the finished run left behind, for a run that changes a little."""
+    shutil.copytree(first_finished / "store", tmp_path / "store", symlinks=True)
+    return Store(tmp_path / "store")
