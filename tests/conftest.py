@@ -99,7 +99,7 @@ def small(small_corpus) -> list[str]:
 
 @pytest.fixture(scope="session")
 def first_finished(shared, small) -> Path:
-    """A directory with the store of a finished run and what its command printed: made once, never read here."""
+    """A directory with the store of a finished run and what its command printed: made once, only copied."""
 
     def make(folder: Path) -> None:
         done = lmexp_run(folder / "store", *small, "tracking.mode=offline")
@@ -121,6 +121,6 @@ def finished(first_finished, tmp_path_factory) -> tuple[Store, Run, str]:
 
 @pytest.fixture
 def copy_of_finished(first_finished, tmp_path) -> Store:
-    """A store of one's own that holds all that the finished run left behind, for a run that changes a little."""
+    """A store of one's own with all that the finished run left behind, for a run that changes little."""
     shutil.copytree(first_finished / "store", tmp_path / "store", symlinks=True)
     return Store(tmp_path / "store")
