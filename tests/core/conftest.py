@@ -17,8 +17,9 @@ import pytest
 from lmexp.core.config import build
 from lmexp.core.executor import execute
 from lmexp.core.plan import Plan, make_plan
+from lmexp.core.record import Record
 from lmexp.core.settings import ExecutorConfig
-from lmexp.core.store import Record, Store
+from lmexp.core.store import Store
 from lmexp.core.worker import load_file
 
 TOY = Path(__file__).with_name("toy.py")

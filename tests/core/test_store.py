@@ -1,14 +1,21 @@
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 
+from lmexp.core.files import _signature, read_json
+from lmexp.core.sealed import write_sealed
 from lmexp.core.store import Store
-from lmexp.errors import ConfigError, LeaseLost, VerificationError
+from lmexp.errors import ConfigError, LeaseLost, StageError, VerificationError
 
 
-def published(store: Store, text: str = "hello", fingerprint: str = "ab" * 32, **kwargs):
+def published(store: Store, text: str = "hello", fingerprint: str = "ab" * 32, files=None, **kwargs):
     out = store.root / "scratch" / "x" / "out"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "part").mkdir(exist_ok=True)
-    (out / "part" / "a.txt").write_text(text)
+    for name, content in (files or {"part/a.txt": text}).items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(content)
     data = {"stage": "s", "label": "one", "fingerprint": fingerprint, "metrics": {}, "finished": "2026"}
     return store.publish(out, data, **kwargs)
 
@@ -63,10 +70,150 @@ def test_damage_is_named_and_refused_with_the_remedy(store, damage, words):
         store.require_intact(record, "model")
 
 
-def test_a_directory_without_a_record_is_not_an_artifact(store):
-    (store.root / "artifacts" / "s" / "half-abababababab").mkdir(parents=True)
+def place(store: Store, kind: str) -> Path:
+    """Put something that is no artifact where one is published."""
+    path = store.root / "artifacts" / "s" / f"one-{'ab' * 6}"
+    if kind == "record deleted":
+        (published(store).path / "artifact.json").unlink()
+    elif kind == "file of a network file system":
+        path.mkdir(parents=True)
+        (path / ".nfs0000001").write_text("")
+    elif kind == "empty":
+        path.mkdir(parents=True)
+    elif kind == "file":
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    elif kind == "record is a directory":
+        (path / "artifact.json").mkdir(parents=True)
+    elif kind == "another artifact":
+        published(store, fingerprint="cd" * 32).path.rename(path)
+    elif kind == "another stage":
+        other = published(store).path
+        other.parent.rename(other.parent.with_name("t"))
+        (store.root / "artifacts" / "s").mkdir()
+        (store.root / "artifacts" / "t" / other.name).rename(path)
+        record = read_json(path / "artifact.json")
+        record.pop("record_sha256")
+        write_sealed(path / "artifact.json", {**record, "stage": "t"})
+    return path
+
+
+TAKEN = [
+    "record deleted",
+    "file of a network file system",
+    "empty",
+    "file",
+    "record is a directory",
+    "another artifact",
+    "another stage",
+]
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_a_name_that_is_taken_is_not_an_artifact_that_is_published(store, kind):
+    path = place(store, kind)
     assert store.records() == []
-    assert store.find("s", "ab" * 32) is None
+    (damaged,) = store.damaged_records()
+    assert str(path) in damaged
+    with pytest.raises(VerificationError, match=r"force=\[mine\]"):
+        store.find("s", "ab" * 32, "mine")
+    with pytest.raises(VerificationError):
+        published(store)
+    store.discard_damaged("s", "ab" * 32)
+    assert store.damaged_records() == []
+    assert published(store).path == path
+    assert len(list((store.root / "trash").iterdir())) == 1
+
+
+def test_what_lies_beside_the_artifacts_is_named(store):
+    published(store)
+    assert store.damaged_records() == []
+    (store.root / "artifacts" / "notes.txt").write_text("")
+    (store.root / "artifacts" / "s" / "notes.txt").write_text("")
+    assert [
+        str(store.root / "artifacts" / name) in text
+        for name, text in zip(("notes.txt", "s/notes.txt"), store.damaged_records(), strict=True)
+    ] == [True, True]
+    assert len(store.records()) == 1
+
+
+def test_a_file_that_was_not_published_is_a_problem(store):
+    record = published(store)
+    (record.path / "empty").mkdir()
+    assert store.problems(record) == []
+    (record.path / "part" / "artifact.json").write_text("{}")
+    (record.path / "stray").symlink_to("part")
+    assert [p.rpartition("/")[2] for p in store.problems(record)] == [
+        "artifact.json was not published with it",
+        "stray was not published with it",
+    ]
+    with pytest.raises(VerificationError, match=r"stray was not published.*force=\[s\]"):
+        store.require_intact(record, "s")
+
+
+def test_a_file_that_became_something_else_is_a_problem_and_never_read(store):
+    record = published(store, text="")
+    path = record.path / "part" / "a.txt"
+    path.unlink()
+    os.mkfifo(path)
+    assert store.problems(record) == [f"{path} is no file any more"]
+    path.unlink()
+    path.mkdir()
+    assert store.problems(record) == [f"{path} is no file any more"]
+
+
+def test_a_record_further_down_is_a_file_like_any_other(store):
+    record = published(store, files={"parts/base/artifact.json": "{}", "a": ""})
+    assert set(record.data["files"]) == {"parts/base/artifact.json", "a"}
+    (record.path / "parts" / "base" / "artifact.json").write_text("[]")
+    assert len(store.problems(record)) == 1
+
+
+def test_an_artifact_is_whole_by_itself(store, tmp_path):
+    out = store.root / "scratch" / "x" / "out"
+    out.mkdir(parents=True)
+    (tmp_path / "outside").write_text("outside")
+    (out / "link").symlink_to(tmp_path / "outside")
+    record = published(store)
+    assert not (record.path / "link").is_symlink()
+    (tmp_path / "outside").write_text("changed")
+    assert (record.path / "link").read_text() == "outside"
+    assert store.problems(record) == []
+    for name, make in (("gone", lambda p: p.symlink_to("nowhere")), ("pipe", os.mkfifo)):
+        out.mkdir(parents=True)
+        make(out / name)
+        with pytest.raises(StageError, match=f"'{name}', which is no file"):
+            published(store, fingerprint="cd" * 32)
+        shutil.rmtree(out)
+
+
+def test_a_hash_that_is_remembered_is_not_what_is_published(store):
+    out = store.root / "scratch" / "x" / "out"
+    out.mkdir(parents=True)
+    (out / "a").write_text("hello")
+    os.utime(out / "a", (1e9, 1e9))
+    store.hasher._known[str(out / "a")] = [*_signature(out / "a"), "0" * 64]
+    assert published(store).data["files"]["a"]["sha256"] == hashlib.sha256(b"hello").hexdigest()
+
+
+def test_what_is_published_is_checked_last(store):
+    def refuse():
+        raise LeaseLost("lost")
+
+    old = published(store)
+    with pytest.raises(LeaseLost):
+        published(store, text="other", replaces=old, check=refuse)
+    assert (old.path / "part" / "a.txt").read_text() == "hello"
+    with pytest.raises(LeaseLost):
+        published(store, fingerprint="cd" * 32, check=refuse)
+    assert [r.fingerprint for r in store.records()] == ["ab" * 32]
+
+
+def test_an_artifact_that_has_another_label_is_published_all_the_same(store):
+    record = published(store)
+    record.path.rename(record.path.with_name(f"two-{'ab' * 6}"))
+    with pytest.raises(LeaseLost):
+        published(store)
 
 
 def test_whoever_may_read_the_store_may_read_what_a_library_wrote_for_one_user(store):

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from lmexp.core.files import LineFollower
 from lmexp.core.plan import Plan, Verdict
-from lmexp.core.store import Record
+from lmexp.core.record import Record
 
 _REFRESH_S = 0.5
 _QUIET_REFRESH_S = 30.0

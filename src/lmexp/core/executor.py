@@ -16,16 +16,18 @@ from typing import Any, Literal, Protocol
 
 from lmexp.core.attempt import end_segment, link_or_copy, new_attempt
 from lmexp.core.config import to_dict
+from lmexp.core.disk import disk_full, is_full
 from lmexp.core.environment import environment
 from lmexp.core.files import read_json, remove_tree
 from lmexp.core.launch import Outcome, run_child
 from lmexp.core.lease import Lease, Waiter, holder
 from lmexp.core.plan import Plan, PlannedStage
+from lmexp.core.record import Record
 from lmexp.core.redact import redact_words
 from lmexp.core.runs import now
 from lmexp.core.settings import ExecutorConfig
 from lmexp.core.stage import registered_stage
-from lmexp.core.store import Record, Store, disk_full, is_full
+from lmexp.core.store import Store
 from lmexp.errors import (
     DataError,
     Interrupted,

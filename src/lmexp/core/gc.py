@@ -13,10 +13,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from lmexp.core.disk import directory_bytes
 from lmexp.core.files import remove_tree
 from lmexp.core.lease import is_held
+from lmexp.core.record import Record
 from lmexp.core.runs import find_run, list_runs
-from lmexp.core.store import Record, Store, directory_bytes
+from lmexp.core.store import Store
 from lmexp.errors import ConfigError
 
 
@@ -82,7 +84,7 @@ def sweep(store: Store, garbage: Sequence[Garbage], keep: Sequence[str] = ()) ->
         else:
             remove_tree(item.path)
         deleted.append(item)
-    store.empty_trash()
+    remove_tree(store.root / "trash")
     return deleted
 
 

@@ -15,8 +15,9 @@ from lmexp.core.attempt import newest_checkpoint
 from lmexp.core.config import completed
 from lmexp.core.fingerprint import fingerprint
 from lmexp.core.lease import holder, is_held
+from lmexp.core.record import Record
 from lmexp.core.stage import Handle
-from lmexp.core.store import Record, Store
+from lmexp.core.store import Store
 from lmexp.errors import ConfigError, VerificationError, nearest
 
 Action = Literal["reuse", "run", "resume", "wait"]

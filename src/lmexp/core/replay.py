@@ -10,8 +10,9 @@ import uuid
 from lmexp.core.files import remove_tree, sha256_file
 from lmexp.core.launch import run_child
 from lmexp.core.lease import Waiter
+from lmexp.core.record import VOLATILE, Record
 from lmexp.core.stage import registered_stage
-from lmexp.core.store import VOLATILE, Record, Store
+from lmexp.core.store import Store
 from lmexp.errors import ConfigError, StageError, StoreError
 
 

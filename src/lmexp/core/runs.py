@@ -19,8 +19,9 @@ from lmexp.core.files import append_line, read_json, read_lines, write_json
 from lmexp.core.fingerprint import digest
 from lmexp.core.lease import known_dead, this_process
 from lmexp.core.plan import Plan
+from lmexp.core.record import Record
 from lmexp.core.redact import redact_values, redact_words
-from lmexp.core.store import Record, Store
+from lmexp.core.store import Store
 from lmexp.errors import ConfigError, StoreError, nearest
 
 

@@ -9,11 +9,13 @@ from typing import Any
 from lmexp.core.compose import Composition
 from lmexp.core.config import to_dict
 from lmexp.core.console import Console, plan_lines
+from lmexp.core.disk import store_errors
 from lmexp.core.executor import execute
 from lmexp.core.mirror import Mirror
 from lmexp.core.plan import Plan, make_plan
+from lmexp.core.record import Record
 from lmexp.core.runs import Run, RunWriter
-from lmexp.core.store import Record, Store, store_errors
+from lmexp.core.store import Store
 from lmexp.errors import Interrupted, LmexpError
 
 AtEnd = Callable[[Run], None]

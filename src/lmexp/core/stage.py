@@ -23,6 +23,7 @@ from typing import Any
 
 from lmexp.core.config import Config, identity
 from lmexp.core.files import FileHasher
+from lmexp.core.record import listed_files
 from lmexp.errors import ConfigError, nearest
 
 Metrics = Mapping[str, float | int]
@@ -37,6 +38,10 @@ class Artifact:
     """A published directory, read through typed methods of its subclasses."""
 
     path: Path
+
+    def files(self, pattern: str = "*") -> list[Path]:
+        """Return the artifact's own files whose names match, in order; whatever else lies there is not it."""
+        return listed_files(self.path, pattern)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,65 +12,24 @@ directory below `artifacts/` is complete or it is not there. A rename onto a pub
 fails, which is the fence against two writers. The label is for people; look-up is by fingerprint.
 """
 
-import contextlib
-import dataclasses
 import errno
-import os
+import functools
 import shutil
+import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import FileHasher, fsync_path, read_json, remove_tree, write_json
-from lmexp.core.fingerprint import SHORT, digest
-from lmexp.errors import ConfigError, LeaseLost, StoreError, VerificationError
+from lmexp.core.files import FileHasher, fsync_path, remove_tree
+from lmexp.core.fingerprint import SHORT
+from lmexp.core.record import RECORD, Record, files_in, read_record
+from lmexp.core.root import is_store, make_store, require_store
+from lmexp.core.sealed import write_sealed
+from lmexp.errors import LeaseLost, StageError, StoreError, VerificationError
 
-RECORD = "artifact.json"
 FORMAT = 1
-MARKER = "lmexp-store.json"
-"""Its presence says that a directory is a store; nothing is deleted in any other."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_BYTES = 1_000_000
-VOLATILE = frozenset({"metrics.jsonl"})
-"""Files whose bytes differ between identical computations, since they hold times."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """A published artifact: its directory and what `artifact.json` says of it."""
-
-    path: Path
-    data: dict[str, Any]
-
-    @property
-    def stage(self) -> str:
-        """Name of the stage that made it."""
-        return str(self.data["stage"])
-
-    @property
-    def fingerprint(self) -> str:
-        """The full fingerprint."""
-        return str(self.data["fingerprint"])
-
-    @property
-    def name(self) -> str:
-        """``<label>-<fingerprint12>``, the directory's name."""
-        return self.path.name
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The numbers that the stage returned."""
-        return dict(self.data["metrics"])
-
-    @property
-    def num_bytes(self) -> int:
-        """Size of all files."""
-        return sum(int(entry["size"]) for entry in self.data["files"].values())
-
-    def content_hashes(self) -> dict[str, str]:
-        """Return name to sha256 of the files that an identical computation reproduces."""
-        return {n: e["sha256"] for n, e in self.data["files"].items() if n not in VOLATILE}
+"""Of a record."""
 
 
 class Store:
@@ -78,7 +37,11 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.hasher = FileHasher(self.cache / "hashes.json")
+
+    @functools.cached_property
+    def hasher(self) -> FileHasher:
+        """Hashes files, and remembers in the cache what they were; in no directory that is no store."""
+        return FileHasher(self.cache / "hashes.json" if is_store(self.root) else None)
 
     @property
     def cache(self) -> Path:
@@ -99,90 +62,107 @@ class Store:
         return self.root / "leases" / fingerprint
 
     def prepare(self) -> None:
-        """Create the root.
+        """Create the root, or check it.
 
-        Errors: `ConfigError` where it cannot be created or written, `StoreError` for a full disk.
+        Errors: `ConfigError` where it cannot be created or written or is something else; `StoreError`
+        for a full disk.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            if not os.access(self.root, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, "permission denied")
-            if not (self.root / MARKER).exists():
-                write_json(self.root / MARKER, {"format": FORMAT})
-        except OSError as error:
-            if error.errno in _FULL:
-                raise disk_full(self.root) from None
-            raise ConfigError(
-                f"the store {self.root} cannot be written ({error.strerror}); give another with store=PATH."
-            ) from None
+        make_store(self.root)
 
     def require(self) -> None:
         """Raise `ConfigError` where no run has ever made this directory a store."""
-        if not (self.root / MARKER).exists():
-            raise ConfigError(f"there is no store at {self.root}; give the right one with store=PATH.")
+        require_store(self.root)
 
-    def find(self, stage: str, fingerprint: str) -> Record | None:
-        """Return the artifact with this fingerprint, or None.
+    def find(self, stage: str, fingerprint: str, name: str | None = None) -> Record | None:
+        """Return the artifact with this fingerprint, or None; `name` is what the user calls its stage.
 
-        Errors: `VerificationError` where its record is damaged.
+        Errors: `VerificationError`, with the remedy, where its directory is there and its record is not,
+        or is not as it was published: a name that is taken is not an artifact that is published.
         """
-        for path in (self.root / "artifacts" / stage).glob(f"*-{fingerprint[:SHORT]}"):
-            record = _read_record(path)
-            if record is not None and record.fingerprint == fingerprint:
+        for path in self._places(stage, fingerprint):
+            try:
+                record = _record_at(path)
+            except VerificationError as error:
+                raise VerificationError(
+                    f"{error}. The artifact cannot be trusted: restore the file, or compute it again by "
+                    f"adding force=[{name or stage}] to the command."
+                ) from None
+            if record.fingerprint == fingerprint:
                 return record
         return None
 
     def records(self, stage: str | None = None) -> list[Record]:
         """Return all published artifacts with intact records, of one stage or of all, oldest first."""
-        found = []
-        for path in (self.root / "artifacts").glob(f"{stage or '*'}/*-*"):
-            with contextlib.suppress(VerificationError):
-                found.append(_read_record(path))
-        return sorted((r for r in found if r is not None), key=lambda r: str(r.data["finished"]))
+        found, _ = self._read_all(stage or "*")
+        return sorted(found, key=lambda r: str(r.data["finished"]))
 
     def damaged_records(self) -> list[str]:
-        """Return one sentence for each artifact whose record cannot be trusted."""
-        found = []
-        for path in sorted((self.root / "artifacts").glob("*/*-*")):
-            try:
-                _read_record(path)
-            except VerificationError as error:
-                found.append(str(error))
-        return found
+        """Return one sentence for all that lies among the artifacts and is none that can be trusted."""
+        _, damaged = self._read_all("*")
+        folder = self.root / "artifacts"
+        strays = [p for p in folder.glob("*") if not p.is_dir() or p.is_symlink()]
+        return sorted([*damaged, *(f"{path} is no stage's directory of artifacts" for path in strays)])
 
-    def publish(self, out: Path, data: dict[str, Any], *, replaces: Record | None = None) -> Record:
+    def _read_all(self, stage: str) -> tuple[list[Record], list[str]]:
+        found, damaged = [], []
+        for path in (self.root / "artifacts").glob(f"{stage}/*"):
+            try:
+                found.append(_record_at(path))
+            except VerificationError as error:
+                damaged.append(str(error))
+        return found, damaged
+
+    def _places(self, stage: str, fingerprint: str) -> list[Path]:
+        """Return what lies where an artifact of this fingerprint is published, whatever it is."""
+        return sorted((self.root / "artifacts" / stage).glob(f"*-{fingerprint[:SHORT]}"))
+
+    def publish(
+        self,
+        out: Path,
+        data: dict[str, Any],
+        *,
+        replaces: Record | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Record:
         """Hash every file in `out`, write the record and rename the directory into place.
 
         With `replaces`, that artifact goes to the trash first, unless the new one is identical:
-        then the old one stays and `out` is dropped.
+        then the old one stays and `out` is dropped. `check` is called when all is ready and nothing
+        published has been touched; what it raises keeps things so.
 
-        Errors: `LeaseLost` when another process has published the same fingerprint meanwhile.
+        Errors: `LeaseLost` when another process has published the same fingerprint meanwhile;
+        `StageError` for what is no file; `StoreError` where another artifact has the name.
         """
+        _own_files(out)
         files = {}
-        for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name != RECORD):
+        for name in files_in(out):
+            path = out / name
             _let_read(path, like=out)
             fsync_path(path)
-            name = path.relative_to(out).as_posix()
-            files[name] = {"size": path.stat().st_size, "sha256": self.hasher(path)}
+            files[name] = {"size": path.stat().st_size, "sha256": self.hasher.again(path)}
         data = {"format": FORMAT, **data, "files": files}
-        name = f"{data['label']}-{data['fingerprint'][:SHORT]}"
-        target = self.root / "artifacts" / data["stage"] / name
+        target = self.root / "artifacts" / data["stage"] / f"{data['label']}-{data['fingerprint'][:SHORT]}"
         new = Record(path=target, data=data)
         same = replaces is not None and replaces.content_hashes() == new.content_hashes()
         if replaces is not None and same and not self.problems(replaces):
             remove_tree(out)
             return replaces
-        write_json(out / RECORD, {**data, "record_sha256": digest(data)})
+        write_sealed(out / RECORD, data)
         fsync_path(out)
         target.parent.mkdir(parents=True, exist_ok=True)
+        check()
         if replaces is not None:
             self.discard(replaces.path)
+        elif self.find(data["stage"], data["fingerprint"]) is not None:
+            raise LeaseLost(f"{target} was published by another process meanwhile.")
         try:
             out.rename(target)
         except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            if self.find(data["stage"], data["fingerprint"]) is not None:
                 raise LeaseLost(f"{target} was published by another process meanwhile.") from None
-            raise
+            raise StoreError(f"{target} is taken by something else; move it out of the store.") from None
         fsync_path(target.parent)
         return new
 
@@ -193,15 +173,15 @@ class Store:
         path.rename(target)
 
     def discard_damaged(self, stage: str, fingerprint: str) -> None:
-        """Move artifacts of this fingerprint whose records are damaged to the trash."""
-        for path in (self.root / "artifacts" / stage).glob(f"*-{fingerprint[:SHORT]}"):
+        """Move what lies where an artifact of this fingerprint belongs, and is none, to the trash."""
+        for path in self._places(stage, fingerprint):
             try:
-                _read_record(path)
+                _record_at(path)
             except VerificationError:
                 self.discard(path)
 
     def problems(self, record: Record, *, reread: bool = False) -> list[str]:
-        """Return one sentence for each file that is not as published.
+        """Return one sentence for each file that is not as published, or was not published at all.
 
         A file whose size, times and inode are as they were when it was last hashed is trusted,
         unless `reread` asks for every byte.
@@ -211,49 +191,51 @@ class Store:
         for name, entry in record.data["files"].items():
             path = record.path / name
             try:
-                size = path.stat().st_size
-                if size != entry["size"]:
-                    found.append(f"{path} has {size} bytes instead of {entry['size']}")
+                now = path.stat()
+                if not stat.S_ISREG(now.st_mode):
+                    found.append(f"{path} is no file any more")
+                elif now.st_size != entry["size"]:
+                    found.append(f"{path} has {now.st_size} bytes instead of {entry['size']}")
                 elif hasher(path) != entry["sha256"] and hasher.again(path) != entry["sha256"]:
                     found.append(f"{path} has other bytes than were published (sha256 differs)")
             except FileNotFoundError:
                 found.append(f"{path} is missing")
             except OSError as error:
                 found.append(f"{path} cannot be read ({error.strerror})")
-        return found
+        foreign = (name for name in files_in(record.path) if name not in record.data["files"])
+        return [*found, *(f"{record.path / name} was not published with it" for name in foreign)]
 
     def require_intact(self, record: Record, handle_name: str) -> None:
-        """Raise `VerificationError`, with the remedy, unless every file is as published."""
+        """Raise `VerificationError`, with the remedy, unless the files are those that were published."""
         found = self.problems(record)
         if found:
             raise VerificationError(
-                f"{'; '.join(found)}. The artifact is damaged: restore the file, or compute it again "
-                f"by adding force=[{handle_name}] to the command."
+                f"{'; '.join(found)}. The artifact is damaged: restore what was published, or compute it "
+                f"again by adding force=[{handle_name}] to the command."
             )
 
-    def empty_trash(self) -> None:
-        """Delete everything in the trash."""
-        remove_tree(self.root / "trash")
+
+def _record_at(path: Path) -> Record:
+    """Return the record of the artifact published at `path`. Errors: `VerificationError`."""
+    record = read_record(path)
+    if record.stage != path.parent.name or not path.name.endswith(f"-{record.fingerprint[:SHORT]}"):
+        raise VerificationError(f"{path} holds the record of another artifact, {record.fingerprint[:SHORT]}")
+    return record
 
 
-def _read_record(path: Path) -> Record | None:
-    """Return the record of an artifact's directory, None where the directory holds none.
+def _own_files(out: Path) -> None:
+    """Put in place of each link a copy of the file that it stands for: an artifact is whole by itself.
 
-    Errors: `VerificationError` for a record that cannot be read or is not as it was written.
+    Errors: `StageError` for a link to anything else, and for what is no file.
     """
-    try:
-        data = read_json(path / RECORD)
-        sealed = isinstance(data, dict) and data.pop("record_sha256", None) == digest(data)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError):
-        sealed = False
-    if not sealed:
-        raise VerificationError(
-            f"{path / RECORD} is not as it was published. The artifact cannot be trusted: restore the "
-            f"file, or compute it again by adding force=[{path.parent.name}] to the command."
-        )
-    return Record(path=path, data=data)
+    for name in files_in(out):
+        path = out / name
+        if not path.is_file():
+            raise StageError(f"the stage left {name!r}, which is no file; let it write files.")
+        if path.is_symlink():
+            source = path.resolve()
+            path.unlink()
+            shutil.copyfile(source, path)
 
 
 def _let_read(path: Path, *, like: Path) -> None:
@@ -262,46 +244,3 @@ def _let_read(path: Path, *, like: Path) -> None:
     wanted = mode | (like.stat().st_mode & 0o444)
     if wanted != mode:
         path.chmod(wanted)
-
-
-def directory_bytes(path: Path) -> int:
-    """Return the size of all files below `path`."""
-    return sum(_sizes(path))
-
-
-def _sizes(path: Path) -> Iterator[int]:
-    for child in path.rglob("*"):
-        with contextlib.suppress(OSError):
-            if child.is_file() and not child.is_symlink():
-                yield child.stat().st_size
-
-
-@contextlib.contextmanager
-def store_errors(root: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one sentence.
-
-    Errors: `StoreError` for a full disk, or naming the path and the reason.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL or is_full(root):
-            raise disk_full(root) from error
-        where = error.filename or root
-        raise StoreError(f"{where} cannot be used ({error.strerror or error}); see store=PATH.") from error
-
-
-def is_full(root: Path) -> bool:
-    """Whether the store's disk has hardly a byte left."""
-    try:
-        return shutil.disk_usage(root).free < _FULL_BYTES
-    except OSError:
-        return False
-
-
-def disk_full(root: Path) -> StoreError:
-    """Return the error that says so, with the remedy."""
-    return StoreError(
-        f"the disk of the store {root} is full; nothing published was harmed: free some space "
-        f"(`lmexp gc` shows what can go) and give the same command again."
-    )

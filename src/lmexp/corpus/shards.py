@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmexp.core.files import parse_json
+from lmexp.core.record import listed_files
 from lmexp.corpus.documents import Document
 from lmexp.errors import DataError, nearest
 
@@ -141,7 +142,7 @@ def iter_text_batches(path: Path, split: str) -> Iterator[pa.StringArray]:
 
 
 def _row_groups(path: Path, split: str, columns: list[str]) -> Iterator[pa.Table]:
-    shards = sorted(path.glob(f"{split}-[0-9]*.parquet")) if split in SPLITS else []
+    shards = listed_files(path, f"{split}-[0-9]*.parquet") if split in SPLITS else []
     if not shards:
         raise DataError(f"The corpus {path} has no split {split!r}{nearest(split, SPLITS)}.")
     for shard in shards:

@@ -1,6 +1,5 @@
 """The pretrain stage: a GPT trained from its initial weights, one or several ranks."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +68,7 @@ def pretrain(
 
         def publish(folder: Path) -> None:
             save_model(result.model, folder, eos_token_id=store.eos_token_id)
-            copy_tokenizer(tokenizer.path, folder)
+            copy_tokenizer(tokenizer, folder)
 
         publish(run.out)
         for step, path in result.snapshots.items():
@@ -79,8 +78,7 @@ def pretrain(
     return {**result.metrics, "stopped": int(result.stopped)}
 
 
-def copy_tokenizer(source: Path, target: Path) -> None:
+def copy_tokenizer(tokenizer: TokenizerArtifact, target: Path) -> None:
     """Put the tokenizer's files beside the weights, so that the directory is whole by itself."""
-    for name in os.listdir(source):
-        if name.startswith(("tokenizer", "special_tokens")):
-            shutil.copyfile(source / name, target / name)
+    for path in [*tokenizer.files("tokenizer*"), *tokenizer.files("special_tokens*")]:
+        shutil.copyfile(path, target / path.name)

@@ -11,7 +11,8 @@ from lmexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from lmexp.core.compose import Composition
-    from lmexp.core.store import Record, Store
+    from lmexp.core.record import Record
+    from lmexp.core.store import Store
 
 
 def split_store(words: Sequence[str]) -> tuple[list[str], "Store"]:
