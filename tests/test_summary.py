@@ -45,6 +45,15 @@ def test_the_table_shows_bits_per_byte_beside_compressors_and_accuracies_beside_
     assert "prompts/python_bracket no items here 0" in lines
 
 
+def test_rows_of_documents_have_a_line_for_each_split_with_the_skew_of_their_first_places():
+    packed = {"tokens": 2000, "rows": 1500, "padding": 0.25, "cut_documents": 0.5, "dropped_tokens": 100}
+    metrics = {f"packing/train/{name}": value for name, value in {**packed, "first_skew": 0.0446}.items()}
+    run = Run(Path("x"), {"run": "r-1", "status": "done", "stages": {}, "metrics": metrics})
+    lines = [" ".join(line.split()) for line in summary(run).splitlines()]
+    assert "documents in rows rows padding cut dropped skew of first places" in lines
+    assert "packing/train 1,500 0.250 0.500 0.050 0.045" in lines
+
+
 def test_a_run_without_evaluations_shows_its_stages_only():
     run = Run(Path("x"), {"run": "r-1", "status": "failed", "stages": {}, "metrics": {}})
     assert summary(run).split() == ["r-1", "failed", "stage", "action", "seconds", "artifact"]

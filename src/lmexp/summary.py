@@ -18,7 +18,7 @@ _SHIPPED = frozenset(
 def summary(run: Run) -> str:
     """Return the run's stages, headline metrics and accuracies as text."""
     parts = [f"\n{run.name}  {run.status}", _stages(run)]
-    for rows in (_perplexity(run.metrics), _prompts(run.metrics), _own(run)):
+    for rows in (_packing(run.metrics), _perplexity(run.metrics), _prompts(run.metrics), _own(run)):
         if rows:
             parts.append(_table(rows))
     parts += _sample(run)
@@ -30,6 +30,20 @@ def _stages(run: Run) -> str:
     for name, entry in run.stages.items():
         rows.append((name, entry["action"], f"{entry['seconds']:.1f}", entry["artifact"]))
     return _table(rows)
+
+
+def _packing(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
+    """Return what became of the documents of each split that was packed into rows."""
+    rows: list[tuple[str, ...]] = []
+    for key, skew in metrics.items():
+        split, _, name = key.rpartition("/")
+        if name != "first_skew" or f"{split}/cut_documents" not in metrics:
+            continue
+        dropped = metrics[f"{split}/dropped_tokens"] / max(1, metrics[f"{split}/tokens"])
+        shares = (metrics[f"{split}/padding"], metrics[f"{split}/cut_documents"], dropped, skew)
+        rows.append((split, f"{metrics[f'{split}/rows']:,.0f}", *(f"{share:.3f}" for share in shares)))
+    head = ("documents in rows", "rows", "padding", "cut", "dropped", "skew of first places")
+    return [head, *rows] if rows else []
 
 
 def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:

@@ -177,3 +177,21 @@ def test_a_completed_identity_holds_what_its_left_out_fields_mean():
         "filters": {"most": 3},
         "sources": {"a": {"kind": "file", "limit": None}},
     }
+
+
+def test_settings_that_compute_otherwise_than_at_first_have_another_identity_and_all_others_keep_theirs():
+    class Rounded(Config):
+        digits: int = option(3)
+        down: bool = option(False, absent_means=False)
+
+        def revised(self) -> dict[str, int]:
+            return {"down": 2} if self.down else {}
+
+    class Holder(Config):
+        rounded: Rounded = option()
+
+    assert identity(Holder(rounded=Rounded())) == {"rounded": {"digits": 3}}
+    assert identity(Holder(rounded=Rounded(down=True))) == {
+        "rounded": {"digits": 3, "down": True, "revised": {"down": 2}}
+    }
+    assert to_dict(Rounded(down=True)) == {"digits": 3, "down": True}

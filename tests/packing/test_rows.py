@@ -10,11 +10,11 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmexp.core.config import build
+from lmexp.core.config import build, identity
 from lmexp.errors import ConfigError, DataError
 from lmexp.packing.batches import BatchOrder, MicroBatches
 from lmexp.packing.config import PackingConfig
-from lmexp.packing.rows import best_fit_decreasing
+from lmexp.packing.rows import _firsts, _most_rows, best_fit, best_fit_decreasing, bos_aligned, first_skew
 from lmexp.packing.samples import IGNORED_LABEL
 from lmexp.packing.store import TokenStore, pack_rows, pack_split, write_manifest
 from tests.packing.test_store import encoded
@@ -36,11 +36,14 @@ def slow_best_fit_decreasing(sizes, capacity):
     return bins
 
 
-def slow_bos_aligned(sizes, capacity):
-    """Fill one row after the other; return (size, inputs taken) of each document of each row."""
-    left, rows = sorted(sizes), []
-    while True:
-        row, room = [], capacity
+def slow_fill(firsts, behind, capacity):
+    """Fill rows one after the other, those with most room first, behind the document that begins each.
+
+    Return (size, inputs taken) of each document of each row, and how many rows were left unfilled.
+    """
+    left, rows = sorted(behind), []
+    for first in sorted(firsts):
+        row, room = [(first, min(first, capacity))], capacity - min(first, capacity)
         while room and left:
             fitting = [size for size in left if size <= room]
             size = fitting[-1] if fitting else min(left)
@@ -48,8 +51,9 @@ def slow_bos_aligned(sizes, capacity):
             row.append((size, min(size, room)))
             room -= row[-1][1]
         if room:
-            return rows
+            break
         rows.append(row)
+    return rows, len(firsts) - len(rows)
 
 
 @given(st.data(), st.integers(1, 30))
@@ -61,13 +65,13 @@ def test_best_fit_decreasing_fills_bins_like_a_slow_implementation(data, capacit
     assert sorted(fills) == sorted(sum(b) for b in slow_best_fit_decreasing(sizes, capacity))
 
 
-def pack(folder, lengths, mode, context_length):
+def pack(folder, lengths, mode, context_length, seed=0):
     """Pack documents whose tokens are all different, so that each can be told from any other."""
     ids = iter(range(1, sum(lengths) + 1))
     documents = [([next(ids) for _ in range(n)], n) for n in lengths]
     sizes = {"vocab_size": sum(lengths) + 1, "eos_token_id": EOS}
     entry = pack_split(encoded(documents), folder, "train", shard_tokens=1024, **sizes)
-    metrics = pack_rows(folder, "train", entry, mode=mode, context_length=context_length)
+    metrics = pack_rows(folder, "train", entry, mode=mode, context_length=context_length, seed=seed)
     write_manifest(folder, {"train": entry}, **sizes)
     split = TokenStore.open(folder).split("train")
     assert metrics["rows"] == (entry["rows"]["rows"])
@@ -123,36 +127,180 @@ def test_a_document_that_fits_a_row_lies_whole_in_one(lengths, context_length):
                 assert whole in [pairs[: len(whole)] for pairs in found]
 
 
-@given(LENGTHS, ROWS)
+@given(LENGTHS, ROWS, st.integers(0, 2**63 - 1))
 @settings(max_examples=100, deadline=None)
-def test_aligned_rows_begin_with_a_document_have_no_padding_and_are_those_of_a_slow_implementation(
-    lengths, context_length
+def test_aligned_rows_begin_with_a_document_and_are_filled_like_a_slow_implementation(
+    lengths, context_length, seed
 ):
     with tempfile.TemporaryDirectory() as folder:
-        split, metrics, documents = pack(Path(folder), lengths, "bos_aligned", context_length)
-        expected = slow_bos_aligned([n + 1 for n in lengths], context_length)
-        assert metrics["rows"] == len(expected)
-        assert metrics["padding"] == 0 or not expected
-        assert metrics["dropped_tokens"] == split.num_tokens - len(expected) * context_length
-        if not expected:
+        split, metrics, documents = pack(Path(folder), lengths, "bos_aligned", context_length, seed)
+        num_rows = int(metrics["rows"])
+        assert metrics["padding"] == 0 or not num_rows
+        assert metrics["dropped_tokens"] == split.num_tokens - num_rows * context_length
+        if not num_rows:
+            assert slow_fill(lengths[:1] and [lengths[0] + 1], [n + 1 for n in lengths[1:]], context_length)[
+                1
+            ]
             with pytest.raises(DataError, match="does not fill one row"):
                 split.samples(context_length)
             return
-        by_first = {document[0]: document for document in documents if document}
+        numbers = {document[0]: i for i, document in enumerate(documents) if document}
         samples = split.samples(context_length)
-        taken = []
-        for i in range(len(expected)):
+        rows, read = [], []
+        for i in range(num_rows):
             inputs, labels = samples.read(i)
             assert inputs[0] == EOS
             assert (labels != IGNORED_LABEL).all()
-            row = []
+            rows.append([])
             for pairs in documents_of((inputs, labels)):
-                size = len(by_first.get(pairs[0][1], [])) + 1
-                whole = [EOS, *by_first.get(pairs[0][1], []), EOS]
+                number = numbers.get(pairs[0][1])  # None: a document without tokens
+                whole = [EOS, *([] if number is None else documents[number]), EOS]
                 assert [label for _, label in pairs] == whole[1 : len(pairs) + 1]
-                row.append((size, len(pairs)))
-            taken.append(sorted(row))
-        assert sorted(taken) == sorted(sorted(row) for row in expected)
+                rows[-1].append((len(whole) - 1, len(pairs)))
+                read += [] if number is None else [number]
+        assert len(read) == len(set(read)), "no document is read twice"
+        firsts = [row[0][0] for row in rows]
+        behind = list((Counter(n + 1 for n in lengths) - Counter(firsts)).elements())
+        expected, unfilled = slow_fill(firsts, behind, context_length)
+        assert not unfilled
+        assert sorted(map(sorted, rows)) == sorted(map(sorted, expected))
+        cut = len(lengths) - sum(size == taken for row in rows for size, taken in row)
+        assert metrics["cut_documents"] == cut / len(lengths)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), ROWS, st.floats(0, 1, exclude_max=True))
+@settings(max_examples=100, deadline=None)
+def test_there_are_as_many_aligned_rows_as_can_be_filled(sizes, context_length, offset):
+    sizes = np.sort(sizes)
+    classes = np.minimum(sizes, context_length + 1)
+    num_rows = _most_rows(classes, context_length, offset)
+    for number, fits in ((num_rows, True), (num_rows + 1, False)):
+        if number > len(sizes):
+            continue
+        firsts = _firsts(len(sizes), number, offset)
+        assert len(set(firsts.tolist())) == number
+        unfilled = slow_fill(sizes[firsts].tolist(), np.delete(sizes, firsts).tolist(), context_length)[1]
+        assert (unfilled == 0) == fits
+
+
+def sentences(generator):
+    """Sentences of which 5 % begin with "A" and are one token longer than the others."""
+    return np.where(np.arange(8000) % 20 == 0, 13, 12)
+
+
+def articles(generator):
+    """Documents of very different lengths, most of them shorter than the longest rows."""
+    return np.minimum(generator.lognormal(4.0, 1.0, 6000).astype(np.int64) + 1, 3000)
+
+
+def notes_among_books(generator):
+    """One document in ten is longer than any row."""
+    return np.where(generator.random(5000) < 0.1, 4000, generator.integers(3, 60, 5000))
+
+
+CORPORA = [sentences, articles, notes_among_books]
+
+
+@pytest.mark.parametrize("context_length", [16, 32, 64, 128, 256])
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_each_length_begins_as_many_aligned_rows_as_it_is_of_the_documents(corpus, context_length):
+    sizes = corpus(np.random.default_rng(0))
+    starts = np.cumsum(sizes) - sizes
+    packed = bos_aligned(starts, sizes, context_length, 3)
+    begins = np.flatnonzero(np.diff(packed.segments[:, 0], prepend=-1))
+    firsts = sizes[np.searchsorted(starts, packed.segments[begins, 1] + 1)]
+    assert len(firsts) == packed.num_rows >= 100
+    edges = np.unique(np.quantile(sizes, np.arange(0, 1, 0.1)))
+    for low, high in zip(edges, [*edges[1:], np.inf], strict=True):
+        share = float(((sizes >= low) & (sizes < high)).mean())
+        found = float(((firsts >= low) & (firsts < high)).mean())
+        interval = 1.96 * (share * (1 - share) / len(firsts)) ** 0.5
+        assert abs(found - share) <= interval, (low, high)
+    assert first_skew(packed, starts, sizes) <= 1.5 / packed.num_rows
+
+
+def test_of_equal_lengths_the_seed_draws_which_begin_rows_and_where_these_stand():
+    sizes = np.full(4000, 9)
+    starts = np.cumsum(sizes) - sizes
+    drawn = []
+    for seed in (0, 0, 1):
+        packed = bos_aligned(starts, sizes, 16, seed)
+        firsts = np.searchsorted(starts, packed.segments[::2, 1] + 1)
+        assert firsts.mean() == pytest.approx(2000, abs=4 * 4000 / (12 * len(firsts)) ** 0.5)
+        assert abs(np.corrcoef(firsts, np.arange(len(firsts)))[0, 1]) < 4 / len(firsts) ** 0.5
+        drawn.append(packed.segments)
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
+def test_the_order_in_each_best_fit_row_and_of_the_rows_is_drawn():
+    sizes = np.tile([5, 11], 2000)  # every row has one of each
+    starts = np.cumsum(sizes) - sizes
+    packed = best_fit(starts, sizes, 16, 0)
+    assert packed.num_rows == 2000
+    shorter = packed.segments[::2, 2] == 5
+    assert shorter.mean() == pytest.approx(0.5, abs=4 * 0.5 / 2000**0.5)
+    assert abs(np.corrcoef(packed.segments[::2, 1], np.arange(2000))[0, 1]) < 4 / 2000**0.5
+    assert np.array_equal(packed.segments, best_fit(starts, sizes, 16, 0).segments)
+    assert not np.array_equal(packed.segments, best_fit(starts, sizes, 16, 1).segments)
+    assert first_skew(packed, starts, sizes) == pytest.approx(abs(shorter.mean() - 0.5), abs=1e-12)
+
+
+def test_the_rows_of_seed_zero_are_pinned_because_artifacts_depend_on_them():
+    sizes = np.array([3, 9, 2, 5, 4, 3, 12, 2])
+    starts = np.cumsum(sizes) - sizes
+    assert best_fit(starts, sizes, 6, 0).segments.tolist() == [
+        [0, 13, 5],
+        [1, -1, 3],
+        [1, 22, 3],
+        [2, 18, 4],
+        [2, 37, 2],
+        [3, 2, 6],
+        [4, 31, 6],
+        [5, 25, 6],
+        [6, 8, 3],
+        [6, 11, 2],
+    ]
+    assert bos_aligned(starts, sizes, 6, 0).segments.tolist() == [
+        [0, 11, 2],
+        [0, 18, 4],
+        [1, 25, 6],
+        [2, 22, 3],
+        [2, -1, 3],
+        [3, 13, 5],
+        [3, 37, 1],
+    ]
+
+
+@given(LENGTHS, ROWS, st.sampled_from(["best_fit", "bos_aligned"]))
+@settings(max_examples=60, deadline=None)
+def test_the_skew_is_the_largest_difference_between_two_shares(lengths, context_length, mode):
+    sizes = np.array(lengths) + 1
+    starts = np.cumsum(sizes) - sizes
+    packed = {"best_fit": best_fit, "bos_aligned": bos_aligned}[mode](starts, sizes, context_length, 1)
+    firsts, seen = [], set()
+    for row, first, _ in packed.segments.tolist():
+        if row not in seen and first + 1 in starts:
+            firsts.append(int(sizes[starts.tolist().index(first + 1)]))
+        seen.add(row)
+    expected = max(
+        (
+            abs(sum(f <= size for f in firsts) / len(firsts) - float((sizes <= size).mean()))
+            for size in sizes.tolist()
+            if firsts
+        ),
+        default=0.0,
+    )
+    assert first_skew(packed, starts, sizes) == pytest.approx(expected, abs=1e-12)
+
+
+def test_documents_that_share_rows_with_fewer_others_show_in_the_skew_of_best_fit():
+    # two of the longer ones fill a row, three of the others do: they begin a larger share of rows
+    sizes = np.repeat([4, 6], [900, 100])
+    starts = np.cumsum(sizes) - sizes
+    packed = best_fit(starts, sizes, 12, 0)
+    assert packed.num_rows == 350
+    assert first_skew(packed, starts, sizes) == pytest.approx(50 / 350 - 0.1, abs=1e-12)
 
 
 @given(LENGTHS, ROWS, st.integers(1, 3), st.integers(0, 9))
@@ -199,9 +347,21 @@ def test_a_model_of_another_context_length_is_refused_in_a_sentence(tmp_path):
     [
         ({"mode": "best_fit"}, "context_length is required where mode is best_fit; give packing=best_fit"),
         ({"context_length": 8}, "read by the modes best_fit and bos_aligned alone"),
+        ({"seed": 3}, r"seed \(3\) is read by the modes best_fit and bos_aligned alone"),
         ({"mode": "best-fit"}, "did you mean 'best_fit'"),
     ],
 )
-def test_a_mode_and_its_context_length_go_together(values, sentence):
+def test_a_mode_and_its_keys_go_together(values, sentence):
     with pytest.raises(ConfigError, match=sentence):
         build(PackingConfig, values)
+
+
+def test_the_modes_with_rows_have_an_identity_of_their_own_and_the_stream_keeps_its():
+    assert identity(PackingConfig()) == {}
+    for mode in ("best_fit", "bos_aligned"):
+        assert identity(PackingConfig(mode=mode, context_length=8)) == {
+            "mode": mode,
+            "context_length": 8,
+            "revised": {"rows": 2},
+        }
+        assert identity(PackingConfig(mode=mode, context_length=8, seed=3))["seed"] == 3

@@ -1,5 +1,6 @@
 """The packing stage: the same tokens whatever encodes, and a record of what did."""
 
+import filecmp
 import json
 
 import numpy as np
@@ -80,3 +81,10 @@ def test_rows_are_an_index_over_the_same_stream(tmp_path, inputs, mode):
     assert (metrics["train/padding"] == 0) == (mode == "bos_aligned")
     assert (metrics["train/dropped_tokens"] == 0) == (mode == "best_fit")
     assert 0 < metrics["train/cut_documents"] <= 1
+    other = PackingConfig(mode=mode, context_length=128, seed=1)
+    stages.packing.function(run_in(tmp_path / "other"), other, **inputs)
+    assert not filecmp.cmp(tmp_path / "rows/train.segments.npy", tmp_path / "other/train.segments.npy", False)
+    if mode == "bos_aligned":
+        assert metrics["train/first_skew"] <= 1.5 / metrics["train/rows"]
+    else:
+        assert 0 <= metrics["train/first_skew"] < 1

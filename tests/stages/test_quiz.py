@@ -22,7 +22,10 @@ VERBS = ["sees", "likes", "follows", "finds", "passes", "hears"]
 
 
 def sentences():
-    """Return different sentences, in random order: 200 begin with "A", 20 of them with "A big"."""
+    """Return different sentences, in random order: 200 begin with "A", 20 of them with "A big".
+
+    Those that begin with "A" are one token longer than all others.
+    """
     rng = random.Random(0)
     found = {}
     for number, first, choices in (
@@ -34,6 +37,7 @@ def sentences():
         while len(found) < target:
             head = first or rng.choice(["The", "My", "This", "One"])
             rest = [rng.choice(choices), rng.choice(NOUNS), rng.choice(VERBS), "the", rng.choice(ADJECTIVES)]
+            rest += [rng.choice(ADJECTIVES)] * (first == "A")  # so that a length tells how a sentence begins
             found[" ".join([head, *rest, rng.choice(NOUNS)]) + "."] = None
     listed = list(found)
     rng.shuffle(listed)

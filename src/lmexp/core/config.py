@@ -8,6 +8,8 @@ declared with `option(...)`, which states its range and how it takes part in a s
 - ``by_content=True`` marks a path whose *content* enters the fingerprint elsewhere;
 - ``absent_means=x`` lets a field be added later: at the value ``x``, and only there, it is left
   out of the hash, so that artifacts made before the field existed keep their identity;
+- a method `revised` names the settings whose results changed since they were first published, so that
+  they alone get another identity;
 - ``variants={"name": SomeConfig, ...}`` makes a field a mapping from names that the user chooses to
   configurations of several classes; the key `kind` of an entry says which, and is the entry's own
   name where it is left out.
@@ -85,6 +87,14 @@ class Config:
 
     def check(self) -> None:
         """Raise `ConfigError` for a combination of fields that cannot work. Override as needed."""
+
+    def revised(self) -> Mapping[str, int]:
+        """Return a number for each thing that these settings compute otherwise than at first.
+
+        It enters the identity as `revised`, where there is one: artifacts of all other settings keep
+        theirs. Raise a number, as a stage's version, when what it stands for changes again.
+        """
+        return {}
 
 
 C = TypeVar("C", bound=Config)
@@ -181,6 +191,8 @@ def identity(config: Config) -> dict[str, Any]:
             result[field.name] = _entries(value, field.metadata["variants"], identity)
         else:
             result[field.name] = identity(value) if isinstance(value, Config) else _plain(value)
+    if revised := config.revised():
+        result["revised"] = dict(revised)
     return result
 
 

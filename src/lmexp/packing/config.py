@@ -1,5 +1,7 @@
 """How encoded documents are laid out on disk and cut into samples."""
 
+from collections.abc import Mapping
+
 from lmexp.core.config import Config, option
 from lmexp.errors import ConfigError
 from lmexp.tokenizer.config import ENCODERS
@@ -12,11 +14,15 @@ class PackingConfig(Config):
 
     mode: str = option("concatenate", choices=MODES, absent_means="concatenate")
     """`concatenate` cuts the stream of documents into equal samples; `best_fit` keeps each document in
-    one row where it fits and pads rows; `bos_aligned` begins each row with a document and crops
+    one row where it fits and pads rows; `bos_aligned` begins each row with a drawn document and crops
     documents instead of padding."""
 
     context_length: int | None = option(None, ge=2, absent_means=None)
     """Tokens in a row, for the modes with rows; conf/packing/ sets it to the model's."""
+
+    seed: int = option(0, ge=0, le=2**63 - 1, absent_means=0)
+    """Draws which documents begin the rows of `bos_aligned`, and the order in each row of `best_fit`; not
+    the experiment's seed, so that runs of several seeds share their tokens."""
 
     encoder: str = option("auto", choices=("auto", *ENCODERS), placement=True)
     """What encodes: the fastest that gives exactly the tokenizer's ids, or the one that is named."""
@@ -30,8 +36,17 @@ class PackingConfig(Config):
                 "context_length is read by the modes best_fit and bos_aligned alone, and mode is "
                 "concatenate; set it to null."
             )
+        if self.mode == "concatenate" and self.seed:
+            raise ConfigError(
+                f"seed ({self.seed}) is read by the modes best_fit and bos_aligned alone, and mode is "
+                f"concatenate; leave it out."
+            )
         if self.mode != "concatenate" and self.context_length is None:
             raise ConfigError(
                 f"context_length is required where mode is {self.mode}; give packing={self.mode}, "
                 f"which sets both."
             )
+
+    def revised(self) -> Mapping[str, int]:
+        # 2: which documents begin rows is drawn, and does not follow from their lengths
+        return {} if self.mode == "concatenate" else {"rows": 2}

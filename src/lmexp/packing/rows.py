@@ -7,13 +7,17 @@ the end of text. Rows are therefore lists of ranges of the stream, and the strea
 - `best_fit`: best-fit-decreasing bin packing (Ding et al., arXiv 2404.10830). A unit longer than a
   row is cut: whole rows, then a rest that is packed like a document. The rest of a cut document
   takes one input more than it has tokens, for the separator before it where it is not the first of
-  its row. Every token of the stream is predicted exactly once.
-- `bos_aligned`: every range begins a document and no row has padding. A row takes the longest
+  its row. Every token of the stream is predicted exactly once. The order within a row is drawn.
+- `bos_aligned`: every range begins a document and no row has padding. The documents that begin the
+  rows are drawn, each length in proportion to its documents. Behind them a row takes the longest
   unread document that fits; when none fits, the shortest unread one is cropped to what is left of
-  the row, and the rest of it is dropped.
+  the row, and the rest of it is dropped. There are as many rows as can be filled so.
 
-Both work on how many documents have each length, so that equal choices are made at once: n
-documents cost O(n log n) for sorting and little besides.
+Where a model reads from the start of a document it has mostly learnt from the starts of rows. Which
+documents stand there must therefore not depend on their lengths; `first_skew` says how far it does.
+
+Both modes work on how many documents have each length, so that equal choices are made at once: n
+documents cost O(n log n) for sorting and little besides. All that is drawn is drawn by a seed.
 """
 
 from collections import Counter
@@ -30,8 +34,8 @@ class Rows:
     """Rows of one split as ranges of its stream."""
 
     segments: Array
-    """[S, 3], sorted by row: row, first input as a position in the stream (-1 is the end-of-text
-    token before the first document), number of inputs."""
+    """[S, 3], sorted by row, and within a row as they stand there: row, first input as a position in
+    the stream (-1 is the end-of-text token before the first document), number of inputs."""
 
     num_rows: int
 
@@ -39,8 +43,9 @@ class Rows:
     """Documents that do not lie whole in one row."""
 
 
-def best_fit(starts: Array, sizes: Array, context_length: int) -> Rows:
+def best_fit(starts: Array, sizes: Array, context_length: int, seed: int) -> Rows:
     """Pack every document, [N] positions of first tokens and [N] sizes with one end-of-text each."""
+    generator = _generator(seed)
     whole, rest = np.divmod(sizes, context_length)
     packed = np.flatnonzero(rest)
     bins, num_bins = best_fit_decreasing((rest + (whole > 0))[packed], context_length)
@@ -52,48 +57,124 @@ def best_fit(starts: Array, sizes: Array, context_length: int) -> Rows:
         [starts[document] - 1 + piece * context_length, (starts - 1 + whole * context_length)[packed]]
     )
     length = np.concatenate([np.full(num_whole, context_length), rest[packed]])
-    begins = np.concatenate([piece == 0, whole[packed] == 0])  # the rest of a document comes first,
-    order = np.lexsort((first, begins, row))  # where it needs no separator
-    segments = np.stack([row, first, length], axis=1)[order]
-    return Rows(segments, num_whole + num_bins, int((sizes > context_length).sum()))
+    num_rows = num_whole + num_bins
+    segments = np.stack([generator.permutation(num_rows)[row], first, length], axis=1)
+    segments = segments[np.lexsort((generator.permutation(len(segments)), segments[:, 0]))]
+    return Rows(segments, num_rows, int((sizes > context_length).sum()))
 
 
-def bos_aligned(starts: Array, sizes: Array, context_length: int) -> Rows:
+def bos_aligned(starts: Array, sizes: Array, context_length: int, seed: int) -> Rows:
     """Fill rows with beginnings of documents, [N] positions of first tokens and [N] sizes."""
-    longest = context_length + 1  # stands for every longer size: such a document is always cropped
-    classes = np.minimum(sizes, longest)
-    queue = np.argsort(sizes, kind="stable")
-    counts = np.bincount(classes, minlength=longest + 1).tolist()
+    generator = _generator(seed)
+    by_size = generator.permutation(len(sizes))
+    by_size = by_size[np.argsort(sizes[by_size], kind="stable")]  # equal sizes stand in a drawn order
+    classes = np.minimum(sizes, context_length + 1)[by_size]  # T + 1: every longer one, always cropped
+    offset = float(generator.random())
+    num_rows = _most_rows(classes, context_length, offset)
+    is_first = np.zeros(len(sizes), dtype=bool)
+    is_first[_firsts(len(sizes), num_rows, offset)] = True
+    firsts, behind = by_size[is_first], by_size[~is_first]
+    patterns = _fill(classes[is_first], classes[~is_first], context_length)
+    assert patterns is not None, "so many rows were found to be filled"
+    numbers = generator.permutation(num_rows)
+    parts = [np.stack([numbers, starts[firsts] - 1, np.minimum(sizes[firsts], context_length)], axis=1)]
+    counts = np.bincount(classes[~is_first], minlength=context_length + 2)
     heads = (np.cumsum(counts) - counts).tolist()
-    bits = sum(1 << size for size, count in enumerate(counts) if count)
-    parts: list[Array] = []
-    num_rows = 0
-    while (pattern := _next_row(counts, bits, context_length)) is not None:
-        used = Counter[int]()
-        for size, times, _ in pattern:
-            used[size] += times
-        repeats = min(counts[size] // times for size, times in used.items())
+    for begin, repeats, pattern in patterns:
         for size, times, length in pattern:
-            documents = queue[heads[size] : heads[size] + times * repeats]
+            documents = behind[heads[size] : heads[size] + times * repeats]
             heads[size] += times * repeats
-            rows = np.tile(np.arange(num_rows, num_rows + repeats), times)
+            rows = np.tile(numbers[begin : begin + repeats], times)
             parts.append(np.stack([rows, starts[documents] - 1, np.full(len(rows), length)], axis=1))
-        for size, times in used.items():
-            counts[size] -= times * repeats
-            bits &= ~(0 if counts[size] else 1 << size)
-        num_rows += repeats
-    segments = np.concatenate(parts) if parts else np.empty((0, 3), dtype=np.int64)
-    segments = segments[np.lexsort((segments[:, 1], segments[:, 0]))]
+    segments = np.concatenate(parts)
+    segments = segments[np.argsort(segments[:, 0], kind="stable")]
     whole = int((segments[:, 2] == sizes[np.searchsorted(starts - 1, segments[:, 1])]).sum())
     return Rows(segments, num_rows, len(sizes) - whole)
 
 
-def _next_row(counts: list[int], bits: int, room: int) -> list[tuple[int, int, int]] | None:
-    """Return one row as (size of document, how many, inputs taken of each); None if it cannot be filled.
+def first_skew(rows: Rows, starts: Array, sizes: Array) -> float:
+    """Return how far the documents that begin a row differ in length from all documents, from 0 to 1.
+
+    It is the largest difference between the shares of both that are at most so long, over all lengths
+    (the statistic of Kolmogorov and Smirnov). 0 where no row begins with a document.
+    """
+    leads = np.flatnonzero(np.diff(rows.segments[:, 0], prepend=-1))
+    found = np.searchsorted(starts, rows.segments[leads, 1] + 1)
+    begins = starts[np.minimum(found, len(starts) - 1)] == rows.segments[leads, 1] + 1
+    firsts = found[begins]
+    if not len(firsts):
+        return 0.0
+    longest = int(sizes.max()) + 1
+    shares = [np.cumsum(np.bincount(some, minlength=longest)) / len(some) for some in (sizes[firsts], sizes)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def _generator(seed: int) -> np.random.Generator:
+    key = np.random.SeedSequence(seed).generate_state(2, np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def _firsts(num_documents: int, num_rows: int, offset: float) -> Array:
+    """Return which of the documents, in the order of their sizes, begin rows: evenly spread, [num_rows]."""
+    places = (np.arange(num_rows) + offset) * (num_documents / max(1, num_rows))
+    return np.minimum(places.astype(np.int64), num_documents - 1)
+
+
+def _most_rows(classes: Array, context_length: int, offset: float) -> int:
+    """Return a number of rows that can be filled where one more cannot, by bisection."""
+    fits, too_many = (
+        0,
+        min(len(classes), int(np.minimum(classes, context_length).sum()) // context_length) + 1,
+    )
+    while too_many - fits > 1:
+        num_rows = (fits + too_many) // 2
+        is_first = np.zeros(len(classes), dtype=bool)
+        is_first[_firsts(len(classes), num_rows, offset)] = True
+        if _fill(classes[is_first], classes[~is_first], context_length) is None:
+            too_many = num_rows
+        else:
+            fits = num_rows
+    return fits
+
+
+Pattern = list[tuple[int, int, int]]
+"""What stands behind the first document of a row: (size, how many of it, inputs taken of each)."""
+
+
+def _fill(firsts: Array, behind: Array, context_length: int) -> list[tuple[int, int, Pattern]] | None:
+    """Return (first row, number of rows, pattern) for all rows; None if there are too few documents.
+
+    `firsts` has the size of each row's first document, sorted, and `behind` those of all others; both
+    have T + 1 for every longer one. The rows with most room are filled first.
+    """
+    counts = np.bincount(behind, minlength=context_length + 2).tolist()
+    bits = sum(1 << size for size, count in enumerate(counts) if count)
+    found: list[tuple[int, int, Pattern]] = []
+    filled = 0
+    sizes, ends = np.unique(firsts, return_counts=True)
+    for first, end in zip(sizes.tolist(), np.cumsum(ends).tolist(), strict=True):
+        while filled < end:
+            pattern = _next_row(counts, bits, context_length - min(first, context_length))
+            if pattern is None:
+                return None
+            used = Counter[int]()
+            for size, times, _ in pattern:
+                used[size] += times
+            repeats = min([end - filled, *(counts[size] // times for size, times in used.items())])
+            for size, times in used.items():
+                counts[size] -= times * repeats
+                bits &= ~(0 if counts[size] else 1 << size)
+            found.append((filled, repeats, pattern))
+            filled += repeats
+    return found
+
+
+def _next_row(counts: list[int], bits: int, room: int) -> Pattern | None:
+    """Return what fills `room` inputs of a row; None if there is too little.
 
     Bit s of `bits` says whether there is a document of size s.
     """
-    pattern: list[tuple[int, int, int]] = []
+    pattern: Pattern = []
     while room:
         fitting = bits & ((2 << room) - 1)
         if fitting:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from lmexp.core.files import read_json
 from lmexp.errors import DataError, nearest
-from lmexp.packing.rows import best_fit, bos_aligned
+from lmexp.packing.rows import best_fit, bos_aligned, first_skew
 from lmexp.packing.samples import RowSamples, Samples, StreamSamples
 from lmexp.tokenizer.encoders import EncodedTexts
 
@@ -93,16 +93,17 @@ _PACKERS = {"best_fit": best_fit, "bos_aligned": bos_aligned}
 
 
 def pack_rows(
-    out: Path, split: str, entry: dict[str, Any], *, mode: str, context_length: int
+    out: Path, split: str, entry: dict[str, Any], *, mode: str, context_length: int, seed: int
 ) -> dict[str, float]:
     """Pack the documents of a split that `pack_split` wrote into rows, and say so in its `entry`.
 
     Returns `rows`, `padding` (share of the inputs of all rows whose label is ignored),
-    `cut_documents` (share of documents that do not lie whole in one row) and `dropped_tokens`.
+    `cut_documents` (share of documents that do not lie whole in one row), `dropped_tokens` and
+    `first_skew` (how far the documents that begin rows differ in length from all).
     """
     starts = np.load(out / _documents_name(split), allow_pickle=False)[:, 0]
     sizes = np.diff(starts, append=entry["tokens"])
-    packed = _PACKERS[mode](starts, sizes, context_length)
+    packed = _PACKERS[mode](starts, sizes, context_length, seed)
     rows = np.zeros((packed.num_rows, 2), dtype=np.int64)
     segment_rows = packed.segments[:, 0]
     rows[:, 0] = np.searchsorted(segment_rows, np.arange(packed.num_rows))
@@ -116,6 +117,7 @@ def pack_rows(
         "padding": 1 - labels / max(1, packed.num_rows * context_length),
         "cut_documents": packed.cut_documents / len(sizes),
         "dropped_tokens": entry["tokens"] - labels,
+        "first_skew": first_skew(packed, starts, sizes),
     }
 
 

@@ -34,7 +34,7 @@ def packing(
     """Encode each split in document order; each document is followed by the end-of-text token.
 
     `encoder.json` says what encoded; the tokens do not depend on it. The modes with rows add, for
-    each split, `rows`, `padding`, `cut_documents` and `dropped_tokens`.
+    each split, `rows`, `padding`, `cut_documents`, `dropped_tokens` and `first_skew`.
     """
     from lmexp.packing.store import pack_rows, pack_split, write_manifest
     from lmexp.tokenizer.encoders import choose_encoder
@@ -55,7 +55,12 @@ def packing(
             metrics[f"{split}/{name}"] = entries[split][name]
         if config.context_length is not None:
             found = pack_rows(
-                run.out, split, entries[split], mode=config.mode, context_length=config.context_length
+                run.out,
+                split,
+                entries[split],
+                mode=config.mode,
+                context_length=config.context_length,
+                seed=config.seed,
             )
             metrics |= {f"{split}/{name}": value for name, value in found.items()}
         text_tokens = entries[split]["tokens"] - entries[split]["documents"]
