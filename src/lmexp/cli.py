@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lmexp.core.arguments import in_one_sentence
-from lmexp.errors import ConfigError, LmexpError, nearest
+from lmexp.core.entry import command_line
+from lmexp.errors import ConfigError, nearest
 from lmexp.verbs.adopt import adopt
 from lmexp.verbs.dashboard import dashboard
 from lmexp.verbs.gc import gc
@@ -27,23 +28,16 @@ from lmexp.verbs.why import why
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
+    return command_line(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
     parser = in_one_sentence(_parser())
-    try:
-        arguments = parser.parse_intermixed_args(sys.argv[1:] if argv is None else list(argv))
-        if arguments.verb is None:
-            parser.print_help()
-            return 0
-        return int(_verb(arguments.verb)(arguments))
-    except LmexpError as error:
-        print(f"lmexp: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
+    arguments = parser.parse_intermixed_args(argv)
+    if arguments.verb is None:
+        parser.print_help()
         return 0
-    except OSError as error:
-        print(f"lmexp: {error.filename or 'the store'}: {error.strerror or error}.", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 75
+    return int(_verb(arguments.verb)(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,12 +24,14 @@ from lmexp.core import compose
 from lmexp.core.arguments import in_one_sentence
 from lmexp.core.compose import CONFIG_NAME, Composition, Origin
 from lmexp.core.config import to_dict
+from lmexp.core.entry import command_line, expected
 from lmexp.core.fingerprint import digest
 from lmexp.core.runs import Run
 from lmexp.core.session import run_composition
 from lmexp.core.store import Store
 from lmexp.core.sweeps import note_point, note_sweep
-from lmexp.errors import ConfigError, Interrupted, LmexpError, StoreError, VerificationError
+from lmexp.core.terminal import printable
+from lmexp.errors import ConfigError, Interrupted, LmexpError, VerificationError
 from lmexp.summary import summary
 
 _INFORMATION = ("hydra_help", "version", "cfg", "info", "shell_completion")
@@ -37,7 +39,10 @@ _INFORMATION = ("hydra_help", "version", "cfg", "info", "shell_completion")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    return command_line(_main, argv)
+
+
+def _main(arguments: list[str]) -> int:
     parser = in_one_sentence(get_args_parser())
     runner = _Runner()
     try:
@@ -51,15 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         _run_points(options, parser, runner)
-    except LmexpError as error:
-        runner.report(error)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        runner.report(StoreError(f"{where}{error.strerror or error}."))
     except SystemExit as stop:
         runner.exit_code = stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         runner.report(Interrupted("stopped; the same command goes on from there."))
+    except BrokenPipeError:
+        raise  # nobody reads what was printed
+    except Exception as error:
+        runner.report(expected(error))
     runner.end_sweep()
     return runner.exit_code
 
@@ -222,7 +226,7 @@ class _Runner:
     def report(self, error: LmexpError) -> int:
         """Print one sentence, and how to go on; return the exit code."""
         self.exit_code = max(self.exit_code, error.exit_code)
-        print(f"lmexp: {error}", file=sys.stderr)
+        print(f"lmexp: {printable(str(error))}", file=sys.stderr)
         if error.exit_code != 2 and self._page is not None and self._page.exists():
             print(f"The run so far: {self._page}", file=sys.stderr)
         log = getattr(error, "log", None)

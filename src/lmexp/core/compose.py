@@ -46,6 +46,7 @@ from lmexp.core.redact import refuse_secrets
 from lmexp.core.settings import RunConfig, absolute_store, default_store
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
+from lmexp.core.yaml_files import check_yaml_files
 from lmexp.errors import ConfigError, LmexpError, nearest
 
 CONFIG_NAME = "config"
@@ -139,6 +140,8 @@ def register_schemas(config_name: str = CONFIG_NAME, own: str | None = None) -> 
     Of a user's pipelines, those whose `<pipeline>_schema` the primary configuration in the
     directory `own` names.
     """
+    if own is not None:
+        check_yaml_files(Path(own))
     store = ConfigStore.instance()
     store.store(name="engine_schema", node=_defaults(RunConfig))
     for path in sorted(shipped("pipelines").glob("*.py")):
@@ -327,6 +330,8 @@ class translated_errors:  # noqa: N801 - reads as a context
         if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
             text = " ".join(str(error).split())
             raise ConfigError(f"a configuration file cannot be read: {text}") from None
+        if isinstance(error, RecursionError):
+            raise ConfigError("the configuration nests too deeply, or refers to itself.") from None
         if isinstance(error, ValueError):
             raise ConfigError(f"the configuration cannot be composed: {error}") from None
 

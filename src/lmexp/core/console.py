@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from lmexp.core.files import LineFollower
 from lmexp.core.plan import Plan, Verdict
 from lmexp.core.record import Record
+from lmexp.core.terminal import erase_line, printable
 
 _REFRESH_S = 0.5
 _QUIET_REFRESH_S = 30.0
@@ -57,7 +58,7 @@ class Console:
         name, curve, started = self._current
         text = f"{name:{self._width}}  {_duration(now - started)}{self._progress(name, curve)}"
         if self._live:
-            self._write(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}")
+            self._write(text[: shutil.get_terminal_size().columns - 1])
         else:
             self._line(text)
 
@@ -87,14 +88,16 @@ class Console:
         return text + "".join(f"  {_words(key)} {_number(last[key])}" for key in sorted(shown, key=_place))
 
     def _line(self, text: str) -> None:
-        self._write(f"\r\x1b[K{text}\n" if self._live else f"{text}\n")
+        self._write(f"{text}\n")
 
     def _write(self, text: str) -> None:
         """Write, and go silent for good once nobody reads: a lost terminal must not stop a run."""
         if self._silent:
             return
         try:
-            self._stream.write(text)
+            if self._live:
+                erase_line(self._stream)
+            self._stream.write(printable(text))
             self._stream.flush()
         except (OSError, ValueError):
             self._silent = True

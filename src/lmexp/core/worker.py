@@ -20,28 +20,37 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 from lmexp.core.config import build
+from lmexp.core.entry import expected
 from lmexp.core.files import append_line, read_json, write_json
 from lmexp.core.stage import USER_MODULE_PREFIX, StageRun, registered_stage
+from lmexp.core.terminal import open_closed_streams, printable
 from lmexp.errors import ConfigError, LmexpError, StageError
 
 EXIT_DISK_FULL = 28
 """The number of ENOSPC: the stage failed since the disk is full."""
 
 _PR_SET_PDEATHSIG = 1
+_SPEC_KEYS = ("stage", "provider", "attempt", "cache", "config", "content", "inputs", "world_size")
 PARENT_PID = "LMEXP_PARENT_PID"
 PARENT_PIPE = "LMEXP_PARENT_PIPE"
 
 
-def main(spec_path: str) -> NoReturn:
-    """Run the stage that the spec describes and leave the process."""
+def main(words: Sequence[str]) -> NoReturn:
+    """Run the stage that the spec named by the only word describes, and leave the process."""
+    open_closed_streams()
     die_with_parent()
-    spec = read_json(Path(spec_path))
+    try:
+        spec_path, spec = _read_spec(words)
+    except ConfigError as error:
+        sys.stderr.write(f"lmexp: {printable(str(error))}\n")
+        sys.stderr.flush()
+        os._exit(error.exit_code)
     rank = int(os.environ.get("RANK", "0"))
     is_agent = spec["world_size"] > 1 and "RANK" not in os.environ
     code = 1
@@ -57,6 +66,22 @@ def main(spec_path: str) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # gloo's threads abort an ordinary exit now and then
+
+
+def _read_spec(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return the path of the spec and what it says. Errors: `ConfigError`."""
+    if len(words) != 1:
+        raise ConfigError("lmexp.core.worker takes the path of one spec, which lmexp.run writes.")
+    try:
+        spec = read_json(Path(words[0]))
+    except OSError as error:
+        raise ConfigError(f"the spec {words[0]} cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise ConfigError(f"the spec {words[0]} is not JSON ({error}).") from None
+    missing = [key for key in _SPEC_KEYS if not isinstance(spec, dict) or key not in spec]
+    if missing:
+        raise ConfigError(f"the spec {words[0]} must be an object with {', '.join(missing)}.")
+    return words[0], spec
 
 
 def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
@@ -130,9 +155,12 @@ def _logger(path: Path) -> Callable[[Mapping[str, Any]], None]:
 def _report(error: BaseException, attempt: Path, who: str) -> int:
     """Write what went wrong for the parent; return the exit code."""
     text = "".join(traceback.format_exception(error))
-    sys.stderr.write(text)
     full = is_disk_full(error)
+    if isinstance(error, RecursionError | UnicodeEncodeError):
+        with contextlib.suppress(type(error)):
+            error = expected(error)
     message = str(error) if isinstance(error, LmexpError) else f"{type(error).__name__}: {error}"
+    sys.stderr.write(f"lmexp: {printable(message)}\n" if isinstance(error, LmexpError) else text)
     entry = {
         "message": message,
         "type": type(error).__name__,
@@ -219,4 +247,4 @@ def _watch(pipe: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])
