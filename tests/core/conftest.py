@@ -31,8 +31,12 @@ class Silent:
     def __init__(self) -> None:
         self.actions: dict[str, str] = {}
         self.attempts: dict[str, Path] = {}
+        self.losses: list[str] = []
 
     def waiting(self, name, who): ...
+
+    def lost(self, message):
+        self.losses.append(message)
 
     def tick(self): ...
 

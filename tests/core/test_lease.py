@@ -7,7 +7,16 @@ import sys
 import pytest
 
 from lmexp.core import lease as leases
-from lmexp.core.lease import Lease, Waiter, holder, is_held, process_start
+from lmexp.core.lease import (
+    Lease,
+    Waiter,
+    holder,
+    is_held,
+    known_dead,
+    newest_generation,
+    process_start,
+    this_process,
+)
 
 
 class Clock:
@@ -50,6 +59,80 @@ def test_a_reused_process_id_is_not_mistaken_for_the_holder(tmp_path):
     (tmp_path / "0001.json").write_text(json.dumps({**who, "started": "1"}))
     assert not is_held(tmp_path)
     held.release()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"boot": "another boot"},
+        {"boot": this_process()["boot"].replace("pid:[", "pid:[9")},
+        {"host": "another"},
+    ],
+    ids=["boot", "container", "host"],
+)
+def test_of_a_process_of_another_boot_container_or_host_nothing_is_known(tmp_path, other):
+    dead = {**this_process(), "started": "1"}
+    assert known_dead(dead)
+    assert {**dead, **other} != dead
+    assert not known_dead({**dead, **other})
+    (tmp_path / "0001.json").write_text(json.dumps({**dead, **other}))
+    assert is_held(tmp_path)
+    clock = Clock()
+    waiter = Waiter(tmp_path, 30, clock)
+    assert waiter.try_acquire() is None
+    clock.now = 29.9
+    assert waiter.try_acquire() is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"host": 1, "boot": "", "pid": 1}', '{"host": "h", "boot": "b", "pid": "x"}']
+)
+def test_a_holder_whose_file_is_damaged_is_taken_over_when_its_heartbeat_stands_still(tmp_path, text):
+    (tmp_path / "0001.json").write_text(text)
+    assert holder(tmp_path) == {"host": "unknown", "boot": "", "pid": 0, "started": None}
+    clock = Clock()
+    waiter = Waiter(tmp_path, 30, clock)
+    assert waiter.try_acquire() is None
+    clock.now = 30
+    taken = waiter.try_acquire()
+    assert taken is not None
+    assert not taken.lost
+    taken.release()
+
+
+def test_a_lease_whose_directory_was_begun_anew_is_lost(tmp_path):
+    first = Waiter(tmp_path / "lease", 30).try_acquire()
+    (tmp_path / "lease").rename(tmp_path / "trash")
+    assert first.lost
+    second = Waiter(tmp_path / "lease", 30).try_acquire()
+    assert first.generation == second.generation == 1
+    assert first.lost
+    assert not second.lost
+    first.release()
+    assert first.lost
+    second.release()
+
+
+def test_who_finds_the_directory_collected_tries_again(tmp_path, monkeypatch):
+    waiter, link = Waiter(tmp_path / "lease", 30), os.link
+
+    def collected(source, target):
+        (tmp_path / "lease").rename(tmp_path / "trash")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", collected)
+    assert waiter.try_acquire() is None
+    monkeypatch.undo()
+    taken = waiter.try_acquire()
+    assert taken.generation == 1
+    taken.release()
+
+
+def test_generations_are_numbers_of_four_digits_or_more(tmp_path):
+    for name in ("0002.json", "10000.json", "0003.beat", "²²²².json", "12.json", ".x.tmp"):
+        (tmp_path / name).touch()
+    assert newest_generation(tmp_path) == 10_000
+    assert newest_generation(tmp_path / "none") == 0
 
 
 def elsewhere(directory, generation=1):

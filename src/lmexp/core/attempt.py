@@ -11,7 +11,8 @@
 
 Each holder of the lease has an attempt of its own and takes over the newest complete checkpoint of
 those before it, with the files of its step and of those before, and the part of the curve that leads
-to it. So a paused ex-holder that wakes up writes where nobody reads.
+to it. Those before it are moved aside first, by one rename each, so that a paused ex-holder that wakes
+up finds nothing where it wrote; and it, in turn, touches no attempt of a later generation than its own.
 """
 
 import contextlib
@@ -21,50 +22,105 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lmexp.core.files import read_json, read_lines, remove_tree, write_json
 
 _STEP_FILE = re.compile(r"step-(\d+)\.(?!tmp$)[a-z]+")
+_ATTEMPT = re.compile(r"(\d{4,})-[0-9a-f]{8}(\.over)?")
 
 
 def newest_checkpoint(scratch: Path) -> Path | None:
     """Return the complete checkpoint of the highest step among all attempts, or None."""
-    found = scratch.glob("*/work/checkpoints/step-*.ckpt")
-    return max(found, key=lambda p: (_step(p), p.stat().st_mtime_ns), default=None)
+    return _newest(list(scratch.glob("*")))
+
+
+def _newest(attempts: Sequence[Path]) -> Path | None:
+    found = [(_step(path), _written(path), path) for a in attempts for path in _checkpoints(a)]
+    return max(found)[2] if found else None
+
+
+def _checkpoints(attempt: Path) -> Iterator[Path]:
+    found = attempt.glob("work/checkpoints/step-*.ckpt")
+    return (path for path in found if _STEP_FILE.fullmatch(path.name))
 
 
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.stem.partition("-")[2])
 
 
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:  # whoever wrote it still does, and keeps the newest alone
+        return 0
+
+
 def new_attempt(scratch: Path, generation: int, segment: Mapping[str, Any]) -> tuple[Path, int | None]:
-    """Create the next attempt and return it with the step from which it continues, if any."""
-    checkpoint = newest_checkpoint(scratch)
-    attempt = scratch / f"{generation:04d}-{uuid.uuid4().hex[:8]}"
+    """Create the attempt of a generation and return it with the step from which it continues, if any.
+
+    Errors: `FileNotFoundError` where a later generation has moved it aside meanwhile.
+    """
+    earlier = [_moved_aside(path) for path in _attempts(scratch, below=generation)]
+    while True:
+        checkpoint = _newest(earlier)
+        attempt = scratch / f"{generation:04d}-{uuid.uuid4().hex[:8]}"
+        try:
+            _begin(attempt, checkpoint, segment)
+            break
+        except FileNotFoundError:
+            # an ex-holder that woke up between two of its own generations removes what was before it
+            if checkpoint is None or checkpoint.exists():
+                raise
+            remove_tree(attempt)
+    remove_attempts(scratch, below=generation)
+    return attempt, None if checkpoint is None else _step(checkpoint)
+
+
+def remove_attempts(scratch: Path, *, below: int) -> None:
+    """Delete the attempts of all generations before `below`, and the directory if it is empty then."""
+    for path in _attempts(scratch, below=below):
+        remove_tree(path)
+    with contextlib.suppress(OSError):
+        scratch.rmdir()
+
+
+def _attempts(scratch: Path, *, below: int) -> list[Path]:
+    """Return the attempts of earlier generations: a later one belongs to who holds the lease now."""
+    matches = ((path, _ATTEMPT.fullmatch(path.name)) for path in scratch.glob("*"))
+    return sorted(path for path, match in matches if match and int(match[1]) < below)
+
+
+def _moved_aside(attempt: Path) -> Path:
+    """Give an attempt another name, so that whoever still writes in it by its own finds nothing there."""
+    if attempt.suffix == ".over":
+        return attempt
+    aside = attempt.with_name(f"{attempt.name}.over")
+    with contextlib.suppress(FileNotFoundError):
+        attempt.rename(aside)
+    return aside
+
+
+def _begin(attempt: Path, checkpoint: Path | None, segment: Mapping[str, Any]) -> None:
     (attempt / "out").mkdir(parents=True)
     (attempt / "work" / "checkpoints").mkdir(parents=True)
-    step = None
+    if checkpoint is None:
+        write_json(attempt / "segments.json", [{**segment, "from_step": 0}])
+        return
+    step, before = _step(checkpoint), checkpoint.parents[2]
+    with (attempt / "metrics.jsonl").open("w", encoding="utf-8") as file:
+        for line in read_lines(before / "metrics.jsonl"):
+            if line.get("step", 0) <= step:
+                file.write(json.dumps(line) + "\n")
     segments: list[Any] = []
-    if checkpoint is not None:
-        step = _step(checkpoint)
-        earlier = checkpoint.parents[2]
-        with (attempt / "metrics.jsonl").open("w", encoding="utf-8") as file:
-            for line in read_lines(earlier / "metrics.jsonl"):
-                if line.get("step", 0) <= step:
-                    file.write(json.dumps(line) + "\n")
-        with contextlib.suppress(OSError, ValueError):
-            segments = _up_to(checkpoint, read_json(earlier / "segments.json"))
-    write_json(attempt / "segments.json", [*segments, {**segment, "from_step": step or 0}])
-    if checkpoint is not None:  # last, since an attempt with a checkpoint counts as whole
-        for path in sorted(_files_up_to(checkpoint), key=lambda p: p == checkpoint):
-            link_or_copy(path, attempt / "work" / "checkpoints" / path.name)
-    for other in scratch.iterdir():
-        if other != attempt:
-            remove_tree(other)
-    return attempt, step
+    with contextlib.suppress(OSError, ValueError):
+        segments = _up_to(checkpoint, read_json(before / "segments.json"))
+    write_json(attempt / "segments.json", [*segments, {**segment, "from_step": step}])
+    # the checkpoint is last, since an attempt with a checkpoint counts as whole
+    for path in sorted(_files_up_to(checkpoint), key=lambda p: p == checkpoint):
+        link_or_copy(path, attempt / "work" / "checkpoints" / path.name)
 
 
 def _up_to(checkpoint: Path, segments: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lmexp.core.attempt import end_segment, link_or_copy, new_attempt
+from lmexp.core.attempt import end_segment, link_or_copy, new_attempt, remove_attempts
 from lmexp.core.config import to_dict
 from lmexp.core.disk import disk_full, is_full
 from lmexp.core.environment import environment
-from lmexp.core.files import read_json, remove_tree
+from lmexp.core.files import read_json
 from lmexp.core.launch import Outcome, run_child
 from lmexp.core.lease import Lease, Waiter, holder
 from lmexp.core.plan import Plan, PlannedStage
@@ -50,6 +50,9 @@ class Observer(Protocol):
 
     def tick(self) -> None:
         """The child still runs; called many times a second."""
+
+    def lost(self, message: str) -> None:
+        """Another process has taken a stage over; its result is waited for."""
 
     def finished(self, name: str, record: Record, action: str) -> None:
         """The stage's artifact is published; `action` is ran, resumed or reused."""
@@ -109,18 +112,45 @@ class _Computation:
                     told = True
                 time.sleep(_WAIT_POLL_S)
                 continue
-            with contextlib.suppress(LeaseLost), _released(lease):
-                if self.planned.force:
-                    stage = self.planned.handle.stage.name
-                    self.store.discard_damaged(stage, self.planned.fingerprint)
-                elif self._published() is not None:
-                    continue
-                return self._compute(lease)
+            try:
+                with _released(lease):
+                    if self.planned.force:
+                        stage = self.planned.handle.stage.name
+                        self.store.discard_damaged(stage, self.planned.fingerprint)
+                    elif self._published() is not None:
+                        continue
+                    return self._compute(lease)
+            except LeaseLost as error:  # somebody else has gone on: wait for what comes of it
+                self.observer.lost(str(error))
+                told = True
 
     def _published(self) -> Record | None:
-        return self.store.find(self.planned.handle.stage.name, self.planned.fingerprint)
+        stage = self.planned.handle.stage.name
+        return self.store.find(stage, self.planned.fingerprint, self.planned.name)
 
     def _compute(self, lease: Lease) -> Record:
+        """Compute and publish. Errors: `LeaseLost` whatever failed, where that is why."""
+        try:
+            return self._compute_while_held(lease)
+        except Exception as error:
+            if lease.lost and not isinstance(error, Interrupted | LeaseLost):
+                raise self._lost() from error
+            raise
+
+    def _require(self, lease: Lease) -> None:
+        if lease.lost:
+            raise self._lost()
+
+    def _lost(self) -> LeaseLost:
+        who = holder(self.store.leases(self.planned.fingerprint))
+        by = f"process {who['pid']} on {who['host']}" if who else "another process"
+        return LeaseLost(
+            f"{self.planned.name} was taken over by {by}, since this process had shown no heartbeat for "
+            f"{self.config.stale_after_s:g} s (it was paused, or the disk stood still); nothing is lost, "
+            f"and this run waits for what becomes of it."
+        )
+
+    def _compute_while_held(self, lease: Lease) -> Record:
         for key, record in self.inputs.items():
             self.store.require_intact(record, self.planned.inputs[key])
         handle, scratch = self.planned.handle, self.store.scratch(self.planned.fingerprint)
@@ -145,8 +175,7 @@ class _Computation:
         )
         with contextlib.suppress(OSError):  # what it cost may be lost, what it made may not
             end_segment(attempt, seconds=time.monotonic() - clock, cpu_seconds=outcome.cpu_seconds)
-        if lease.lost:
-            raise LeaseLost(f"another process took over {self.planned.name}.")
+        self._require(lease)
         self._raise_unless_complete(outcome, attempt)
         if (attempt / "metrics.jsonl").exists():  # a second name: were we killed now, the curve is needed
             link_or_copy(attempt / "metrics.jsonl", attempt / "out" / "metrics.jsonl")
@@ -173,9 +202,10 @@ class _Computation:
                 "environment": environment(),
                 "argv": redact_words(sys.argv),
             },
-            replaces=self._published(),
+            replaces=self._published() if self.planned.force else None,
+            check=lambda: self._require(lease),
         )
-        remove_tree(scratch)
+        remove_attempts(scratch, below=lease.generation + 1)
         self.observer.finished(self.planned.name, record, "ran" if from_step is None else "resumed")
         return record
 

@@ -2,10 +2,11 @@
 
 The lease of a fingerprint is a directory of numbered generations. Whoever creates the file of the
 next generation first (`link` fails if the name exists, also on NFS) holds the lease; the newest
-generation is the valid one, and an older holder that sees a newer one has lost it. Nothing is
-deleted while anybody may look, so releasing cannot race with beating or with taking over:
+generation is the valid one, and an older holder that sees a newer one, or somebody else's file in the
+place of its own, has lost it. Nothing is deleted while anybody holds it, so releasing cannot race with
+beating or with taking over:
 
-    0001.json   who: host, boot, process id and its start time
+    0001.json   who: host, boot, process id and its start time, and a token of its own
     0001.beat   a counter that only the holder of generation 1 writes
     0001.done   generation 1 was released
 
@@ -16,6 +17,7 @@ taken over at once.
 
 import contextlib
 import os
+import re
 import socket
 import threading
 import time
@@ -27,14 +29,16 @@ from typing import Any
 from lmexp.core.files import read_json, write_json, write_text
 
 BEAT_EVERY_S = 1.0
+_GENERATION = re.compile(r"([0-9]{4,})\.json")
 
 
 class Lease:
     """A held lease; beats in a daemon thread until it is released or lost."""
 
-    def __init__(self, directory: Path, generation: int) -> None:
+    def __init__(self, directory: Path, generation: int, token: str) -> None:
         self.generation = generation
         self._directory = directory
+        self._token = token
         self._beat_file = directory / f"{generation:04d}.beat"
         self._stop = threading.Event()
         self._lost = False
@@ -44,7 +48,15 @@ class Lease:
     @property
     def lost(self) -> bool:
         """Whether another process has taken over; then this one must stop and publish nothing."""
-        return self._lost or newest_generation(self._directory) != self.generation
+        return self._lost or not self._is_valid()
+
+    def _is_valid(self) -> bool:
+        if newest_generation(self._directory) != self.generation:
+            return False
+        try:  # the directory may have been collected, and begun anew by another
+            return bool(_who(self._directory, self.generation).get("token") == self._token)
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Let waiters go on; safe to call after the lease was lost."""
@@ -59,7 +71,7 @@ class Lease:
             counter += 1
             with contextlib.suppress(OSError):
                 self._beat_file.write_text(f"{counter}\n")
-                if newest_generation(self._directory) != self.generation:
+                if not self._is_valid():
                     self._lost = True
                     return
 
@@ -82,15 +94,16 @@ class Waiter:
         generation = newest_generation(self._directory)
         if generation and not self._is_free(generation):
             return None
-        temporary = self._directory / f".{uuid.uuid4().hex}.tmp"
+        token = uuid.uuid4().hex
+        temporary = self._directory / f".{token}.tmp"
         try:
-            write_json(temporary, this_process())
+            write_json(temporary, {**this_process(), "token": token})
             os.link(temporary, self._directory / f"{generation + 1:04d}.json")
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # another was first, or collects the directory
             return None
         finally:
             temporary.unlink(missing_ok=True)
-        return Lease(self._directory, generation + 1)
+        return Lease(self._directory, generation + 1, token)
 
     def _is_free(self, generation: int) -> bool:
         if not is_held(self._directory):
@@ -111,7 +124,7 @@ def newest_generation(directory: Path) -> int:
         names = os.listdir(directory)
     except OSError:
         return 0
-    return max((int(n[:-5]) for n in names if n.endswith(".json") and n[:-5].isdigit()), default=0)
+    return max((int(match[1]) for name in names if (match := _GENERATION.fullmatch(name))), default=0)
 
 
 def holder(directory: Path) -> dict[str, Any] | None:
@@ -119,11 +132,30 @@ def holder(directory: Path) -> dict[str, Any] | None:
     generation = newest_generation(directory)
     if not generation or (directory / f"{generation:04d}.done").exists():
         return None
-    with contextlib.suppress(OSError, ValueError):
-        who = read_json(directory / f"{generation:04d}.json")
-        if isinstance(who, dict) and {"host", "boot", "pid", "started"} <= set(who):
+    with contextlib.suppress(OSError):
+        who = _who(directory, generation)
+        if is_process(who):
             return who
     return {"host": "unknown", "boot": "", "pid": 0, "started": None}
+
+
+def _who(directory: Path, generation: int) -> dict[str, Any]:
+    """Return what a generation's file says, empty where it is damaged. Errors: `OSError`."""
+    try:
+        who = read_json(directory / f"{generation:04d}.json")
+    except ValueError:
+        return {}
+    return who if isinstance(who, dict) else {}
+
+
+def is_process(who: Any) -> bool:
+    """Whether a value has the form of what `this_process` returns."""
+    return (
+        isinstance(who, dict)
+        and all(isinstance(who.get(key), str) for key in ("host", "boot"))
+        and type(who.get("pid")) is int
+        and isinstance(who.get("started", ""), str | None)
+    )
 
 
 def is_held(directory: Path) -> bool:
@@ -142,7 +174,7 @@ def known_dead(who: dict[str, Any]) -> bool:
     """Whether a process ran on this host and is gone; of another host's nothing is known."""
     if who["host"] != socket.gethostname() or who["boot"] != _boot():
         return False
-    return bool(process_start(int(who["pid"])) != who["started"])
+    return bool(process_start(who["pid"]) != who["started"])
 
 
 def _boot() -> str:

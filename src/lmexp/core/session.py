@@ -117,6 +117,10 @@ class _Observer:
         if self._console is not None:
             self._console.started(name, attempt, from_step)
 
+    def lost(self, message: str) -> None:
+        if self._console is not None:
+            self._console.header(message)
+
     def tick(self) -> None:
         if self._console is not None:
             self._console.tick()
