@@ -112,7 +112,7 @@ def test_a_page_shows_what_its_run_has_led_to(made):
     for words in (
         "1.263 ± 0.018",
         "exact entropy of the source: 1.181",
-        "gain by 4 shots+50.0 points",
+        "gain by 4 shots+50.0 (",
         "Accuracy by shots: primer_operator",
         "permuted labels",
         "2 ~ 3 = 5",

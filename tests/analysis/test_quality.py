@@ -1,6 +1,10 @@
 import re
 
-from lmexp.analysis.quality import bits_per_byte, headline_accuracy, quality_section, tasks
+import pytest
+
+from lmexp.analysis.accuracies import headline_accuracy, tasks
+from lmexp.analysis.intervals import wilson_interval
+from lmexp.analysis.quality import bits_per_byte, quality_section
 
 
 def test_bits_per_byte_are_found_beside_what_compresses_the_same_text():
@@ -43,12 +47,13 @@ def test_a_plot_of_bits_per_byte_says_no_more_than_it_shows():
 
 
 def test_plots_of_accuracies_speak_of_bars_where_they_have_some():
-    metrics = {"e/t/acc/0": 0.2, "e/t/acc/4": 0.5, "e/t/items": 8}
-    assert note(metrics) == ["8 items."]
-    assert note({**metrics, "e/t/acc/4/stderr": 0.1}) == ["8 items. Bars are 95 % intervals."]
+    metrics = {"e/t/acc/0": 0.2, "e/t/acc/4": 0.5}
+    assert note(metrics) == []
+    assert note({**metrics, "e/t/acc/4/stderr": 0.1}) == ["Bars are 95 % intervals."]
+    assert note({**metrics, "e/t/items": 8}) == ["8 items. Bars are 95 % intervals."]
     del metrics["e/t/acc/4"]
-    assert note(metrics) == ["8 items each."]
-    assert note({**metrics, "e/t/acc/0/stderr": 0.1}) == ["8 items each. Bars are 95 % intervals."]
+    assert note(metrics) == []
+    assert note({**metrics, "e/t/items": 8}) == ["8 items each. Bars are 95 % intervals."]
 
 
 def test_a_task_has_its_accuracies_by_number_of_shots():
@@ -63,12 +68,12 @@ def test_a_task_has_its_accuracies_by_number_of_shots():
         "e/t/chance": 0.1,
     }
     (task,) = tasks(metrics)
-    assert task.acc == {0: (0.2, 0.02), 16: (0.7, None)}
+    assert task.acc == {0: (0.2, pytest.approx((0.1608, 0.2392), abs=1e-4)), 16: (0.7, None)}
     assert (task.permuted, task.chance, task.bigram) == ({16: (0.3, None)}, 0.1, None)
     page = quality_section(metrics)
     assert "permuted labels: 0.300 at worked examples before the item (shots) 16" in page
     assert "+50.0 (+40.2 to +59.8)" in page, "0.5 ± 1.96 x 0.05 in points"
-    assert headline_accuracy([task]) == ("gain by 16 shots", "+50.0 points", "t")
+    assert headline_accuracy([task]) == ("gain by 16 shots", "+50.0 (+40.2 to +59.8) points", "t")
 
 
 def test_tasks_with_one_number_of_shots_share_a_plot():
@@ -85,6 +90,8 @@ def test_tasks_with_one_number_of_shots_share_a_plot():
     assert "a, bigram model: 0.500" in page
     assert "chance: 0.5" in page
     assert headline_accuracy(tasks(metrics)) == ("accuracy", "0.700", "mean of 2 tasks")
+    sure = headline_accuracy(tasks({**metrics, "e/a/items": 100, "e/b/items": 100}))
+    assert sure == ("accuracy", "0.700 [0.634, 0.756]", "mean of 2 tasks")
 
 
 def test_generated_answers_are_shown_as_such_and_recorded_intervals_as_they_are():
@@ -102,7 +109,51 @@ def test_generated_answers_are_shown_as_such_and_recorded_intervals_as_they_are(
     assert "Exact match by shots: t" in page
     assert "+50.0 (+39.0 to +61.0)" in page
     assert ">+40.0<" in page
-    assert headline_accuracy(tasks(metrics)) == ("gain by 4 shots", "+50.0 points", "t")
+    assert headline_accuracy(tasks(metrics)) == ("gain by 4 shots", "+50.0 (+39.0 to +61.0) points", "t")
+
+
+def test_a_share_of_few_or_all_right_items_has_a_width_and_stays_within_zero_and_one():
+    metrics = {"e/a/acc/0": 1.0, "e/a/acc/0/stderr": 0.0, "e/a/items": 2, "e/a/chance": 0.5}
+    (task,) = tasks(metrics)
+    assert task.acc == {0: (1.0, pytest.approx((0.3424, 1.0), abs=1e-4))}
+    page = quality_section(metrics)
+    assert "a, the model: 1.000 [0.342, 1.000]" in page
+    assert "±" not in page
+    for share, low, high in ((0.0, 0.0, 0.278), (0.1, 0.018, 0.404), (0.5, 0.237, 0.763)):
+        (task,) = tasks({"e/a/acc/0": share, "e/a/items": 10})
+        assert task.acc[0][1] == pytest.approx((low, high), abs=5e-4)
+
+
+def test_clustered_items_count_as_fewer_than_they_are():
+    metrics = {"e/a/acc/0": 0.5, "e/a/acc/0/stderr": 0.05, "e/a/items": 100}
+    (plain,) = tasks(metrics)
+    (clustered,) = tasks({**metrics, "e/a/acc/0/clustered_stderr": 0.1})
+    assert clustered.acc[0][1] == pytest.approx(wilson_interval(0.5, 25))
+    assert plain.acc[0][1] == pytest.approx(wilson_interval(0.5, 100))
+
+
+def test_the_headline_is_the_mean_over_tasks_by_the_most_shots_whatever_they_came_to():
+    metrics = {}
+    for task, gains in {"a": (0.4, 0.1), "b": (0.1, 0.2)}.items():
+        for shots, gain in zip((4, 8), gains, strict=True):
+            head = f"e/{task}/gain/{shots}"
+            metrics |= {f"e/{task}/acc/{shots}": 0.5 + gain, head: gain}
+            metrics |= {f"{head}/low": gain - 0.03, f"{head}/high": gain + 0.04}
+    found = headline_accuracy(tasks(metrics))
+    assert found == ("gain by 8 shots", "+15.0 (+12.9 to +17.8) points", "mean of 2 tasks")
+
+
+def test_the_bar_of_bits_per_byte_is_students_over_the_documents():
+    metrics = {"p/test/bits_per_byte": 1.2, "p/test/bits_per_byte/stderr": 0.1, "p/test/documents": 3}
+    metrics |= {"p/test/xz_bits_per_byte": 0.1, "p/test/gzip_bits_per_byte": 4.0}  # they fix the axis
+    few = quality_section(metrics)
+    many = quality_section({**metrics, "p/test/documents": 10_000})
+    widths = [float(high) - float(low) for low, high in (bar(page) for page in (few, many))]
+    assert widths[0] / widths[1] == pytest.approx(4.3027 / 1.9602, rel=0.01)
+
+
+def bar(page):
+    return re.search(r'class="error c1" d="M([\d.]+) [\d.]+H([\d.]+)', page).groups()
 
 
 def test_regret_is_said_and_not_drawn_among_what_it_is_the_difference_of():

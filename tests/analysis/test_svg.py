@@ -52,16 +52,17 @@ def test_ticks_stand_where_their_values_are_drawn():
     assert float(dots[1].get("cy")) == pytest.approx(labels["2"] - 4.5, abs=0.2)
 
 
-def test_an_error_bar_is_the_95_percent_interval_and_its_point_says_both_numbers():
+def test_an_error_bar_is_the_interval_of_its_point_and_its_point_says_both_numbers():
     points = [(0, 0.5), (1, 0.7)]
-    root = drawing(plot(Series(label="a", points=points, errors=[0.1, None], mark="both")))
+    root = drawing(plot(Series(label="a", points=points, intervals=[(0.4, 0.7), None], mark="both")))
     (bar,) = of_class(root, "path", "error")
     low, high = re.match(r"M[\d.]+ ([\d.]+)V([\d.]+)", bar.get("d")).groups()
     first, second = (float(c.get("cy")) for c in of_class(root, "circle", "dot"))
     unit = (first - second) / 0.2
-    assert float(low) - float(high) == pytest.approx(2 * 1.96 * 0.1 * unit, abs=0.3)
+    assert float(low) - float(high) == pytest.approx(0.3 * unit, abs=0.3)
+    assert float(low) - first == pytest.approx(0.1 * unit, abs=0.3)
     assert [c.find("title").text for c in root.iter("circle")] == [
-        "a: 0.500 ± 0.100 at step 0",
+        "a: 0.500 [0.400, 0.700] at step 0",
         "a: 0.700 at step 1",
     ]
 

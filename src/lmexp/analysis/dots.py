@@ -9,9 +9,10 @@ import math
 from collections.abc import Callable, Sequence
 
 from lmexp.analysis.axis import make_axis
-from lmexp.analysis.formats import measured, number
+from lmexp.analysis.formats import measured, number, ranged
+from lmexp.analysis.intervals import Interval, normal_interval
 from lmexp.analysis.markup import Html, details, escape, table, tag
-from lmexp.analysis.svg import Z95, legend
+from lmexp.analysis.svg import legend
 
 _WIDTH, _ROW, _SIDE, _FOOT = 480, 44, 16, 46
 _NAME_CHARACTERS = 40
@@ -24,7 +25,19 @@ class Dot:
     series: str
     value: float
     error: float | None = None
-    """Standard error; the bar is the 95 % interval."""
+    """Standard error: stands behind the value, and makes the bar where there is no interval."""
+    interval: Interval | None = None
+    """The ends of the bar; stands behind the value where there is no error."""
+
+    @property
+    def text(self) -> str:
+        """The value with its error or its interval."""
+        return ranged(self.value, self.interval) if self.error is None else measured(self.value, self.error)
+
+    @property
+    def bar(self) -> Interval | None:
+        """The ends of the bar, if there is one."""
+        return self.interval if self.interval is not None else normal_interval(self.value, self.error)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +57,7 @@ def dot_figure(plot: DotPlot) -> Html:
     names = list(dict.fromkeys(dot.series for _, dots in plot.rows for dot in dots))
     note = tag("p", plot.note, class_="quiet") if plot.note else ""
     caption = tag("figcaption", tag("h3", plot.title), note)
-    cells = [(row, d.series, measured(d.value, d.error)) for row, dots in plot.rows for d in dots]
+    cells = [(row, d.series, d.text) for row, dots in plot.rows for d in dots]
     numbers = details(
         "Numbers", table(["row", "what", plot.x_label], cells, caption=plot.title, numeric=(2,))
     )
@@ -57,7 +70,7 @@ def dot_figure(plot: DotPlot) -> Html:
 
 def _draw(plot: DotPlot, names: Sequence[str]) -> Html:
     dots = [d for _, row in plot.rows for d in row if math.isfinite(d.value)]
-    values = [d.value + side * (d.error or 0) for d in dots for side in (-Z95, Z95)]
+    values = [end for d in dots for end in (d.value, *(d.bar or ()))]
     values += [value for _, value in plot.references if math.isfinite(value)]
     axis = make_axis(values, count=5, pad=0.06)
     base = _ROW * len(plot.rows) + 4
@@ -98,7 +111,7 @@ def _heading(row: str, dots: Sequence[Dot], top: float) -> list[str]:
         f'<text class="name" x="{_SIDE}" y="{top + 18}">{escape(short)}<title>{escape(row)}</title></text>'
     ]
     if dots:
-        value = escape(measured(dots[0].value, dots[0].error))
+        value = escape(dots[0].text)
         at = f'x="{_WIDTH - _SIDE}" y="{top + 18}" text-anchor="end"'
         parts.append(f'<text class="value" {at}>{value}</text>')
     return parts
@@ -106,10 +119,10 @@ def _heading(row: str, dots: Sequence[Dot], top: float) -> list[str]:
 
 def _dot(row: str, dot: Dot, y: float, x_of: Callable[[float], float], series: int) -> str:
     color, x, bar = f"c{series % 6 + 1}", x_of(dot.value), ""
-    if dot.error is not None and math.isfinite(dot.error) and dot.error > 0:
-        low, high = x_of(dot.value - Z95 * dot.error), x_of(dot.value + Z95 * dot.error)
+    if dot.bar is not None and dot.bar[0] < dot.bar[1]:
+        low, high = map(x_of, dot.bar)
         ends = f"M{low:.1f} {y - 4}v8M{high:.1f} {y - 4}v8"
         bar = f'<path class="error {color}" d="M{low:.1f} {y}H{high:.1f}{ends}"/>'
-    about = escape(f"{row}, {dot.series}: {measured(dot.value, dot.error)}")
+    about = escape(f"{row}, {dot.series}: {dot.text}")
     kind = "dot" if series == 0 else "hollow"
     return f'{bar}<circle class="{kind} {color}" cx="{x:.1f}" cy="{y}" r="5"><title>{about}</title></circle>'

@@ -2,6 +2,8 @@
 
 import math
 
+from lmexp.analysis.intervals import Interval
+
 NO_RESULT = "no result"
 """What stands where a number would, of a run that did not come to it."""
 
@@ -25,6 +27,16 @@ def measured(value: float, error: float | None) -> str:
         return f"{value:.3f}" if 0.001 <= abs(value) < 1000 else number(value)
     decimals = 3 if error == 0 or error >= 0.001 else min(8, -math.floor(math.log10(error)) + 1)
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def ranged(value: float, interval: Interval | None) -> str:
+    """Return ``0.500 [0.237, 0.763]``, a value with its interval; without one the value alone."""
+    if interval is None or not math.isfinite(value) or not all(map(math.isfinite, interval)):
+        return measured(value, None)
+    width = interval[1] - interval[0]
+    decimals = 3 if width >= 0.002 or width <= 0 else min(8, 1 - math.floor(math.log10(width)))
+    low, high = (f"{end:.{decimals}f}" for end in interval)
+    return f"{value:.{decimals}f} [{low}, {high}]"
 
 
 def tick(value: float, step: float | None = None) -> str:

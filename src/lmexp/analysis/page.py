@@ -18,10 +18,11 @@ from lmexp.analysis.account import (
     numbers_section,
     stages_section,
 )
+from lmexp.analysis.accuracies import headline_accuracy, tasks
 from lmexp.analysis.curves import curve_figures
 from lmexp.analysis.formats import duration, measured, number
 from lmexp.analysis.markup import Html, escape, join, tag
-from lmexp.analysis.quality import bits_per_byte, headline_accuracy, quality_section, tasks
+from lmexp.analysis.quality import bits_per_byte, quality_section
 from lmexp.analysis.records import RunRecords
 from lmexp.analysis.texts import samples_section
 

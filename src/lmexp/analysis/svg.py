@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from lmexp.analysis.axis import Axis, category_axis, make_axis, suits_log
-from lmexp.analysis.formats import NO_RESULT, measured, number
+from lmexp.analysis.formats import NO_RESULT, number, ranged
+from lmexp.analysis.intervals import Interval
 from lmexp.analysis.markup import Html, details, escape, table, tag
 from lmexp.analysis.thin import Point, finite_parts, thin
 
@@ -22,8 +23,6 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 48
 _HOVERS = 60
 _TABLE_ROWS = 40
 COLORS = 6
-Z95 = 1.96
-"""Standard errors to both sides that make a 95 % interval."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,8 +31,8 @@ class Series:
 
     label: str
     points: Sequence[Point]
-    errors: Sequence[float | None] = ()
-    """Standard error of each point's y; None draws no bar. A bar is the 95 % interval."""
+    intervals: Sequence[Interval | None] = ()
+    """The interval of each point's y; None draws no bar."""
     missing: Sequence[float] = ()
     """x of what has no result: not drawn, but counted and in the table."""
     derived: bool = False
@@ -122,9 +121,9 @@ def _description(plot: Plot) -> str:
 def _axes(plot: Plot, drawn: Sequence[Point]) -> tuple[Axis, Axis]:
     xs, ys = [x for x, _ in drawn], [y for _, y in drawn]
     for series in plot.series:
-        for (_, y), error in zip(series.points, series.errors, strict=False):
-            if error is not None and math.isfinite(error) and math.isfinite(y):
-                ys += [y - Z95 * error, y + Z95 * error]
+        for (_, y), interval in zip(series.points, series.intervals, strict=False):
+            if interval is not None and math.isfinite(y):
+                ys += interval
     ys += [value for _, value in plot.references if math.isfinite(value)]
     if plot.categories:
         x_axis = category_axis(plot.categories)
@@ -185,14 +184,14 @@ def _series(plot: Plot, series: Series, place: Callable[[Point], Point]) -> list
     if series.mark == "faint":
         return parts
     finite = [
-        (point, error)
-        for point, error in zip(series.points, _padded(series), strict=True)
+        (point, interval)
+        for point, interval in zip(series.points, _padded(series), strict=True)
         if math.isfinite(point[0]) and math.isfinite(point[1])
     ]
-    for point, error in finite:
-        if error is not None and math.isfinite(error) and error > 0:
-            x, low = place((point[0], point[1] - Z95 * error))
-            high = place((point[0], point[1] + Z95 * error))[1]
+    for point, interval in finite:
+        if interval is not None and interval[0] < interval[1]:
+            x, low = place((point[0], interval[0]))
+            high = place((point[0], interval[1]))[1]
             parts.append(
                 f'<path class="error {color}" d="M{x:.1f} {low:.1f}V{high:.1f}'
                 f'M{x - 4:.1f} {low:.1f}h8M{x - 4:.1f} {high:.1f}h8"/>'
@@ -206,11 +205,11 @@ def _series(plot: Plot, series: Series, place: Callable[[Point], Point]) -> list
     visible = series.mark in ("both", "dots", "hollow")
     every = 1 if visible else max(1, math.ceil(len(finite) / _HOVERS))
     hovered = [pair for pair in finite[::every] if pair[0] not in singles]
-    for point, error in finite if visible else [*hovered, *((p, None) for p in singles)]:
+    for point, interval in finite if visible else [*hovered, *((p, None) for p in singles)]:
         x, y = place(point)
         kind = "hollow" if series.mark == "hollow" else ("dot" if visible or point in singles else "hover")
         at = plot.categories[int(point[0])] if plot.categories else number(point[0])
-        about = f"{series.label}: {measured(point[1], error)} at {plot.x_label} {at}"
+        about = f"{series.label}: {ranged(point[1], interval)} at {plot.x_label} {at}"
         radius = 7 if kind == "hover" else 4
         parts.append(
             f'<circle class="{kind} {color}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
@@ -219,8 +218,8 @@ def _series(plot: Plot, series: Series, place: Callable[[Point], Point]) -> list
     return parts
 
 
-def _padded(series: Series) -> list[float | None]:
-    return [*series.errors, *([None] * (len(series.points) - len(series.errors)))]
+def _padded(series: Series) -> list[Interval | None]:
+    return [*series.intervals, *([None] * (len(series.points) - len(series.intervals)))]
 
 
 def swatch(mark: str, color: int) -> Html:
@@ -255,14 +254,14 @@ def _table(plot: Plot) -> Html:
     rows = []
     for series in columns:
         shown = _every(series, every if series.mark == "line" else 1)
-        rows += [(series.label, place(x), measured(y, error)) for (x, y), error in shown]
+        rows += [(series.label, place(x), ranged(y, interval)) for (x, y), interval in shown]
         rows += [(series.label, place(x), NO_RESULT) for x in series.missing]
     title = "Numbers" if every == 1 else f"Numbers, one point in {every}"
     headers = ("series", plot.x_label, plot.y_label)
     return details(title, table(headers, rows, caption=plot.title, numeric=(1, 2)))
 
 
-def _every(series: Series, every: int) -> list[tuple[Point, float | None]]:
-    """Return every so manieth point with its error, and the last."""
+def _every(series: Series, every: int) -> list[tuple[Point, Interval | None]]:
+    """Return every so manieth point with its interval, and the last."""
     values = list(zip(series.points, _padded(series), strict=True))
     return values[::every] if not values or (len(values) - 1) % every == 0 else [*values[::every], values[-1]]

@@ -8,11 +8,11 @@ import math
 import shlex
 import statistics
 
+from lmexp.analysis.accuracies import tasks
 from lmexp.analysis.compared import Compared, compare, is_seed
 from lmexp.analysis.formats import NO_RESULT, duration, measured, number
 from lmexp.analysis.markup import Html, details, join, table, tag
 from lmexp.analysis.page import Tile, document
-from lmexp.analysis.quality import tasks
 from lmexp.analysis.sweep_plots import parameter_figure
 from lmexp.core.redact import redact, redact_words
 from lmexp.core.sweeps import Sweep
