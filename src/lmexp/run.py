@@ -8,7 +8,6 @@ resumable by the same command.
 import argparse
 import contextlib
 import os
-import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,12 +21,14 @@ from omegaconf import DictConfig
 from lmexp.analysis.report import PAGE, report_at_end, sweep_report_at_end
 from lmexp.core import compose
 from lmexp.core.arguments import in_one_sentence
+from lmexp.core.calling import run_words
 from lmexp.core.compose import CONFIG_NAME, Composition, Origin
 from lmexp.core.config import to_dict
 from lmexp.core.entry import command_line, expected
 from lmexp.core.fingerprint import digest
 from lmexp.core.runs import Run
 from lmexp.core.session import run_composition
+from lmexp.core.spelling import command
 from lmexp.core.store import Store
 from lmexp.core.sweeps import note_point, note_sweep
 from lmexp.core.terminal import printable
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     parser = in_one_sentence(get_args_parser())
-    runner = _Runner()
+    runner = _Runner(arguments)
     try:
         options = parser.parse_intermixed_args(arguments)
     except ConfigError as error:
@@ -151,7 +152,9 @@ def _check_sweep(
 class _Runner:
     """Hydra's task function: runs one composed point and remembers how it went."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = list(words)
+        """The words that it was given."""
         self.group: str | None = None
         """The sweep's name, where there is one."""
         self.num_points: int | None = None
@@ -233,8 +236,7 @@ class _Runner:
         if log is not None and error.exit_code == 1:
             print(f"The stage's own output: {log}", file=sys.stderr)
         if error.exit_code in (1, 75) and not isinstance(error, VerificationError):
-            command = shlex.join(["python", "-m", "lmexp.run", *sys.argv[1:]])
-            print(f"To resume: {command}", file=sys.stderr)
+            print(f"To resume: {command([*run_words(typed=True), *self.words])}", file=sys.stderr)
         return self.exit_code
 
 

@@ -157,6 +157,4 @@ def test_without_the_extra_there_is_one_sentence_with_the_command_that_installs_
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     monkeypatch.delitem(sys.modules, "wandb_workspaces.workspaces", raising=False)
     assert dashboard(swept) == 2
-    assert (
-        "needs wandb-workspaces; install it with: pip install 'lmexp[dashboard]'" in capsys.readouterr().err
-    )
+    assert "needs wandb-workspaces; install it with: pip install 'wandb-workspaces" in capsys.readouterr().err

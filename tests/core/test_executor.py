@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(command):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 75
     assert "stopped in total; the same command goes on from there" in err
-    assert "To resume: python -m lmexp.run --config-dir configs" in err
+    assert f"To resume: {sys.executable} -m lmexp.run --config-dir configs" in err
     assert "Traceback" not in err
     assert command.run("total.step_s=0.0", "numbers.count=30").returncode == 0
     run = read_json(next(command.store.glob("runs/*/run.json")))

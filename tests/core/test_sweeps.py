@@ -85,7 +85,7 @@ def test_a_page_that_cannot_be_written_is_one_line_and_the_run_is_done(command):
     lines = [line for line in done.stderr.splitlines() if "report" in line]
     assert len(lines) == 1
     assert lines[0].startswith(f"lmexp: the report of {run.name} could not be written (")
-    assert lines[0].endswith(f"to try again: lmexp report {run.name}")
+    assert lines[0].endswith(f" lmexp report {run.name} store={command.store}")
     assert find_run(Store(command.store), "last").status == "done"
 
 

@@ -1,7 +1,6 @@
 """How a result came about: stages, what was reused, configuration, command, environment, all numbers."""
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from lmexp.analysis.markup import Html, details, join, table, tag
 from lmexp.analysis.records import RunRecords, StageRecord
 from lmexp.core.fingerprint import SHORT
 from lmexp.core.redact import redact, redact_values, redact_words
+from lmexp.core.spelling import command
 
 _PLACE = ("python", "processor", "platform", "host", "threads")
 
@@ -78,8 +78,8 @@ def config_section(records: RunRecords) -> Html:
 
 def command_section(records: RunRecords) -> Html:
     """Return the command that gives the same run, and the state of the source that gave this one."""
-    command = shlex.join(redact_words(command_of(records.run.data)))
-    parts = [tag("pre", tag("code", command), class_="command", tabindex="0")]
+    line = command(redact_words(command_of(records.run.data)))
+    parts = [tag("pre", tag("code", line), class_="command", tabindex="0")]
     commits = dict.fromkeys(_commit(s.record) for s in records.stages if s.record)
     source = ", ".join(c for c in commits if c)
     if source:

@@ -6,6 +6,7 @@ from pathlib import Path
 from lmexp.analysis.page import run_page
 from lmexp.analysis.records import read_run
 from lmexp.analysis.sweep import sweep_page
+from lmexp.core.calling import verb
 from lmexp.core.files import write_text
 from lmexp.core.runs import Run
 from lmexp.core.store import Store
@@ -51,7 +52,7 @@ def report_at_end(run: Run) -> None:
     except Exception as error:
         if is_disk_full(error) and run.status != "done":
             return
-        _warn(f"the report of {run.name}", error, f"lmexp report {run.name}")
+        _warn(f"the report of {run.name}", error, verb("report", run.name, store=run.path.parents[1]))
 
 
 def sweep_report_at_end(store: Store, group: str) -> Path | None:
@@ -59,7 +60,7 @@ def sweep_report_at_end(store: Store, group: str) -> Path | None:
     try:
         return write_sweep_report(find_sweep(store, group))
     except Exception as error:
-        _warn(f"the report of {group}", error, f"lmexp report --sweep {group}")
+        _warn(f"the report of {group}", error, verb("report", "--sweep", group, store=store.root))
         return None
 
 

@@ -5,7 +5,6 @@ the pages of its runs beside it in the store.
 """
 
 import math
-import shlex
 import statistics
 
 from lmexp.analysis.accuracies import tasks
@@ -15,6 +14,7 @@ from lmexp.analysis.markup import Html, details, join, table, tag
 from lmexp.analysis.page import Tile, document
 from lmexp.analysis.sweep_plots import parameter_figure
 from lmexp.core.redact import redact, redact_words
+from lmexp.core.spelling import command
 from lmexp.core.sweeps import Sweep
 
 _COLUMNS = 6
@@ -136,5 +136,5 @@ def _over_seeds(compared: Compared) -> Html:
 
 
 def _command(sweep: Sweep) -> Html:
-    command = shlex.join(redact_words([str(word) for word in sweep.data.get("command") or []]))
-    return tag("pre", tag("code", command), class_="command", tabindex="0") if command else Html("")
+    line = command(redact_words([str(word) for word in sweep.data.get("command") or []]))
+    return tag("pre", tag("code", line), class_="command", tabindex="0") if line else Html("")

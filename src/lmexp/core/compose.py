@@ -40,10 +40,12 @@ from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lmexp.core.calling import run_words
 from lmexp.core.config import Config, build, refused_names
 from lmexp.core.plan import differences
 from lmexp.core.redact import refuse_secrets
 from lmexp.core.settings import RunConfig, absolute_store, default_store
+from lmexp.core.spelling import command, meant
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
 from lmexp.core.yaml_files import check_yaml_files
@@ -70,7 +72,7 @@ class Origin:
         """The command that composes and runs it again."""
         flags = ["--config-dir", self.config_dir] if self.config_dir else []
         flags += ["--config-name", self.config_name] if self.config_name != CONFIG_NAME else []
-        return ["python", "-m", "lmexp.run", *flags, *self.overrides]
+        return [*run_words(), *flags, *self.overrides]
 
     @property
     def unchanged(self) -> "Origin":
@@ -344,10 +346,7 @@ def _sentence(error: BaseException) -> str:
         known = f" (known: {', '.join(options)})" if options else ""
         return f"there is no {group or 'configuration'} {name!r}{nearest(name, options)}{known}."
     if isinstance(error, OverrideParseException):
-        sentence = (
-            f"the override {error.override!r} cannot be read; write key=value, and quote it for the shell."
-        )
-        return sentence + (" A value with ~ needs quotes of its own: key=['~/x']." if "~" in text else "")
+        return f"the override {error.override!r} cannot be read; {_readable(str(error.override))}."
     if "Ambiguous value for argument" in text:
         found = re.search(r"argument '([^']*)'", text)
         return f"{found[1] if found else 'a value'} has several values: add -m to run one after the other."
@@ -357,6 +356,18 @@ def _sentence(error: BaseException) -> str:
     if key and isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         return _about_key(key[1])
     return f"the configuration cannot be composed: {text}"
+
+
+def _readable(word: str) -> str:
+    """Return how an override that Hydra cannot read has to be written."""
+    spelled = meant(word)
+    if spelled is None or spelled == word:
+        return "write key=value, where a value that is no plain word needs quotes of its own: key='a b'"
+    try:
+        OverridesParser.create().parse_override(spelled)
+    except HydraException:
+        return "write key=value, where a value that is no plain word needs quotes of its own: key='a b'"
+    return f"its value needs quotes of its own, and the shell needs some around them: {command([spelled])}"
 
 
 def _primary_names() -> list[str]:

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lmexp.core.calling import install
 from lmexp.core.files import read_lines
 from lmexp.core.fingerprint import digest
 from lmexp.core.plan import differences
@@ -126,7 +127,7 @@ def definition(
         from wandb_workspaces.workspaces import Workspace, WorkspaceSettings
     except ImportError:
         raise ConfigError(
-            "lmexp dashboard needs wandb-workspaces; install it with: pip install 'lmexp[dashboard]'"
+            f"lmexp dashboard needs wandb-workspaces; install it with: {install('wandb-workspaces')}"
         ) from None
 
     workspace = Workspace(

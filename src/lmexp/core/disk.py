@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from lmexp.core.calling import verb
 from lmexp.errors import StoreError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -51,5 +52,5 @@ def disk_full(root: Path) -> StoreError:
     """Return the error that says so, with the remedy."""
     return StoreError(
         f"the disk of the store {root} is full; nothing published was harmed: free some space "
-        f"(`lmexp gc` shows what can go) and give the same command again."
+        f"({verb('gc', store=root)} shows what can go) and give the same command again."
     )

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -10,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lmexp.core.calling import verb
 from lmexp.core.files import read_json
 from lmexp.core.lease import Lease, Waiter
-from lmexp.core.settings import TrackingConfig, absolute_store, default_store
+from lmexp.core.settings import TrackingConfig
 from lmexp.core.store import Store
 from lmexp.core.tracking import STATE, resolve_mode, server
 from lmexp.core.worker import PARENT_PID, PARENT_PIPE
@@ -161,6 +161,4 @@ class Mirror:
         if state["mode"] == "online":
             return f"wandb: online as {state['id']}"
         why = f"{state['note']}; " if state["note"] else ""
-        root = self._store.root
-        store = "" if root == absolute_store(default_store()) else f" store={shlex.quote(str(root))}"
-        return f"wandb: {why}recorded offline, upload it with: lmexp sync{store}"
+        return f"wandb: {why}recorded offline, upload it with: {verb('sync', store=self._store.root)}"

@@ -7,11 +7,11 @@ where there is no marker.
 
 import errno
 import os
-import shlex
 from pathlib import Path
 
 from lmexp.core.disk import FULL, disk_full
 from lmexp.core.files import read_json, write_json
+from lmexp.core.spelling import command
 from lmexp.errors import ConfigError
 
 MARKER = "lmexp-store.json"
@@ -83,4 +83,4 @@ def _not_ours(root: Path, others: list[str]) -> str:
 
 
 def _mend(root: Path) -> str:
-    return f"write it anew: echo '{{\"format\": {FORMAT}}}' > {shlex.quote(str(root / MARKER))}"
+    return f"write it anew: echo '{{\"format\": {FORMAT}}}' > {command([str(root / MARKER)])}"

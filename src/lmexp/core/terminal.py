@@ -16,7 +16,7 @@ import re
 import sys
 from typing import Any, TextIO
 
-_STEERING = re.compile(
+STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls but tab and line feed
     "\u2028\u2029\u202a-\u202e\u2066-\u2069"  # other line ends, and what overrides the direction of writing
     "\ud800-\udfff]"  # bytes of a file name that are not UTF-8
@@ -26,7 +26,7 @@ _ERASE_LINE = "\r\x1b[K"
 
 def printable(text: str) -> str:
     """Return `text` with every character that could steer a terminal written as ``\\uXXXX``."""
-    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def erase_line(stream: TextIO) -> None:

@@ -153,7 +153,7 @@ def _attempt(name: str, tokenizer: Tokenizer, reference: _Encoder) -> tuple[_Enc
     try:
         return _FAST[name](definition), None
     except ImportError:
-        return None, "is not installed (pip install 'lmexp[fast]')"
+        return None, "is not installed (it is a package of its own)"
     except BaseException as error:
         raise_unless_foreign(error)
         return None, f"does not take this tokenizer ({error})"

@@ -103,7 +103,7 @@ def _train_fast(config: TokenizerConfig, batches: _Batches, num_bytes: int) -> T
     try:
         import gigatoken  # noqa: F401
     except ImportError:
-        raise _NotTrustedError("is not installed (pip install 'lmexp[fast]')") from None
+        raise _NotTrustedError("is not installed (it is a package of its own)") from None
     if num_bytes > _IN_MEMORY_BYTES:
         raise _NotTrustedError(
             f"holds all text in memory and may take {_IN_MEMORY_BYTES:,} bytes; set tokenizer.train_bytes"

@@ -2,15 +2,18 @@
 
 import argparse
 import os
-import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from lmexp.core.calling import run_words
 from lmexp.core.settings import absolute_store, default_store
+from lmexp.core.spelling import command, override, unquoted
 from lmexp.errors import ConfigError, nearest
 
 _KINDS = ("model", "tokenizer", "corpus")
 _SPLITS = ("train", "validation", "test")
+_Use = Callable[[str], list[str]]
+"""From an artifact's directory to the words of a run that uses it."""
 
 
 def adopt(arguments: argparse.Namespace) -> int:
@@ -19,7 +22,7 @@ def adopt(arguments: argparse.Namespace) -> int:
     from lmexp.core.compose import composition_of
     from lmexp.core.session import run_composition
 
-    stores = [w.partition("=")[2] for w in arguments.words if w.startswith("store=")]
+    stores = [unquoted(w.partition("=")[2]) for w in arguments.words if w.startswith("store=")]
     kind, *words = [w for w in arguments.words if not w.startswith("store=")] or [""]
     if kind not in _KINDS:
         raise ConfigError(
@@ -35,21 +38,26 @@ def adopt(arguments: argparse.Namespace) -> int:
     composition = composition_of(values, experiment=f"adopt-{kind}")
     artifact = run_composition(composition, quiet=True, at_end=report_at_end).run.artifact(kind)
     print(f"adopted as {artifact}")
-    print(f"use it: python -m lmexp.run {use.format(path=artifact)}")
+    print(f"use it: {command([*run_words(typed=True), *use(str(artifact))])}")
     return 0
 
 
-def _folder(kind: str, words: Sequence[str]) -> tuple[dict[str, Any], str]:
+def _folder(kind: str, words: Sequence[str]) -> tuple[dict[str, Any], _Use]:
     """Return the configuration of an adopted directory, and the words of a run that uses it."""
     if len(words) != 1:
         raise ConfigError(f"adopt {kind} takes one PATH, a directory.")
-    use = "+experiment=NAME tokenizer.path={path}"
-    if kind == "model":  # a corpus of the user's own has to be named: the default is Python's library
-        use = "--config-name evaluate model.path={path} corpus=local corpus.files=[FILES] only=[perplexity]"
-    return {"path": os.path.abspath(os.path.expanduser(words[0]))}, use
+    path = os.path.abspath(os.path.expanduser(words[0]))
+    if kind == "tokenizer":
+        return {"path": path}, lambda artifact: ["+experiment=NAME", override("tokenizer.path", artifact)]
+    # a corpus of the user's own has to be named: the default is Python's library
+    own = ["corpus=local", "corpus.files=[FILES]", "only=[perplexity]"]
+    return {"path": path}, lambda artifact: [
+        *("--config-name", "evaluate", override("model.path", artifact)),
+        *own,
+    ]
 
 
-def _corpus(words: Sequence[str]) -> tuple[dict[str, Any], str]:
+def _corpus(words: Sequence[str]) -> tuple[dict[str, Any], _Use]:
     """Return the configuration of a corpus that is split already, and the words of a run on it."""
     given = dict(word.partition("=")[::2] for word in words)
     if len(given) < len(words):
@@ -68,6 +76,6 @@ def _corpus(words: Sequence[str]) -> tuple[dict[str, Any], str]:
         split: {"kind": "local", "into": split, "files": [path], "column": column}
         for split, path in files.items()
     }
-    own = [f"corpus.sources.{split}.files=['{path}']" for split, path in files.items()]
-    own += [f"corpus.sources.{split}.column={column}" for split in _SPLITS if column != "text"]
-    return {"sources": sources}, shlex.join(["+experiment=NAME", "corpus=split", *own])
+    own = [override(f"corpus.sources.{split}.files", [path]) for split, path in files.items()]
+    own += [override(f"corpus.sources.{split}.column", column) for split in _SPLITS if column != "text"]
+    return {"sources": sources}, lambda _artifact: ["+experiment=NAME", "corpus=split", *own]

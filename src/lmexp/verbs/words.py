@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lmexp.core.settings import absolute_store, default_store
+from lmexp.core.spelling import unquoted
 from lmexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def split_store(words: Sequence[str]) -> tuple[list[str], "Store"]:
     """Return the words without ``store=PATH``, and that store, which must exist."""
     from lmexp.core.store import Store
 
-    chosen = [w.partition("=")[2] for w in words if w.startswith("store=")]
+    chosen = [unquoted(w.partition("=")[2]) for w in words if w.startswith("store=")]
     rest = [w for w in words if not w.startswith("store=")]
     if chosen and not chosen[-1]:
         raise ConfigError("store= names no directory; write store=PATH.")
