@@ -12,7 +12,8 @@ from lmexp.generation.sampling import filtered_log_probs, sample
 from lmexp.models.config import GPTConfig
 from lmexp.models.folder import save_model
 from lmexp.models.gpt import GPT
-from lmexp.tokenizer.tokenizer import END_OF_TEXT, Tokenizer
+from lmexp.tokenizer.roles import END_OF_TEXT
+from lmexp.tokenizer.tokenizer import Tokenizer
 
 VOCAB, EOS, LIMIT = 29, 0, 16
 GREEDY = SamplingConfig(temperature=0.0, max_new_tokens=10)

@@ -15,7 +15,7 @@ from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact
 from lmexp.tokenizer import report
 from lmexp.tokenizer.config import TokenizerConfig
-from lmexp.tokenizer.tokenizer import END_OF_TEXT
+from lmexp.tokenizer.roles import END_OF_TEXT
 
 WORDS = {"train": "zyxwvu", "validation": "qqkkjj", "test": "wwxxzz"}
 """A word for each split, which no document of another one has."""

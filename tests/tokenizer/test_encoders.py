@@ -9,13 +9,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, normalizers, pre_tokenizers
+from tokenizers import decoders, models, pre_tokenizers
 
 from lmexp.errors import StageError
 from lmexp.tokenizer import encoders
 from lmexp.tokenizer.config import ENCODERS, TokenizerConfig
 from lmexp.tokenizer.encoders import choose_encoder, text_buffers
-from lmexp.tokenizer.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
+from lmexp.tokenizer.roles import END_OF_TEXT
+from lmexp.tokenizer.structure import byte_characters
+from lmexp.tokenizer.tokenizer import Tokenizer
 from lmexp.tokenizer.train import train_tokenizer
 
 CORPUS = [
@@ -161,8 +163,14 @@ def test_an_interruption_is_no_failure_of_an_encoder(monkeypatch, tokenizer):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda b: setattr(b, "normalizer", normalizers.NFC()), "does not know its normalizer"),
-        (lambda b: setattr(b, "pre_tokenizer", pre_tokenizers.Whitespace()), "its pre-tokenizer"),
+        (
+            lambda b: setattr(
+                b,
+                "pre_tokenizer",
+                pre_tokenizers.Sequence([pre_tokenizers.Digits(), pre_tokenizers.ByteLevel(False)]),
+            ),
+            "does not know its pre-tokenizer",
+        ),
         (lambda b: b.add_tokens(["function"]), "its added tokens"),
     ],
 )

@@ -12,7 +12,7 @@ from lmexp.errors import DataError
 from lmexp.tokenizer import fast_train
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.fast_train import spread_texts, train_on_batches
-from lmexp.tokenizer.tokenizer import END_OF_TEXT
+from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.train import train_tokenizer
 
 CORPUS = [f"def function_{i}(argument):\n    return {i} * argument  # été {END_OF_TEXT}" for i in range(40)]

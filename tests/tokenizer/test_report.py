@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.encoders import EncodedTexts, choose_encoder
 from lmexp.tokenizer.report import RoundTripError, first_changed, tokenizer_report
-from lmexp.tokenizer.tokenizer import END_OF_TEXT
+from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.train import train_tokenizer
 
 CORPUS = [f"def function_{i}(argument):\n    return {i} * argument  # été 😀" for i in range(40)]

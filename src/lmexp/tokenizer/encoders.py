@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from lmexp.errors import StageError
 from lmexp.tokenizer.config import ENCODERS
 from lmexp.tokenizer.hard_texts import hard_texts
-from lmexp.tokenizer.tokenizer import Tokenizer, byte_characters
+from lmexp.tokenizer.structure import byte_characters
+from lmexp.tokenizer.tokenizer import Tokenizer, raise_unless_foreign
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -179,19 +180,11 @@ def _difference(
     return f"gives other ids for {texts[wrong].as_py()[:40]!r}"
 
 
-def raise_unless_foreign(error: BaseException) -> None:
-    """Raise `error` again unless it is a failure of a library: a panic in Rust is no `Exception`."""
-    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-        raise error
-
-
 def _not_gpt2_bpe(definition: Mapping[str, Any]) -> str | None:
     """Return why a tokenizer.json is not plain byte-level BPE with GPT-2's pattern; None if it is."""
     model, pre_tokenizer = definition["model"], definition["pre_tokenizer"] or {}
-    if model.get("type") != "BPE" or model.get("ignore_merges") or model.get("dropout"):
-        return "knows BPE alone"
-    if definition["normalizer"] is not None:
-        return "does not know its normalizer"
+    if model.get("ignore_merges"):
+        return "does not ignore merges"
     wanted = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
     if any(pre_tokenizer.get(key) != value for key, value in wanted.items()):
         return "does not know its pre-tokenizer"

@@ -19,8 +19,9 @@ import numpy as np
 from lmexp.core.config import replace
 from lmexp.errors import DataError
 from lmexp.tokenizer.config import TokenizerConfig
-from lmexp.tokenizer.encoders import OldCharacters, choose_encoder, raise_unless_foreign, text_buffers
-from lmexp.tokenizer.tokenizer import Tokenizer, byte_characters
+from lmexp.tokenizer.encoders import OldCharacters, choose_encoder, text_buffers
+from lmexp.tokenizer.structure import byte_characters
+from lmexp.tokenizer.tokenizer import Tokenizer, raise_unless_foreign
 from lmexp.tokenizer.train import tokenizer_of_merges, train_tokenizer
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ enough to leave a fast path. All characters are old ones, which every Unicode ta
 
 import numpy as np
 
-from lmexp.tokenizer.tokenizer import END_OF_TEXT, Tokenizer
+from lmexp.tokenizer.roles import END_OF_TEXT
+from lmexp.tokenizer.tokenizer import Tokenizer
 
 _HARD = (
     "",

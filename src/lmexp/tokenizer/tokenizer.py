@@ -1,18 +1,21 @@
 """A byte-level tokenizer that round-trips every text and knows the bytes of each token.
 
-It wraps a Hugging Face `tokenizers` model. Two rules hold:
+It wraps a Hugging Face `tokenizers` model. Three rules hold:
 
 - text is data: a text that contains the literal ``<|endoftext|>`` is encoded as ordinary bytes, so
   that no document can end another one; the special token enters by its id alone;
 - the bytes of a text's tokens add up to the bytes of the text, special tokens counting zero. This
-  makes bits per byte comparable across tokenizers.
+  makes bits per byte comparable across tokenizers;
+- a model reads a text as `begun` gives it: behind a start token where the tokenizer's post-processor
+  puts one, as it is otherwise.
 
-No token is added at the beginning or the end.
+They are checked by structure (`lmexp.tokenizer.structure`): a `Tokenizer` that exists keeps them for
+every text.
 """
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,57 +23,72 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
+from lmexp.core.foreign import read_object
 from lmexp.errors import DataError
+from lmexp.tokenizer.roles import roles_of
+from lmexp.tokenizer.structure import byte_characters, check_ids, check_structure
 
-END_OF_TEXT = "<|endoftext|>"
-"""The one special token: it ends documents, and stands before the first token of each."""
+FILE, CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
 
 
 class Tokenizer:
     """Text to token ids and back."""
 
-    def __init__(self, backend: tokenizers.Tokenizer) -> None:
-        eos_token_id = backend.token_to_id(END_OF_TEXT)
-        if eos_token_id is None:
-            raise DataError(f"The tokenizer has no token {END_OF_TEXT!r}; train it with lmexp.")
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        config: Mapping[str, Any] | None = None,
+        *,
+        where: str = "The tokenizer",
+    ) -> None:
+        """Take `backend`, with the roles that `config` (tokenizer_config.json) gives its special tokens.
+
+        Errors: `DataError`, which begins with `where`, for one that does not keep the rules.
+        """
+        check_ids(backend.get_vocab(with_added_tokens=True).items(), where)
         backend.encode_special_tokens = True
         self._backend = backend
-        self.eos_token_id = int(eos_token_id)
-        """Id of the token that ends every document."""
+        definition = self.definition()
+        special = {token["content"]: token["id"] for token in definition["added_tokens"] if token["special"]}
+        roles = roles_of(config or {}, special, check_structure(definition, where), where)
+        self.eos_token_id = roles.eos_token_id
+        """Id of the token that ends a text."""
+        self.bos_token_id = roles.bos_token_id
+        """Id of the token that stands between documents, and before the first token of each."""
+        self.starts_every_text = roles.starts_every_text
+        """Whether a model reads every text, a prompt too, behind `bos_token_id`."""
         self.vocab_size = int(backend.get_vocab_size(with_added_tokens=True))
-        """Number of ids, the special token included."""
+        """Number of ids, special tokens included."""
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
         """Read the tokenizer in directory `path`. Errors: `DataError` where there is none."""
-        file = path / "tokenizer.json"
+        file, config = path / FILE, path / CONFIG_FILE
         if not file.exists():
-            raise DataError(f"{path} holds no tokenizer.json; give the directory of a tokenizer artifact.")
+            raise DataError(f"{path} holds no {FILE}; give the directory of a tokenizer artifact.")
+        raw = read_object(file)
         try:
-            return cls(tokenizers.Tokenizer.from_file(str(file)))
-        except DataError:
-            raise
-        except Exception as error:  # the library raises bare Exception
+            backend = tokenizers.Tokenizer.from_str(json.dumps(raw))
+        except BaseException as error:  # the library raises bare Exception, and panics
+            raise_unless_foreign(error)
             raise DataError(f"{file} cannot be read as a tokenizer: {error}.") from None
+        _check_as_written(raw, backend, file)
+        return cls(backend, read_object(config) if config.exists() else None, where=str(file))
 
-    def save(self, path: Path, *, model_max_length: int | None = None) -> None:
-        """Write tokenizer.json and tokenizer_config.json, which transformers' AutoTokenizer loads.
-
-        `model_max_length`, in tokens, is the longest sequence of the model that goes with it.
-        """
+    def save(self, path: Path) -> None:
+        """Write tokenizer.json and tokenizer_config.json, which transformers' AutoTokenizer loads."""
+        names = self._backend.get_added_tokens_decoder()
         config: dict[str, object] = {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "bos_token": END_OF_TEXT,
-            "eos_token": END_OF_TEXT,
+            "bos_token": names[self.bos_token_id].content,
+            "eos_token": names[self.eos_token_id].content,
             "add_prefix_space": False,
             "clean_up_tokenization_spaces": False,
             "split_special_tokens": True,  # text is data for readers of this folder, too
         }
-        if model_max_length is not None:
-            config["model_max_length"] = model_max_length
         path.mkdir(parents=True, exist_ok=True)
-        (path / "tokenizer.json").write_text(self._backend.to_str(pretty=True) + "\n", encoding="utf-8")
-        (path / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        (path / FILE).write_text(self._backend.to_str(pretty=True) + "\n", encoding="utf-8")
+        (path / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     def definition(self) -> dict[str, Any]:
         """Return what tokenizer.json holds."""
@@ -85,12 +103,21 @@ class Tokenizer:
         encodings = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [list(encoding.ids) for encoding in encodings]
 
+    def begun(self, ids: Sequence[int]) -> list[int]:
+        """Return the `ids` of a text as a model reads them: behind the start token, if there is one.
+
+        Of no ids it is the token that begins a document, since a model reads at least one.
+        """
+        return [self.bos_token_id, *ids] if self.starts_every_text or not len(ids) else list(ids)
+
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of `ids`; bytes that are not UTF-8 become U+FFFD.
 
-        The special token is written out as its name.
+        A special token is written out as its name, and an id past the vocabulary, which the padded
+        embedding of a model may have, as nothing.
         """
-        return str(self._backend.decode([int(i) for i in ids], skip_special_tokens=False))
+        names = self._names
+        return b"".join(names[i] for i in map(int, ids) if 0 <= i < len(names)).decode("utf-8", "replace")
 
     @functools.cached_property
     def token_contents(self) -> list[bytes]:
@@ -98,19 +125,42 @@ class Tokenizer:
         alphabet = {character: bytes([byte]) for byte, character in enumerate(byte_characters())}
         contents = [b""] * self.vocab_size
         for token, i in self._backend.get_vocab(with_added_tokens=True).items():
-            contents[i] = b"".join(alphabet.get(character, character.encode()) for character in token)
-        for i in self._backend.get_added_tokens_decoder():
-            contents[i] = b""
+            contents[i] = b"".join(alphabet.get(character, b"") for character in token)
+        for i, added in self._backend.get_added_tokens_decoder().items():
+            contents[i] = b"" if added.special else added.content.encode()
         return contents
 
     @functools.cached_property
     def token_bytes(self) -> NDArray[np.int64]:
-        """Bytes that each id stands for, [vocab_size]; the special token has 0."""
+        """Bytes that each id stands for, [vocab_size]; a special token has 0."""
         return np.array([len(content) for content in self.token_contents], dtype=np.int64)
 
+    @functools.cached_property
+    def _names(self) -> list[bytes]:
+        """What `decode` writes for each id."""
+        names = list(self.token_contents)
+        for i, added in self._backend.get_added_tokens_decoder().items():
+            names[i] = added.content.encode()
+        return names
 
-def byte_characters() -> list[str]:
-    """Return the character by which byte-level BPE writes each byte, from 0 to 255."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return [chr(byte) if byte in printable else chr(256 + others.index(byte)) for byte in range(256)]
+
+def raise_unless_foreign(error: BaseException) -> None:
+    """Raise `error` again unless it is a failure of a library: a panic in Rust is no `Exception`."""
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
+
+
+def _check_as_written(raw: Mapping[str, Any], backend: tokenizers.Tokenizer, file: Path) -> None:
+    """Raise `DataError` for ids that the library does not take as the file has them: it renumbers."""
+    vocab = raw["model"].get("vocab")
+    if not isinstance(vocab, Mapping):
+        return  # of no BPE, which the structure says
+    written = [*vocab.items(), *((t["content"], t["id"]) for t in raw.get("added_tokens") or ())]
+    check_ids(written, str(file))
+    found = backend.get_vocab(with_added_tokens=True)
+    for token, i in written:
+        if found.get(token) != i:
+            raise DataError(
+                f"{file} gives {token!r} the id {i}, and another entry of it the id {found.get(token)}; give "
+                f"each token one id of its own."
+            )

@@ -15,7 +15,9 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from lmexp.tokenizer.config import TokenizerConfig
-from lmexp.tokenizer.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
+from lmexp.tokenizer.roles import END_OF_TEXT
+from lmexp.tokenizer.structure import byte_characters
+from lmexp.tokenizer.tokenizer import Tokenizer
 
 
 def train_tokenizer(config: TokenizerConfig, texts: Iterator[str]) -> Tokenizer:
