@@ -181,7 +181,7 @@ def test_a_tied_head_is_stored_once(tmp_path):
         ({"rope_parameters": {}}, None, {}, r"lacks the key 'rope_theta'"),
         ({"rope_parameters": "yarn"}, None, {}, r"rope_type='yarn'"),
         ({"rope_parameters": None, "rope_scaling": {"type": "linear"}}, None, {}, r"rope_type='linear'"),
-        ({"vocab_size": -3}, None, {}, r"vocab_size must be a positive integer, was -3"),
+        ({"vocab_size": -3}, None, {}, r"vocab_size must be a positive integer up to 16,777,216, was -3"),
         ({"model_type": ["qwen3"]}, None, {}, r"model_type=\['qwen3'\]"),
         ({"num_attention_heads": 4}, None, {}, r"describes no valid model: num_heads \(4\)"),
     ],

@@ -60,7 +60,7 @@ def test_an_added_token_counts_the_bytes_that_it_stands_for(accepted):
 def test_the_special_tokens_have_the_roles_that_the_configuration_gives_them(accepted):
     def roles(family):
         t = accepted[family]
-        return t.decode([t.bos_token_id]), t.decode([t.eos_token_id]), t.starts_every_text
+        return t.decode([t.bos_token_id]), t.decode([t.eos_token_id]), bool(t.start_ids)
 
     assert roles("gpt2") == ("<|endoftext|>", "<|endoftext|>", False)
     assert roles("llama3") == ("<|begin_of_text|>", "<|end_of_text|>", True)
@@ -83,7 +83,7 @@ def test_a_saved_tokenizer_is_read_back_with_its_roles(accepted, tmp_path):
         tokenizer.save(tmp_path / family)
         again = Tokenizer.load(tmp_path / family)
         assert again.definition() == tokenizer.definition()
-        for role in ("eos_token_id", "bos_token_id", "starts_every_text", "vocab_size"):
+        for role in ("eos_token_id", "bos_token_id", "start_ids", "vocab_size"):
             assert getattr(again, role) == getattr(tokenizer, role)
 
 

@@ -1,10 +1,12 @@
-"""JSON files that somebody else wrote: read whole, or refused in a sentence.
+"""Files that somebody else wrote: read whole, or refused in a sentence.
 
-Nothing is assumed of such a file: it may be a directory or a device, far too large, no UTF-8, no JSON,
-nested deeper than a reader can follow, or name a key twice, of which each reader believes another one.
+Nothing is assumed of such a file: it may be a link to another's secret, a directory or a device, far too
+large, no UTF-8, no JSON, nested deeper than a reader can follow, or name a key twice, of which each reader
+believes another one.
 """
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,25 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{path} must hold a JSON object, holds a {type(value).__name__}.")
     return value
+
+
+def file_inside(folder: Path, name: str) -> Path | None:
+    """Return the path of the file `name` of `folder`, None where there is none.
+
+    A link is followed within the folder, and from a snapshot of Hugging Face's cache to the blobs of the
+    same repository. Errors: `DataError` for any other link, and for what is no regular file.
+    """
+    path = folder / name
+    if not os.path.lexists(path):
+        return None
+    root, target = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
+    homes = [root]
+    if root.parent.name == "snapshots" and root.parents[1].name.startswith("models--"):
+        homes.append(root.parents[1] / "blobs")
+    if not any(target.is_relative_to(home) for home in homes):
+        raise DataError(f"{path} is a link to {target}, out of its folder; put the file itself in its place.")
+    refuse_odd_file(path)
+    return path
 
 
 def refuse_odd_file(path: Path, *, most_bytes: int | None = None) -> None:

@@ -45,10 +45,11 @@ def score_answers(
             f"task {task.name} generates up to {how.max_new_tokens} tokens, but the model's context has "
             f"{model.config.context_length}; lower its max_new_tokens or raise model.context_length."
         )
-    encoded = tokenizer.encode_batch([prompt.text.rstrip() for prompt in prompts])
+    texts = [prompt.text.rstrip() for prompt in prompts]
+    encoded = [tokenizer.begun(ids) for ids in tokenizer.encode_batch(texts)]
     continued = greedy(
         model,
-        [ids[-room:] or [tokenizer.eos_token_id] for ids in encoded],
+        [ids[-room:] for ids in encoded],
         max_new_tokens=how.max_new_tokens,
         eos_token_id=tokenizer.eos_token_id,
         stops=lambda ids: any(stop in tokenizer.decode(ids) for stop in how.until),

@@ -100,7 +100,8 @@ def encode_choices(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> tuple[lis
     encoded = tokenizer.encode_batch(wholes)
     # the last token is the choice's, also where the choice merges into the context's last token
     cuts = [min(lengths[i], max(len(ids) - 1, 0)) for i, ids in zip(owners, encoded, strict=True)]
-    return [(ids[:cut], ids[cut:]) for cut, ids in zip(cuts, encoded, strict=True)], owners
+    start = tokenizer.start_ids
+    return [([*start, *ids[:cut]], ids[cut:]) for cut, ids in zip(cuts, encoded, strict=True)], owners
 
 
 def row_head(prompt: Prompt) -> dict[str, Any]:

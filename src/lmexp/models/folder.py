@@ -7,22 +7,29 @@ or one that transformers saved. Weights keep their dtype; a tied head is stored 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lmexp.core.files import read_json
+from lmexp.core.foreign import read_object
 from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
 from lmexp.models.config import GPTConfig
+from lmexp.models.finite import first_not_finite
 from lmexp.models.language_model import LanguageModel
 
 WEIGHTS = "model.safetensors"
+
+_HEAD = "lm_head.weight"
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_MOST_IDS = 2**24
+"""Largest vocabulary; a larger one is a damaged number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +38,9 @@ class _Family:
 
     hf_class: str
     """Name of the class in transformers."""
+
+    embedding: str
+    """Name of the tensor that a tied head is."""
 
     only: Mapping[str, Any]
     """Settings of which we compute one value; an absent key means that value."""
@@ -54,6 +64,7 @@ class _Family:
 _FAMILIES = {
     "qwen3": _Family(
         hf_class="Qwen3ForCausalLM",
+        embedding="model.embed_tokens.weight",
         only={
             "model_type": "qwen3",
             "hidden_act": "silu",
@@ -76,6 +87,7 @@ _FAMILIES = {
     ),
     "gpt2": _Family(
         hf_class="GPT2LMHeadModel",
+        embedding="transformer.wte.weight",
         only={
             "model_type": "gpt2",
             "activation_function": "gelu_new",
@@ -123,37 +135,60 @@ def load_model(directory: Path) -> LanguageModel:
     """Return the model that `directory` holds, on the CPU and in the stored dtype.
 
     Errors: `DataError` if a file is missing or unreadable, if the configuration asks for what the
-    family does not compute, or if a tensor's name, shape or dtype is not what the configuration says.
+    family does not compute, if a tensor's name, shape or dtype is not what the configuration says, or
+    if a weight is not finite.
     """
     config, vocab_size = _read_config(directory / "config.json")
-    family = _FAMILIES[config.architecture]
     path = directory / WEIGHTS
     if not path.is_file():
         raise DataError(f"{directory} holds no {WEIGHTS}; a model folder needs it in one piece.")
-    model = build_model(config, vocab_size)
-    expected = model.state_dict()
+    with torch.device("meta"):  # no memory is taken for what the file may not hold
+        model = build_model(config, vocab_size)
     try:
         with safe_open(path, framework="pt") as file:
-            names = _full_names(family, file.keys())
-            found = {name for name in names if not name.endswith(family.constants)}
-            if config.tie_embeddings:
-                found.discard("lm_head.weight")  # some tools store the tied head twice
-            _check_names(path, expected=set(expected), found=found)
-            for name, tensor in expected.items():
-                shape, meant = file.get_slice(names[name]).get_shape(), _turn(family, name, tensor).shape
-                if shape != list(meant):
-                    raise DataError(
-                        f"{path} stores {name} with shape {shape}, and its config.json means "
-                        f"{list(meant)}; the two files are not of one model."
-                    )
-            weights = {name: _turn(family, name, file.get_tensor(names[name])) for name in expected}
+            weights = _read_weights(path, file, config, model.state_dict())
     except SafetensorError as error:
         raise DataError(f"{path} is not a readable safetensors file ({error}); save it again.") from error
     dtypes = {tensor.dtype for tensor in weights.values()}
-    if len(dtypes) != 1 or not next(iter(dtypes)).is_floating_point:
+    if len(dtypes) != 1:
         raise DataError(f"{path} mixes the dtypes {sorted(map(str, dtypes))}; a model has one.")
-    model.to(dtypes.pop()).load_state_dict(weights)
+    if not dtypes <= set(_DTYPES):
+        raise DataError(
+            f"{path} stores weights as {dtypes.pop()}; lmexp computes with {', '.join(map(str, _DTYPES))}."
+        )
+    damaged = first_not_finite(weights)
+    if damaged is not None:
+        raise DataError(
+            f"{path} holds a NaN or an infinity in the tensor {damaged}: training diverged, or the file is "
+            f"damaged; take an earlier checkpoint."
+        )
+    model.to(dtypes.pop()).to_empty(device="cpu").load_state_dict(weights)
     return model.eval()
+
+
+def _read_weights(
+    path: Path, file: Any, config: GPTConfig, expected: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the tensors of an open file by our names. Errors: `DataError` where they are not `expected`."""
+    family = _FAMILIES[config.architecture]
+    names = _full_names(path, family, file.keys())
+    found = {name for name in names if not name.endswith(family.constants)}
+    twice = config.tie_embeddings and _HEAD in found  # some tools store the tied head, too
+    _check_names(path, expected=set(expected), found=found - {_HEAD} if twice else found)
+    for name, tensor in expected.items():
+        shape, meant = file.get_slice(names[name]).get_shape(), _turn(family, name, tensor).shape
+        if shape != list(meant):
+            raise DataError(
+                f"{path} stores {name} with shape {shape}, and its config.json means "
+                f"{list(meant)}; the two files are not of one model."
+            )
+    weights = {name: _turn(family, name, file.get_tensor(names[name])) for name in expected}
+    if twice and not torch.equal(file.get_tensor(names[_HEAD]), weights[family.embedding]):
+        raise DataError(
+            f"{path} stores a {_HEAD} that is not the embedding, and its config.json ties the two; set "
+            f"tie_word_embeddings to false there."
+        )
+    return weights
 
 
 def _turn(family: _Family, name: str, tensor: Tensor) -> Tensor:
@@ -161,10 +196,13 @@ def _turn(family: _Family, name: str, tensor: Tensor) -> Tensor:
     return tensor.mT if name.endswith(family.turned) else tensor
 
 
-def _full_names(family: _Family, names: Iterable[str]) -> dict[str, str]:
+def _full_names(path: Path, family: _Family, names: Sequence[str]) -> dict[str, str]:
     """Return, by its whole name, the name in the file of each tensor."""
     whole = (family.prefix, "lm_head.")
-    return {name if name.startswith(whole) else family.prefix + name: name for name in names}
+    full = {name if name.startswith(whole) else family.prefix + name: name for name in names}
+    if len(full) < len(names):
+        raise DataError(f"{path} stores a tensor with and without the prefix {family.prefix!r}; keep one.")
+    return full
 
 
 def _hf_config(model: LanguageModel, dtype: str) -> dict[str, Any]:
@@ -191,11 +229,8 @@ def _hf_config(model: LanguageModel, dtype: str) -> dict[str, Any]:
 
 def _read_config(path: Path) -> tuple[GPTConfig, int]:
     """Return the model's shape and vocabulary size."""
-    try:
-        values = read_json(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a model's configuration: {error}.") from error
-    architecture = values.get("model_type", "qwen3") if isinstance(values, dict) else values
+    values = read_object(path)
+    architecture = values.get("model_type", "qwen3")
     if not isinstance(architecture, str) or architecture not in _FAMILIES:
         families = " and ".join(_FAMILIES)
         raise DataError(f"{path} asks for model_type={architecture!r}; lmexp computes only {families}.")
@@ -223,8 +258,8 @@ def _read_config(path: Path) -> tuple[GPTConfig, int]:
 
 def _positive(vocab_size: Any) -> int:
     """Return a vocabulary size that can be one. Errors: `ConfigError`."""
-    if type(vocab_size) is not int or vocab_size < 1:
-        raise ConfigError(f"vocab_size must be a positive integer, was {vocab_size!r}.")
+    if type(vocab_size) is not int or not 1 <= vocab_size <= _MOST_IDS:
+        raise ConfigError(f"vocab_size must be a positive integer up to {_MOST_IDS:,}, was {vocab_size!r}.")
     return vocab_size
 
 

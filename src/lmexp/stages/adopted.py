@@ -5,12 +5,18 @@ and the artifact itself can be adopted in place of the files it came from. What 
 exactly is refused here, with its reason, and never half-adopted.
 """
 
+import fnmatch
+import os
+import shlex
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmexp.core.config import Config, option
 from lmexp.core.files import FileHasher
+from lmexp.core.foreign import file_inside
 from lmexp.core.stage import Metrics, StageRun, stage
 from lmexp.errors import DataError
 from lmexp.stages.pretrain import ModelArtifact
@@ -21,13 +27,9 @@ if TYPE_CHECKING:
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 _MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", *_TOKENIZER_FILES)
-_PROBES = (
-    "def f(x):\n\treturn x  # two  spaces\r\n",
-    "naïve façade, Übung, 漢字かな, Ελληνικά, עברית, 👩‍👩‍👧",
-    "e\u0301 and \u00e9, \ufb01, \u2126, \u200b, \x00\x7f",
-    "   leading and trailing   ",
-)
-"""Texts that a tokenizer which normalises, trims or lacks bytes does not give back."""
+_REQUIRED = ("config.json", "model.safetensors", "tokenizer.json")
+_WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.npz")
+"""What files of weights are called; of these only `model.safetensors` is read."""
 
 
 class AdoptedConfig(Config):
@@ -42,10 +44,58 @@ def _content(names: tuple[str, ...], config: AdoptedConfig, hasher: FileHasher) 
     folder = Path(config.path)
     if not folder.is_dir():
         raise DataError(f"{folder} is no directory; give the one that holds {names[0]}.")
-    found = [name for name in names if (folder / name).is_file()]
-    if names[0] not in found:
-        raise DataError(f"{folder} holds no {names[0]}; give a directory in Hugging Face's layout.")
-    return {name: hasher(folder / name) for name in found}
+    found = {name: path for name in names if (path := file_inside(folder, name)) is not None}
+    for name in names:
+        if name in _REQUIRED and name not in found:
+            raise DataError(_missing(folder, name))
+    try:
+        if "model.safetensors" in found:
+            _check_header(found["model.safetensors"])
+        return {name: hasher(path) for name, path in found.items()}
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from None
+
+
+def _missing(folder: Path, name: str) -> str:
+    """Return why a folder cannot be adopted that lacks a file, and what to do."""
+    others = sorted(n for n in os.listdir(folder) if any(fnmatch.fnmatch(n, kind) for kind in _WEIGHTS))
+    if name == "tokenizer.json" and (folder / "vocab.json").exists():
+        return f"{folder} holds no tokenizer.json, only vocab.json; {_converted(folder, 'AutoTokenizer')}."
+    if name != "model.safetensors" or not others:
+        return f"{folder} holds no {name}; give a directory in Hugging Face's layout."
+    if any(n.endswith(".safetensors") for n in others):
+        return (
+            f"{folder} holds no model.safetensors, which lmexp reads in one piece, but {others[0]} "
+            f"({len(others)} in all); {_converted(folder, 'AutoModelForCausalLM')}."
+        )
+    if others[0].startswith("pytorch_model"):
+        return (
+            f"{folder} holds no model.safetensors but {others[0]}, a pickle, which lmexp does not read; "
+            f"{_converted(folder, 'AutoModelForCausalLM')}."
+        )
+    return (
+        f"{folder} holds no model.safetensors but {others[0]}, which lmexp does not read; save its weights "
+        f"by transformers' save_pretrained, under the names of Qwen3ForCausalLM or GPT2LMHeadModel."
+    )
+
+
+def _converted(folder: Path, kind: str) -> str:
+    """Return the advice to save what `transformers` reads in `folder` as it saves today."""
+    whole = ", max_shard_size='999GB'" if kind == "AutoModelForCausalLM" else ""
+    path = repr(str(folder))
+    code = f"from transformers import {kind} as A; A.from_pretrained({path}).save_pretrained({path}{whole})"
+    return f"convert it by: {shlex.join(['python', '-c', code])}"
+
+
+def _check_header(path: Path) -> None:
+    """Raise `DataError` for weights whose header is damaged, before all of a file is read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np"):
+            pass
+    except SafetensorError as error:
+        raise DataError(f"{path} is not a readable safetensors file ({error}); save it again.") from None
 
 
 def _tokenizer_content(config: AdoptedConfig, hasher: FileHasher) -> dict[str, str]:
@@ -60,58 +110,62 @@ def _label(config: AdoptedConfig) -> str:
     return Path(config.path).name
 
 
-@stage("adopted_tokenizer", version=1, produces=TokenizerArtifact, content=_tokenizer_content, label=_label)
+@stage("adopted_tokenizer", version=2, produces=TokenizerArtifact, content=_tokenizer_content, label=_label)
 def adopted_tokenizer(run: StageRun, config: AdoptedConfig) -> Metrics:
     """Take a byte-level tokenizer into the store.
 
     Errors: `DataError` for one that does not give every text back.
     """
     _copy(run, config)
-    return {"vocab_size": _checked(run.out).vocab_size}
+    with _named_as_given(run, config):
+        return {"vocab_size": _tokenizer(run.out).vocab_size}
 
 
-@stage("adopted_model", version=1, produces=ModelArtifact, content=_model_content, label=_label)
+@stage("adopted_model", version=2, produces=ModelArtifact, content=_model_content, label=_label)
 def adopted_model(run: StageRun, config: AdoptedConfig) -> Metrics:
     """Take a model and its tokenizer into the store.
 
-    Errors: `DataError` for an architecture that lmexp does not compute, for damaged files, and for
-    a tokenizer with more ids than the model.
+    Errors: `DataError` for an architecture that lmexp does not compute, for damaged files, for weights
+    that are not finite, and for a tokenizer with more ids than the model.
     """
     from lmexp.models.folder import load_model
 
     _copy(run, config)
-    model, tokenizer = load_model(run.out), _checked(run.out)
+    with _named_as_given(run, config):
+        tokenizer, model = _tokenizer(run.out), load_model(run.out)
     if tokenizer.vocab_size > model.vocab_size:
         raise DataError(
             f"{config.path}: the tokenizer has {tokenizer.vocab_size} ids and the model {model.vocab_size}; "
             f"they do not belong together."
         )
     return {
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": model.num_parameters,
         "vocab_size": model.vocab_size,
         "context_length": model.config.context_length,
     }
+
+
+def _tokenizer(folder: Path) -> "Tokenizer":
+    from lmexp.tokenizer.tokenizer import Tokenizer
+
+    return Tokenizer.load(folder)
 
 
 def _copy(run: StageRun, config: AdoptedConfig) -> None:
     """Copy the files that the plan saw. Errors: `DataError` for one that has changed since."""
     hasher = FileHasher()
     for name, expected in run.content.items():
-        shutil.copyfile(Path(config.path) / name, run.out / name)
-        if hasher(run.out / name) != expected:
+        path = file_inside(Path(config.path), name)
+        if path is not None:
+            shutil.copyfile(path, run.out / name)
+        if path is None or hasher(run.out / name) != expected:
             raise DataError(f"{config.path}/{name} changed while being read; give the command again.")
 
 
-def _checked(folder: Path) -> "Tokenizer":
-    """Return the tokenizer in `folder`. Errors: `DataError` for one that changes a text."""
-    from lmexp.tokenizer.tokenizer import Tokenizer
-
-    tokenizer = Tokenizer.load(folder)
-    for text in _PROBES:
-        ids = tokenizer.encode(text)
-        if tokenizer.decode(ids) != text or int(tokenizer.token_bytes[ids].sum()) != len(text.encode()):
-            raise DataError(
-                f"The tokenizer gives {text!r} back as {tokenizer.decode(ids)!r}; only byte-level tokenizers "
-                f"that give every text back can be adopted."
-            )
-    return tokenizer
+@contextmanager
+def _named_as_given(run: StageRun, config: AdoptedConfig) -> Iterator[None]:
+    """Let errors about the copied files name the files that the user gave."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(str(error).replace(str(run.out), config.path)) from None

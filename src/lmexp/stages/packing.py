@@ -31,7 +31,7 @@ class PackingArtifact(Artifact):
 def packing(
     run: StageRun, config: PackingConfig, *, corpus: CorpusArtifact, tokenizer: TokenizerArtifact
 ) -> Metrics:
-    """Encode each split in document order; each document is followed by the end-of-text token.
+    """Encode each split in document order; each document is followed by the token that begins the next.
 
     `encoder.json` says what encoded; the tokens do not depend on it. The modes with rows add, for
     each split, `rows`, `padding`, `cut_documents`, `dropped_tokens` and `first_skew`.
@@ -48,7 +48,7 @@ def packing(
             run.out,
             split,
             vocab_size=reference.vocab_size,
-            eos_token_id=reference.eos_token_id,
+            eos_token_id=reference.bos_token_id,
             shard_tokens=config.shard_tokens,
         )
         for name in ("tokens", "documents", "bytes"):
@@ -65,7 +65,7 @@ def packing(
             metrics |= {f"{split}/{name}": value for name, value in found.items()}
         text_tokens = entries[split]["tokens"] - entries[split]["documents"]
         metrics[f"{split}/bytes_per_token"] = entries[split]["bytes"] / max(1, text_tokens)
-    write_manifest(run.out, entries, vocab_size=reference.vocab_size, eos_token_id=reference.eos_token_id)
+    write_manifest(run.out, entries, vocab_size=reference.vocab_size, eos_token_id=reference.bos_token_id)
     record = {**encoder.record, "texts_by_reference": encoder.texts_by_reference}
     (run.out / "encoder.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return metrics

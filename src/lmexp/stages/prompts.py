@@ -62,11 +62,11 @@ def prompts(
         network,
         context_length=network.config.context_length,
         batch_size=config.batch_size,
-        eos_token_id=encoder.eos_token_id,
+        eos_token_id=encoder.bos_token_id,
     )
     train = packing.load().split("train")
     counted = train.read(0, min(train.num_tokens, _BIGRAM_TOKENS))
-    bigram = BigramScorer(Bigram.fit(counted, encoder.vocab_size), eos_token_id=encoder.eos_token_id)
+    bigram = BigramScorer(Bigram.fit(counted, encoder.vocab_size), eos_token_id=encoder.bos_token_id)
     maker = TaskMaker(
         lambda split: ((document.id, document.text) for document in corpus.documents(split)),
         limit=config.limit,

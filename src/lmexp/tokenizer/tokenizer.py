@@ -55,8 +55,8 @@ class Tokenizer:
         """Id of the token that ends a text."""
         self.bos_token_id = roles.bos_token_id
         """Id of the token that stands between documents, and before the first token of each."""
-        self.starts_every_text = roles.starts_every_text
-        """Whether a model reads every text, a prompt too, behind `bos_token_id`."""
+        self.start_ids = (roles.bos_token_id,) if roles.starts_every_text else ()
+        """What a model reads before every text, a prompt too: `bos_token_id`, or nothing."""
         self.vocab_size = int(backend.get_vocab_size(with_added_tokens=True))
         """Number of ids, special tokens included."""
 
@@ -108,7 +108,7 @@ class Tokenizer:
 
         Of no ids it is the token that begins a document, since a model reads at least one.
         """
-        return [self.bos_token_id, *ids] if self.starts_every_text or not len(ids) else list(ids)
+        return [*self.start_ids, *ids] or [self.bos_token_id]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of `ids`; bytes that are not UTF-8 become U+FFFD.
