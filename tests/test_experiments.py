@@ -13,7 +13,7 @@ PINNED: dict[str, dict[str, str]] = {
         "corpus": "efd7980328fe",
         "tokenizer": "49c68554d4e6",
         "packing": "e28a9bd318c2",
-        "pretrain": "c56fc092530d",
+        "pretrain": "359b42c80898",
         "perplexity": "e258ff570e35",
         "prompts": "21a6b510a274",
         "samples": "9f867e08e2dc",

@@ -5,6 +5,7 @@
     │   ├── ConfigError           a key, a value, a name or a combination
     │   └── DataError             a file, a corpus or a task that cannot be used
     ├── StageError                a stage failed while it ran              exit 1
+    │   └── Diverged              a training is no longer finite, and the same command fails again
     ├── StoreError                the store cannot be written or read      exit 1
     │   └── VerificationError     a published file is not what was published
     ├── LeaseLost                 another process took the stage over      exit 1
@@ -41,6 +42,10 @@ class DataError(UserError):
 
 class StageError(LmexpError):
     """A stage failed while it ran."""
+
+
+class Diverged(StageError):
+    """A training is no longer finite; the same command would go on to the same failure."""
 
 
 class StoreError(LmexpError):

@@ -32,7 +32,7 @@ from lmexp.core.spelling import command
 from lmexp.core.store import Store
 from lmexp.core.sweeps import note_point, note_sweep
 from lmexp.core.terminal import printable
-from lmexp.errors import ConfigError, Interrupted, LmexpError, VerificationError
+from lmexp.errors import ConfigError, Diverged, Interrupted, LmexpError, VerificationError
 from lmexp.summary import summary
 
 _INFORMATION = ("hydra_help", "version", "cfg", "info", "shell_completion")
@@ -235,7 +235,7 @@ class _Runner:
         log = getattr(error, "log", None)
         if log is not None and error.exit_code == 1:
             print(f"The stage's own output: {log}", file=sys.stderr)
-        if error.exit_code in (1, 75) and not isinstance(error, VerificationError):
+        if error.exit_code in (1, 75) and not isinstance(error, VerificationError | Diverged):
             print(f"To resume: {command([*run_words(typed=True), *self.words])}", file=sys.stderr)
         return self.exit_code
 

@@ -15,7 +15,8 @@ from lmexp.core.files import read_json, read_lines
 from lmexp.core.runs import list_runs
 from lmexp.core.settings import ExecutorConfig
 from lmexp.core.store import Store
-from lmexp.errors import DataError, LeaseLost, StageError, StoreError, VerificationError
+from lmexp.errors import DataError, Diverged, LeaseLost, StageError, StoreError, VerificationError
+from lmexp.run import _Runner
 
 from .conftest import Silent, processes_of, wait_until
 
@@ -56,6 +57,15 @@ def test_a_crash_is_a_stage_error_with_its_traceback_and_log(run_toy):
         run_toy(total={"fail_at": 2})
     assert "toy.py" in "".join(error.value.__notes__)
     assert "the toy was told to fail" in error.value.log.read_text()
+
+
+def test_a_training_that_diverged_is_told_apart_from_a_failure_that_another_try_may_pass(run_toy, capsys):
+    with pytest.raises(Diverged, match="total: the toy's sum is infinite; lower total"):
+        run_toy(total={"diverge_at": 2})
+    assert _Runner([]).report(Diverged("it diverged.")) == 1
+    assert "To resume" not in capsys.readouterr().err
+    assert _Runner([]).report(StageError("it failed.")) == 1
+    assert "To resume" in capsys.readouterr().err
 
 
 def test_a_failed_stage_resumes_from_its_checkpoint_with_one_unbroken_curve(run_toy):

@@ -7,7 +7,7 @@ import time
 from lmexp.core.config import Config, option
 from lmexp.core.settings import RunConfig
 from lmexp.core.stage import Artifact, Handle, Metrics, StageRun, stage
-from lmexp.errors import DataError
+from lmexp.errors import DataError, Diverged
 
 
 class NumbersConfig(Config):
@@ -24,6 +24,7 @@ class SumConfig(Config):
     power: int = option(1, choices=(1, 2))
     step_s: float = option(0.0, ge=0, placement=True)
     fail_at: int | None = option(None, placement=True)
+    diverge_at: int | None = option(None, placement=True)
     fill_bytes: int = option(0, ge=0, placement=True)
 
 
@@ -64,6 +65,8 @@ def total(run: StageRun, config: SumConfig, *, numbers: Numbers) -> Metrics:
     for index in range(done, len(values)):
         if config.fail_at == index:
             raise ValueError("the toy was told to fail")
+        if config.diverge_at == index:
+            raise Diverged("the toy's sum is infinite; lower total.power.")
         if config.fill_bytes:
             (run.out / "ballast.bin").write_bytes(os.urandom(config.fill_bytes))
         time.sleep(config.step_s)

@@ -8,17 +8,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from lmexp.core.config import build
+from lmexp.errors import Diverged
 from lmexp.packing.samples import Samples, StreamSamples
 from lmexp.training.config import PretrainConfig
+from lmexp.training.module import PretrainModule
 from lmexp.training.pretrain import PretrainResult, pretrain
 from lmexp.training.ranks import close_group
 from lmexp.training.validation import HeldOut
@@ -117,8 +121,39 @@ def run(
     return result, points
 
 
+class _Infinite(torch.autograd.Function):
+    """The identity, whose gradient is infinite."""
+
+    @staticmethod
+    def forward(_: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(_: Any, grad: torch.Tensor) -> torch.Tensor:
+        return grad * torch.inf
+
+
+@contextmanager
+def infinite_gradient(step: int) -> Iterator[None]:
+    """Give the step that follows `step` completed ones a finite loss and gradients that are not."""
+    original = PretrainModule.training_step
+
+    def poisoned(self: PretrainModule, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
+        loss = original(self, batch, batch_idx)
+        return _Infinite.apply(loss) if self.global_step == step else loss
+
+    PretrainModule.training_step = poisoned
+    try:
+        yield
+    finally:
+        PretrainModule.training_step = original
+
+
 def run_under_torchrun(jobs: list[dict[str, Any]], directory: Path, ranks: int) -> list[dict[str, Any]]:
-    """Run `jobs` in one group of `ranks`; return for each its `points`, `weights`, `stopped`, `metrics`."""
+    """Run `jobs` in one group of `ranks`; return for each its `points`, `weights`, `stopped`, `metrics`.
+
+    A job with `infinite_at` has the gradients of `infinite_gradient`, and its result `diverged` alone.
+    """
     (directory / "jobs.json").write_text(json.dumps(jobs))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     done = subprocess.run(
@@ -133,7 +168,9 @@ def run_under_torchrun(jobs: list[dict[str, Any]], directory: Path, ranks: int) 
     results = []
     for i in range(len(jobs)):
         outcome = json.loads((directory / f"{i}.json").read_text())
-        results.append(outcome | {"weights": load_file(directory / f"{i}.safetensors")})
+        if "diverged" not in outcome:
+            outcome["weights"] = load_file(directory / f"{i}.safetensors")
+        results.append(outcome)
     return results
 
 
@@ -150,6 +187,11 @@ def main(path: Path) -> None:
     torch.distributed.broadcast = counted
     for i, job in enumerate(json.loads(path.read_text())):
         broadcasts = 0
+        if "infinite_at" in job:
+            with infinite_gradient(job.pop("infinite_at")), pytest.raises(Diverged) as error:
+                run(**job)
+            (path.parent / f"{i}.json").write_text(json.dumps({"diverged": str(error.value)}))
+            continue
         result, points = run(**job)
         if int(os.environ["RANK"]) == 0:
             save_file(result.model.state_dict(), path.parent / f"{i}.safetensors")

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional
 
 from lmexp.core.config import identity
@@ -13,17 +15,19 @@ from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
 from lmexp.packing.samples import IGNORED_LABEL, StreamSamples
 from lmexp.training.module import PretrainModule
-from lmexp.training.validation import HeldOut, Validation
+from lmexp.training.validation import HeldOut, Validation, spread
 from tests.training.pretrain_runs import VOCAB, ArrayTokens, held_out, run, tiny, train
 
 EVERY_5 = {"validation_every_steps": 5, "validation_samples": 6}
+SPREAD = [7, 21, 36, 50, 65, 79]
+"""The middles of six equal parts of the 87 samples of `held_out`."""
 
 
 def plain_metrics(model, config):
     """Score the samples one by one."""
     data = held_out(config)
     nats = text_nats = labels = size = 0
-    for index in range(config.validation_samples):
+    for index in SPREAD:
         inputs, targets = (torch.from_numpy(part) for part in data.samples.read(index))
         nll = functional.cross_entropy(model(inputs[None])[0], targets, reduction="none").tolist()
         for loss, target in zip(nll, targets.tolist(), strict=True):
@@ -35,7 +39,7 @@ def plain_metrics(model, config):
     }
 
 
-def test_points_carry_the_loss_and_the_bits_per_byte_of_the_first_samples(tmp_path):
+def test_points_carry_the_loss_and_the_bits_per_byte_of_samples_of_the_whole_split(tmp_path):
     result, points = run(EVERY_5, tmp_path)
     with torch.no_grad():
         expected = plain_metrics(result.model, tiny(**EVERY_5))
@@ -43,6 +47,23 @@ def test_points_carry_the_loss_and_the_bits_per_byte_of_the_first_samples(tmp_pa
     for name, value in expected.items():
         assert points[-1][name] == pytest.approx(value, rel=1e-12)
         assert result.metrics[name] == points[-1][name]
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_samples_are_spread_over_the_split_with_equal_distances_and_are_all_where_there_are_few(count, all_):
+    found = spread(min(count, all_), SimpleNamespace(num_samples=all_)).tolist()
+    if count >= all_:
+        assert found == list(range(all_))
+    else:
+        assert set(np.diff(found)) <= {all_ // count, -(-all_ // count)}
+        assert abs(found[0] - (all_ - 1 - found[-1])) <= 1
+
+
+def test_every_source_of_a_split_has_its_share_of_the_validation_samples():
+    sizes = {"first": 700, "second": 200, "third": 100}
+    sources = np.repeat(list(sizes), list(sizes.values()))
+    found = sources[spread(64, SimpleNamespace(num_samples=1000))].tolist()
+    assert {name: found.count(name) for name in sizes} == {"first": 45, "second": 13, "third": 6}
 
 
 def test_validation_adds_points_where_the_curve_has_none(tmp_path):
@@ -141,7 +162,7 @@ def test_a_validation_split_without_text_is_refused_in_a_sentence(tmp_path):
     data = HeldOut(
         samples=StreamSamples(ArrayTokens(np.zeros(100, dtype=np.int64)), 8), token_bytes=np.arange(VOCAB)
     )
-    with pytest.raises(DataError, match=r"first 6 samples of the validation split hold no text"):
+    with pytest.raises(DataError, match=r"the 6 samples .* hold no text; raise validation_samples \(now 6\)"):
         Validation(config, data, eos_token_id=0)
 
 
@@ -150,7 +171,9 @@ def test_it_is_off_by_default_and_then_leaves_the_identity_as_it_was():
         not {"validation_every_steps", "validation_samples", "publish", "publish_steps"}
         & identity(tiny()).keys()
     )
+    assert "revised" not in identity(tiny())
     assert identity(tiny(**EVERY_5))["validation_every_steps"] == 5
+    assert identity(tiny(**EVERY_5))["revised"] == {"validation": 2}
     assert train.__defaults__ is None
     with pytest.raises(ConfigError, match=r"publish=best needs the validation loss"):
         tiny(publish="best")

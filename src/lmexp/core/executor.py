@@ -30,6 +30,7 @@ from lmexp.core.stage import registered_stage
 from lmexp.core.store import Store
 from lmexp.errors import (
     DataError,
+    Diverged,
     Interrupted,
     LeaseLost,
     LmexpError,
@@ -245,8 +246,10 @@ class _Computation:
             raise disk_full(self.store.root)
         if self.signals.count:  # it was asked to stop: the points of a sweep that follow do not start
             raise Interrupted(f"stopped in {name}, which ended with: {outcome.message}")
-        kinds: dict[int, type[LmexpError]] = {2: DataError}
-        error = kinds.get(outcome.exit_code, StageError)(f"{name}: {outcome.message}")
+        kind: type[LmexpError] = DataError if outcome.exit_code == 2 else StageError
+        if outcome.type == Diverged.__name__:
+            kind = Diverged
+        error = kind(f"{name}: {outcome.message}")
         if outcome.traceback:
             error.add_note(outcome.traceback)
         error.log = attempt / "log.txt"  # type: ignore[attr-defined]

@@ -31,6 +31,8 @@ class Outcome:
     result: dict[str, Any] = dataclasses.field(default_factory=dict)
     message: str = ""
     exit_code: int = 1
+    type: str = ""
+    """Name of the exception's class."""
     traceback: str = ""
     cpu_seconds: float = 0.0
 
@@ -145,5 +147,6 @@ def _read_outcome(attempt: Path, code: int) -> Outcome:
         status="failed",
         message=first["message"],
         exit_code=first["exit_code"],
+        type=first["type"],
         traceback=first["traceback"],
     )

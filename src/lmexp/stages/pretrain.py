@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.errors import Diverged
 from lmexp.stages.packing import PackingArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact
 from lmexp.training.config import PretrainConfig
@@ -43,7 +44,9 @@ def pretrain(
     run: StageRun, config: PretrainConfig, *, packing: PackingArtifact, tokenizer: TokenizerArtifact
 ) -> Metrics:
     """Train on the train split; continue from `work/checkpoints` where an attempt left one."""
+    from lmexp.models.finite import first_not_finite
     from lmexp.models.folder import save_model
+    from lmexp.training.finite import not_finite
     from lmexp.training.pretrain import pretrain as train
     from lmexp.training.ranks import close_group
     from lmexp.training.snapshots import load_snapshot
@@ -67,6 +70,9 @@ def pretrain(
     if run.rank == 0 and not result.stopped:
 
         def publish(folder: Path) -> None:
+            name = first_not_finite(result.model.state_dict())
+            if name is not None:
+                raise Diverged(not_finite(config, f"{name} is not finite in the weights to publish"))
             save_model(result.model, folder, eos_token_id=store.eos_token_id)
             copy_tokenizer(tokenizer, folder)
 

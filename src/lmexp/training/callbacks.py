@@ -17,9 +17,9 @@ import pytorch_lightning as pl
 import torch
 from torch import distributed
 
-from lmexp.errors import StageError
 from lmexp.training.checkpoints import checkpoint_path, publish_checkpoint
 from lmexp.training.config import PretrainConfig
+from lmexp.training.finite import check_state, finite_loss
 from lmexp.training.module import PretrainModule
 
 STEPS_BEFORE_TIMING = 2
@@ -92,7 +92,7 @@ class Curve(AfterStep):
     def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
         """Log a point of the curve where one is due.
 
-        Errors: `StageError` if the loss is no longer finite.
+        Errors: `Diverged` if the loss or a gradient is no longer finite.
         """
         if step == self._first_step + STEPS_BEFORE_TIMING and step < self.config.trainer.max_steps:
             _wait_for_device(module)
@@ -100,7 +100,7 @@ class Curve(AfterStep):
         validates = self._validation is not None and self._is_due(self.config.validation_every_steps, step)
         if not validates and not self._is_due(self.config.trainer.log_every_n_steps, step):
             return
-        self.last_loss = _finite_loss(module, step)
+        self.last_loss = finite_loss(module, step)
         now = time.perf_counter()
         assert module.grad_norm is not None
         point = {
@@ -201,7 +201,10 @@ class StopOnRequest(AfterStep):
 
 
 class Checkpoints(AfterStep):
-    """Saves all state every `checkpoint_every_steps` steps, and when training stops early."""
+    """Saves all state every `checkpoint_every_steps` steps, and when training stops early.
+
+    Only a finite state is saved or gone on from.
+    """
 
     def __init__(
         self,
@@ -218,14 +221,20 @@ class Checkpoints(AfterStep):
         self._stop = stop
         self._published = published
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at what training goes on from. Errors: `Diverged` if it is not finite."""
+        assert isinstance(pl_module, PretrainModule)
+        check_state(trainer, pl_module, trainer.global_step)
+
     def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
         """Save where a checkpoint is due.
 
-        Errors: `StageError` if the loss is no longer finite, so that no broken state is kept.
+        Errors: `Diverged` if anything is no longer finite, so that no broken state is kept.
         """
         if step % self.config.checkpoint_every_steps and not self._stop.stopped:
             return
-        _finite_loss(module, step)
+        finite_loss(module, step)
+        check_state(trainer, module, step)
         self._curve.add_cpu_time(module)
         final = checkpoint_path(self.directory, step)
         temporary = final.with_suffix(".tmp")
@@ -264,18 +273,6 @@ class CollectGarbage(AfterStep):
         """Turn automatic collection on again."""
         if hasattr(self, "_was_enabled"):
             self.on_train_end(trainer, pl_module)
-
-
-def _finite_loss(module: PretrainModule, step: int) -> float:
-    """Return the step's loss in nats per token; `StageError` on every rank if it is not finite."""
-    loss = module.mean_loss()
-    if not math.isfinite(loss):
-        raise StageError(
-            f"the training loss became {loss} at step {step}, most likely because the learning rate is "
-            f"too high; lower optimizer.lr (now {module.config.optimizer.lr:g}) or lengthen "
-            f"schedule.warmup_steps."
-        )
-    return loss
 
 
 def _wait_for_device(module: PretrainModule) -> None:

@@ -167,7 +167,7 @@ class PretrainConfig(Config):
     """Steps between two looks at the validation split, the last step included; null means none."""
 
     validation_samples: int = option(64, ge=1, absent_means=64)
-    """Samples of one look: the first so many of the validation split."""
+    """Most samples of one look, evenly spread over the validation split."""
 
     publish: str = option("last", choices=("last", "best"), absent_means="last")
     """Which weights become the artifact: those of the last step, or of the lowest validation loss."""
@@ -208,6 +208,10 @@ class PretrainConfig(Config):
                 f"publish_steps ({max(self.publish_steps)}) must be at most "
                 f"trainer.max_steps ({self.trainer.max_steps})."
             )
+
+    def revised(self) -> Mapping[str, int]:
+        # 2: validation reads samples of the whole split, and not the first of it
+        return {} if self.validation_every_steps is None else {"validation": 2}
 
     @property
     def world_size(self) -> int:

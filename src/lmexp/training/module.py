@@ -37,6 +37,8 @@ class PretrainModule(pl.LightningModule):
         """Labels in the current step's whole global batch."""
         self.grad_norm: Tensor | None = None
         """Global norm of the last step's gradients before clipping, a scalar tensor."""
+        self.gradients_finite = torch.ones((), dtype=torch.bool)
+        """Whether all gradients of this process's steps were finite, a scalar tensor."""
         self.lr = 0.0
         """Learning rate of AdamW's parameters in the last step."""
 
@@ -79,6 +81,7 @@ class PretrainModule(pl.LightningModule):
         """
         limit = gradient_clip_val if gradient_clip_val is not None else float("inf")
         self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        self.gradients_finite = self.gradients_finite.to(self.grad_norm.device) & self.grad_norm.isfinite()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restate Lightning's micro-batch counters for this run's accumulation.

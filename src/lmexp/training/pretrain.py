@@ -8,18 +8,11 @@ number are the whole state: a resumed run is bit-exact at equal placement, and e
 at another world size or micro-batch size.
 """
 
-import logging
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pytorch_lightning as pl
-from lightning_fabric.utilities.exceptions import MisconfigurationException
-from lightning_fabric.utilities.warnings import PossibleUserWarning
 
 from lmexp.errors import StageError
 from lmexp.models.build import build_model
@@ -30,8 +23,10 @@ from lmexp.training import ranks
 from lmexp.training.callbacks import Checkpoints, CollectGarbage, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
 from lmexp.training.config import PretrainConfig
+from lmexp.training.finite import check_state
 from lmexp.training.module import PretrainModule
 from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
+from lmexp.training.trainer import build_trainer, quiet_lightning
 from lmexp.training.validation import HeldOut, Validation
 
 
@@ -76,8 +71,8 @@ def pretrain(
     of the training curve and asks `should_stop` after steps (each step if alone, about once a second
     among several ranks). `held_out` is needed where `validation_every_steps` is set.
 
-    Errors: `StageError` if the process group is not the configured one, the accelerator is missing,
-    or the loss stops being finite.
+    Errors: `StageError` if the process group is not the configured one, the accelerator is missing or
+    training ends early; `Diverged` if loss, gradients, weights or optimizer stop being finite.
     """
     ranks.check_world_size(config.world_size)
     num_samples = min(samples.num_samples, config.train_samples or samples.num_samples)
@@ -95,8 +90,8 @@ def pretrain(
     stop = StopOnRequest(config, should_stop)
     snapshots = Snapshots(config, checkpoints, curve)
     saving = Checkpoints(config, checkpoints, curve, stop, snapshots.remove_unneeded)
-    with _quiet_lightning():
-        trainer = _build_trainer(
+    with quiet_lightning():
+        trainer = build_trainer(
             config,
             checkpoints,
             [curve, stop, snapshots, saving, CollectGarbage(config)],
@@ -118,6 +113,12 @@ def pretrain(
             weights_only=True,
         )
     steps = trainer.global_step
+    if steps != config.trainer.max_steps and not stop.stopped:
+        raise StageError(
+            f"training ended after {steps} of trainer.max_steps={config.trainer.max_steps} steps and nobody "
+            f"asked it to stop; nothing is published, and the same command goes on from its checkpoint."
+        )
+    check_state(trainer, module, steps)
     validated: dict[str, float] = dict(curve.validated)
     if config.publish == "best" and not stop.stopped:
         load_snapshot(module.model, snapshots.best_path)
@@ -155,58 +156,3 @@ class _Remaining:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return map(self.batches.__getitem__, range(self.first, len(self.batches)))
-
-
-def _build_trainer(config: PretrainConfig, directory: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
-    arguments = config.trainer
-    try:
-        trainer = pl.Trainer(
-            accelerator=arguments.accelerator,
-            devices=arguments.devices,
-            num_nodes=arguments.num_nodes,
-            precision=arguments.precision,  # type: ignore[arg-type]
-            max_steps=arguments.max_steps,
-            gradient_clip_val=arguments.gradient_clip_val,
-            gradient_clip_algorithm=arguments.gradient_clip_algorithm,
-            deterministic=arguments.deterministic,
-            benchmark=arguments.benchmark,
-            accumulate_grad_batches=config.accumulation,
-            strategy=ranks.strategy(config.world_size, arguments.accelerator),
-            plugins=[ranks.cluster_environment(config.world_size)],
-            callbacks=callbacks,
-            default_root_dir=directory,
-            max_epochs=-1,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-    except MisconfigurationException as error:
-        raise StageError(
-            f"Lightning cannot run trainer.accelerator={arguments.accelerator} with "
-            f"trainer.devices={arguments.devices} on this machine: {str(error).splitlines()[0]}"
-        ) from error
-    # The worker process owns the signals. Without Lightning's handler its broadcast per
-    # micro-batch, which also waits for the device, has nothing to tell (Lightning issue 21487).
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
-    return trainer
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's banners and tips off the terminal; warnings about real trouble stay."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PossibleUserWarning)
-            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # Lightning's own use
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -20,6 +20,7 @@ from lmexp.core.files import fsync_path
 from lmexp.models.language_model import LanguageModel
 from lmexp.training.callbacks import AfterStep, Curve
 from lmexp.training.config import PretrainConfig
+from lmexp.training.finite import check_state, finite_loss
 from lmexp.training.module import PretrainModule
 
 _NAME = re.compile(r"step-(\d+)\.safetensors")
@@ -56,13 +57,15 @@ class Snapshots(AfterStep):
         return snapshot_path(self.directory, self.best_step)
 
     def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
-        """Save the weights where they may be published."""
+        """Save the weights where they may be published. Errors: `Diverged` if they are not finite."""
         due = step in self.config.publish_steps
         if self.config.publish == "best" and self._curve.validated_at == step:
             loss = self._curve.validated["validation/loss"]
             if loss < self.best.get("validation/loss", math.inf):
                 self.best, self.best_step, due = dict(self._curve.validated), step, True
         if due:
+            finite_loss(module, step)
+            check_state(trainer, module, step)
             if trainer.is_global_zero:
                 self._save(module.model, snapshot_path(self.directory, step))
             trainer.strategy.barrier()

@@ -1,9 +1,10 @@
 """The loss on held-out samples while training goes on.
 
-Samples are scored in groups of `SAMPLES_AT_ONCE`, and group g belongs to rank g modulo the world size.
-So each group is computed alike at any world size, and the sums, taken in one order over all groups,
-are the same number. Scoring draws nothing at random and touches neither weights nor gradients: training
-ends in the same bits with and without it.
+Samples are spread over the whole split, since its first ones alone would speak for the first source.
+They are scored in groups of `SAMPLES_AT_ONCE`, and group g belongs to rank g modulo the world size. So
+each group is computed alike at any world size, and the sums, taken in one order over all groups, are the
+same number. Scoring draws nothing at random and touches neither weights nor gradients: training ends in
+the same bits with and without it.
 
     validation/loss           nats of all labels / labels
     validation/bits_per_byte  nats of the labels that stand for bytes / (ln 2 x their bytes)
@@ -17,10 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from lmexp.errors import DataError, StageError
+from lmexp.errors import DataError, Diverged
 from lmexp.packing.batches import stacked
 from lmexp.packing.samples import IGNORED_LABEL, Samples
 from lmexp.training.config import PretrainConfig
+from lmexp.training.finite import not_finite
 from lmexp.training.module import PretrainModule
 
 SAMPLES_AT_ONCE = 4
@@ -38,28 +40,33 @@ class HeldOut:
     """Bytes that each id stands for, [V]; special tokens have 0."""
 
 
+def spread(count: int, samples: Samples) -> NDArray[np.int64]:
+    """Return `count` different samples, [count], each from the middle of its equal part of all."""
+    return (2 * np.arange(count) + 1) * samples.num_samples // (2 * count)
+
+
 class Validation:
-    """Scores the first `validation_samples` of the validation split."""
+    """Scores `validation_samples` of the validation split, evenly spread over it."""
 
     def __init__(self, config: PretrainConfig, held_out: HeldOut, eos_token_id: int) -> None:
         """Errors: `DataError` where the samples' labels stand for no bytes."""
         self._held_out = held_out
         self._eos_token_id = eos_token_id if config.document_masking else None
-        indices = np.arange(min(config.validation_samples, held_out.samples.num_samples))
+        indices = spread(min(config.validation_samples, held_out.samples.num_samples), held_out.samples)
         self._groups = [indices[i : i + SAMPLES_AT_ONCE] for i in range(0, len(indices), SAMPLES_AT_ONCE)]
         labels = np.concatenate([held_out.samples.read(int(i))[1] for i in indices])
         labels = labels[labels != IGNORED_LABEL]
         self._num_labels, self._num_bytes = len(labels), int(held_out.token_bytes[labels].sum())
         if not self._num_bytes:
             raise DataError(
-                f"the first {len(indices)} samples of the validation split hold no text; "
-                f"raise validation_samples."
+                f"the {len(indices)} samples of the validation split that validation reads hold no text; "
+                f"raise validation_samples (now {config.validation_samples}) or give more text."
             )
 
     def __call__(self, module: PretrainModule) -> dict[str, float]:
         """Return the metrics of the module's docstring; all ranks call it at once, and wait.
 
-        Errors: `StageError` if the loss is not finite.
+        Errors: `Diverged` if the loss is not finite.
         """
         rank, world_size = module.trainer.global_rank, module.trainer.world_size
         sums = torch.zeros(len(self._groups), 2, dtype=torch.float64, device=module.device)
@@ -75,10 +82,8 @@ class Validation:
         sums = module.trainer.strategy.reduce(sums, reduce_op="sum")
         nll_sum, text_nll_sum = sums.sum(dim=0).tolist()
         if not math.isfinite(nll_sum):
-            raise StageError(
-                f"the validation loss became {nll_sum}, most likely because the learning rate is too high; "
-                f"lower optimizer.lr (now {module.config.optimizer.lr:g})."
-            )
+            step = module.trainer.global_step
+            raise Diverged(not_finite(module.config, f"the validation loss became {nll_sum} at step {step}"))
         return {
             "validation/loss": nll_sum / self._num_labels,
             "validation/bits_per_byte": text_nll_sum / math.log(2) / self._num_bytes,
