@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lmexp.core.fingerprint import digest
 from lmexp.core.runs import Run
 from lmexp.core.store import Store
 
-FINGERPRINT = "f" * 64
 ENVIRONMENT = {
     "python": "3.11.7",
     "processor": "a processor",
@@ -36,7 +36,8 @@ class Made:
         traceback: str = "",
         **more: Any,
     ) -> Run:
-        """Write a run; a stage is its record's extras (curve, samples, gone), or None if it did not end."""
+        """Write a run; a stage is its record's extras (curve, samples, rows, gone, fingerprint), or None if
+        it did not end."""
         stages = stages if stages is not None else {"perplexity": {}}
         data = {
             "run": name,
@@ -50,8 +51,8 @@ class Made:
             "process": {"host": "node-17", "pid": 1, "boot": "b", "started": "s"},
             "config": {"seed": 0},
             "changes": {},
-            "planned": dict.fromkeys(stages, FINGERPRINT),
-            "stages": {n: self._stage(n, dict(s)) for n, s in stages.items() if s is not None},
+            "planned": {n: fingerprint(name, n, s or {}) for n, s in stages.items()},
+            "stages": {n: self._stage(name, n, dict(s)) for n, s in stages.items() if s is not None},
             "current": None,
             "metrics": dict(metrics or {}),
             **more,
@@ -86,9 +87,10 @@ class Made:
                 path / "points" / f"{run}.json", {"run": run, "index": i, "overrides": list(overrides)}
             )
 
-    def _stage(self, name: str, extras: dict[str, Any]) -> dict[str, Any]:
+    def _stage(self, run: str, name: str, extras: dict[str, Any]) -> dict[str, Any]:
         stage = extras.get("stage", name)
-        artifact = f"artifacts/{stage}/{extras.get('label', 'x')}-{FINGERPRINT[:12]}"
+        identity = fingerprint(run, name, extras)
+        artifact = f"artifacts/{stage}/{extras.get('label', 'x')}-{identity[:12]}"
         if not extras.get("gone"):
             segment = {"environment": ENVIRONMENT, "threads": 2}
             record = {
@@ -101,10 +103,12 @@ class Made:
         for key, file in (("curve", "metrics.jsonl"), ("samples", "samples.jsonl")):
             if key in extras:
                 self.curve(f"{artifact}/{file}", extras[key])
+        for file, rows in extras.get("rows", {}).items():
+            self.curve(f"{artifact}/{file}", rows)
         return {
             "stage": stage,
             "artifact": artifact,
-            "fingerprint": FINGERPRINT,
+            "fingerprint": identity,
             "action": extras.get("action", "ran"),
             "seconds": extras.get("seconds", 10.0),
             "world_size": 1,
@@ -114,6 +118,11 @@ class Made:
     def _write(path: Path, data: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(data))
+
+
+def fingerprint(run: str, name: str, extras: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a stage of a run: one of its own, unless it is given."""
+    return str(extras.get("fingerprint") or digest([run, name]))
 
 
 def in_context(made: Made) -> Run:

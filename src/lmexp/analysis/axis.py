@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from lmexp.analysis.formats import number, tick
 
 _LOG_FROM_RATIO = 30.0
+_EQUAL = 1e-9
+"""Values whose relative distance is less than this are one value on an axis."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ def make_axis(
         least = min(least, low)
     if log:
         return _log_axis(least, greatest, count, pad)
-    if least == greatest:
+    if math.isclose(least, greatest, rel_tol=_EQUAL):
         margin = abs(least) * 0.1 or 1.0
         return Axis(low=least - margin, high=least + margin, log=False, ticks=((least, number(least)),))
     margin = (greatest - least) * pad
@@ -75,7 +77,7 @@ def category_axis(names: Sequence[str]) -> Axis:
 
 def _log_axis(least: float, greatest: float, count: int, pad: float) -> Axis:
     assert least > 0, "a logarithmic axis shows positive values"
-    if least == greatest:
+    if math.isclose(least, greatest, rel_tol=_EQUAL):
         least, greatest = least / 2, greatest * 2
     margin = (greatest / least) ** pad
     low, high = least / margin, greatest * margin

@@ -28,8 +28,6 @@ class Compared:
     """The headline metric; None where nothing has been measured."""
     values: tuple[float | None, ...]
     """The headline metric of each point; None where it has no result."""
-    best: int | None
-    """Index of the best point; None where the metric has no better or worse."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -49,7 +47,6 @@ def compare(sweep: Sweep) -> Compared:
         swept=tuple(swept_keys(settings)),
         metric=metric,
         values=values,
-        best=best_point(metric, values),
     )
 
 

@@ -53,10 +53,12 @@ def table(
     caption: str = "",
     numeric: Sequence[int] = (),
     marked: Sequence[int] = (),
+    stacked: bool = False,
 ) -> Html:
     """Return a table that scrolls by itself where it is wider than the page.
 
     The first cell of a row is its header; columns in `numeric` align right, rows in `marked` stand out.
+    One that is `stacked` wraps its words, and on a narrow screen shows each row as a list of its cells.
     """
     head = join(
         tag("th", h, scope="col", class_="n" if i in numeric else None) for i, h in enumerate(headers)
@@ -64,12 +66,19 @@ def table(
     body = []
     for number, row in enumerate(rows):
         cells = [
-            tag("td" if i else "th", cell, scope=None if i else "row", class_=_class(cell, i in numeric))
+            tag(
+                "td" if i else "th",
+                cell,
+                scope=None if i else "row",
+                class_=_class(cell, i in numeric),
+                data_label=headers[i] if stacked and i and cell != "" else None,
+            )
             for i, cell in enumerate(row)
         ]
         body.append(tag("tr", *cells, class_="best" if number in marked else None))
     title = tag("caption", caption) if caption else ""
-    whole = tag("table", title, tag("thead", tag("tr", head)), tag("tbody", *body))
+    kind = "stacked" if stacked else None
+    whole = tag("table", title, tag("thead", tag("tr", head)), tag("tbody", *body), class_=kind)
     return tag("div", whole, class_="scroll", tabindex="0", role="group", aria_label=caption or "table")
 
 

@@ -1,36 +1,36 @@
-"""A sweep's page: one row for each point, one plot for each swept parameter.
+"""A sweep's page: how its settings stand, a plot for each swept parameter, the curves, a row for each run.
 
 Like a run's page it is one file that needs nothing else, and a pure function of records. It links to
 the pages of its runs beside it in the store.
 """
 
-import math
-import statistics
-
 from lmexp.analysis.accuracies import tasks
-from lmexp.analysis.compared import Compared, compare, is_seed
-from lmexp.analysis.formats import NO_RESULT, duration, measured, number
+from lmexp.analysis.compared import Compared, compare
+from lmexp.analysis.formats import NO_RESULT, duration, measured
 from lmexp.analysis.markup import Html, details, join, table, tag
 from lmexp.analysis.page import Tile, document
-from lmexp.analysis.sweep_plots import parameter_figure
+from lmexp.analysis.standing import Standing, standing_of
+from lmexp.analysis.standing_section import standing_section
+from lmexp.analysis.sweep_plots import curves_figures, label_of, parameter_figure
 from lmexp.core.redact import redact, redact_words
 from lmexp.core.spelling import command
 from lmexp.core.sweeps import Sweep
 
-_COLUMNS = 6
-"""Most metrics that the table of points shows."""
+_COLUMNS = 4
+"""Most metrics that the table of runs shows."""
 
 
 def sweep_page(sweep: Sweep) -> str:
     """Return the page of a sweep."""
     compared = compare(sweep)
+    standing = standing_of(compared)
     planned = sweep.data.get("num_points")
     of = f" of {planned}" if planned and planned != len(compared.runs) else ""
-    metric = compared.metric
     sections = [
-        ("plots", f"{metric} over each parameter", _plots(compared)),
-        ("points", "Points", _points(compared)),
-        ("seeds", "Over seeds", _over_seeds(compared)),
+        ("settings", "What can be told apart", standing_section(compared, standing)),
+        ("plots", f"{compared.metric} over each parameter", _plots(compared, standing)),
+        ("curves", "Curves", _curves(compared, standing)),
+        ("points", "Runs", _runs(compared)),
         ("command", "The same sweep again", _command(sweep)),
     ]
     return document(
@@ -38,21 +38,22 @@ def sweep_page(sweep: Sweep) -> str:
         kicker="lmexp sweep",
         status="",
         about=f"{len(compared.runs)}{of} points over {', '.join(compared.swept) or 'nothing that differs'}.",
-        tiles=_tiles(compared),
+        tiles=_tiles(compared, standing),
         before=Html(""),
         sections=[s for s in sections if s[2]],
     )
 
 
-def _tiles(compared: Compared) -> list[Tile]:
-    runs, metric, best = compared.runs, compared.metric, compared.best
+def _tiles(compared: Compared, standing: Standing) -> list[Tile]:
+    runs, metric = compared.runs, compared.metric
     done = sum(run.status == "done" for run in runs)
     tiles = [("points done", f"{done} of {len(runs)}", "")]
-    value = None if best is None else compared.values[best]
-    if best is not None and metric is not None and value is not None:
-        chosen = ", ".join(f"{key}={compared.settings[best].get(key, '')}" for key in compared.swept)
-        error = runs[best].metrics.get(f"{metric}/stderr")
-        tiles.append((f"best {metric.rpartition('/')[2]}", measured(value, error), chosen))
+    if standing.leader is not None and metric is not None and len(standing.settings) > 1:
+        leader, name = standing.settings[standing.leader], metric.rpartition("/")[2]
+        assert leader.mean is not None, "the leader has a result"
+        sure = standing.best is not None
+        label = f"best {name}" if sure else f"leading {name}, not told apart"
+        tiles.append((label, measured(leader.mean, None), label_of(leader, compared)))
     artifacts = {e["artifact"]: e["seconds"] or 0.0 for run in runs for e in run.stages.values()}
     if artifacts:
         tiles.append(
@@ -65,13 +66,19 @@ def _tiles(compared: Compared) -> list[Tile]:
     return tiles
 
 
-def _plots(compared: Compared) -> Html:
+def _plots(compared: Compared, standing: Standing) -> Html:
     if compared.metric is None or not compared.swept:
         return Html("")
-    return tag("div", *(parameter_figure(key, compared) for key in compared.swept), class_="plots")
+    keys = compared.parameters or compared.swept
+    return tag("div", *(parameter_figure(key, compared, standing) for key in keys), class_="plots")
 
 
-def _points(compared: Compared) -> Html:
+def _curves(compared: Compared, standing: Standing) -> Html:
+    figures = curves_figures(compared, standing)
+    return tag("div", *figures, class_="plots") if figures else Html("")
+
+
+def _runs(compared: Compared) -> Html:
     columns = _columns(compared)
     rows = []
     for i, (run, setting) in enumerate(zip(compared.runs, compared.settings, strict=True)):
@@ -88,51 +95,29 @@ def _points(compared: Compared) -> Html:
                 join([tag("span", run.status, class_=f"action {run.status}"), why]),
                 *cells,
                 duration(sum(e["seconds"] or 0.0 for e in run.stages.values())),
-                "best" if i == compared.best else "",
             )
         )
     first = 2 + len(compared.swept)
     return table(
-        ("run", *compared.swept, "status", *columns, "computing", "remark"),
+        ("run", *compared.swept, "status", *columns, "computing"),
         rows,
         caption="Computing is the time that a point's stages took, also where they were reused",
         numeric=range(first, first + len(columns) + 1),
-        marked=() if compared.best is None else (compared.best,),
+        stacked=True,
     )
 
 
 def _columns(compared: Compared) -> list[str]:
     """Return the metrics of the table: the headline, then quality, then speed; no more than fit."""
     every = {key: value for run in compared.runs for key, value in run.metrics.items()}
-    known = ("bits_per_byte", "perplexity", "loss", "tokens_per_second")
+    known = ["perplexity", "loss", "bits_per_byte", "tokens_per_second"]
+    if any(key.startswith("tokenizer") for key in compared.swept):
+        known.insert(0, "bytes_per_token")
     found = [compared.metric] if compared.metric else []
-    found += [key for key in every if key.rpartition("/")[2] in known]
-    found += [f"{task.name}/{task.measure}/{n}" for task in tasks(every) for n in sorted(task.acc)]
+    found += [key for name in known for key in every if key.rpartition("/")[2] == name]
+    found[2:2] = [f"{task.name}/{task.measure}/{n}" for task in tasks(every) for n in sorted(task.acc)]
     found += list(every)[:2] if len(found) <= 1 else []
     return list(dict.fromkeys(found))[:_COLUMNS]
-
-
-def _over_seeds(compared: Compared) -> Html:
-    """Return mean and spread of each setting, where seeds were swept."""
-    if compared.metric is None or not any(is_seed(key) for key in compared.swept):
-        return Html("")
-    groups: dict[tuple[str, ...], list[float]] = {}
-    for setting, value in zip(compared.settings, compared.values, strict=True):
-        if value is not None and math.isfinite(value):
-            groups.setdefault(tuple(setting.get(k, "") for k in compared.parameters), []).append(value)
-    rows = [
-        (
-            *(setting or ("all points",)),
-            len(found),
-            number(statistics.fmean(found)),
-            number(statistics.stdev(found)) if len(found) > 1 else "",
-            f"{number(min(found))} to {number(max(found))}",
-        )
-        for setting, found in groups.items()
-    ]
-    headers = (*(compared.parameters or ("",)), "seeds", "mean", "standard deviation", "range")
-    first = len(headers) - 4
-    return table(headers, rows, caption=compared.metric, numeric=range(first, first + 3))
 
 
 def _command(sweep: Sweep) -> Html:
