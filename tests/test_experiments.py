@@ -2,8 +2,9 @@
 
 import pytest
 
-from lmexp.core.compose import compose, shipped
+from lmexp.core.compose import compose
 from lmexp.core.fingerprint import digest
+from lmexp.core.own import shipped
 
 EXPERIMENTS = sorted(p.stem for p in shipped("conf").glob("experiment/*.yaml"))
 DEBUG = sorted(p.stem for p in shipped("conf").glob("debug/*.yaml"))

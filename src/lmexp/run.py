@@ -26,6 +26,7 @@ from lmexp.core.compose import CONFIG_NAME, Composition, Origin
 from lmexp.core.config import to_dict
 from lmexp.core.entry import command_line, expected
 from lmexp.core.fingerprint import digest
+from lmexp.core.own import shipped
 from lmexp.core.runs import Run
 from lmexp.core.session import run_composition
 from lmexp.core.spelling import command
@@ -96,7 +97,7 @@ def _run_points(options: argparse.Namespace, parser: argparse.ArgumentParser, ru
             args=options,
             args_parser=parser,
             task_function=runner.run_point,
-            config_path=str(compose.shipped("conf")),
+            config_path=str(shipped("conf")),
             config_name=CONFIG_NAME,
         )
 
@@ -105,7 +106,7 @@ def _help(config_dir: str | None) -> str:
     """Return how to use the command, with every config group; composes nothing, to answer at once."""
     own = compose.own_config_dir(config_dir)
     groups: dict[str, set[str]] = {}
-    for root in [compose.shipped("conf"), *([Path(own)] if own else [])]:
+    for root in [shipped("conf"), *([Path(own)] if own else [])]:
         for path in root.glob("*/*.yaml"):
             groups.setdefault(path.parent.name, set()).add(path.stem)
     added = ("experiment", "debug")

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from lmexp.core.drift import named
 from lmexp.core.files import read_lines
 from lmexp.core.runs import Run
 
@@ -29,7 +30,12 @@ def _stages(run: Run) -> str:
     rows = [("stage", "action", "seconds", "artifact")]
     for name, entry in run.stages.items():
         rows.append((name, entry["action"], f"{entry['seconds']:.1f}", entry["artifact"]))
-    return _table(rows)
+    changed = [
+        f"{name} was reused; changed since: {named(entry['changed'])}"
+        for name, entry in run.stages.items()
+        if entry.get("changed")
+    ]
+    return "\n".join([_table(rows), *changed])
 
 
 def _packing(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:

@@ -42,6 +42,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lmexp.core.calling import run_words
 from lmexp.core.config import Config, build, refused_names
+from lmexp.core.own import shipped
 from lmexp.core.plan import differences
 from lmexp.core.redact import refuse_secrets
 from lmexp.core.settings import RunConfig, absolute_store, default_store
@@ -56,7 +57,6 @@ _REFUSED: dict[str, str] = {}
 """Names that shipped pipelines refuse, with the reason; filled by `register_schemas`."""
 _ONE_AT_A_TIME = threading.Lock()
 """Hydra keeps the composition that goes on in a global."""
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,12 +115,6 @@ class Composition:
             return None
         found = differences(before, self.values)
         return {key: [old, new] for key, old, new in found if _group_of(key) not in engine}
-
-
-def shipped(name: str) -> Path:
-    """Return the directory of the shipped `conf` or `pipelines`, in a wheel or a checkout."""
-    inside = _PACKAGE / f"_{name}"
-    return inside if inside.is_dir() else _PACKAGE.parents[1] / name
 
 
 def own_config_dir(given: str | None) -> str | None:

@@ -4,10 +4,11 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from lmexp.core.drift import named
 from lmexp.core.files import LineFollower
 from lmexp.core.plan import Plan, Verdict
 from lmexp.core.record import Record
@@ -62,10 +63,11 @@ class Console:
         else:
             self._line(text)
 
-    def finished(self, name: str, record: Record, action: str) -> None:
-        """Say what became of a stage."""
+    def finished(self, name: str, record: Record, action: str, changed: Sequence[str] = ()) -> None:
+        """Say what became of a stage, and what of its code has changed since it was computed."""
+        since = f"; changed since: {named(changed)}" if changed else ""
         seconds = "" if action == "reused" else f"  {_duration(record.data['seconds'])}"
-        self._line(f"{name:{self._width}}  {action}{seconds}  {record.name}")
+        self._line(f"{name:{self._width}}  {action}{seconds}  {record.name}{since}")
         self._current = None
 
     def _progress(self, name: str, curve: LineFollower) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from lmexp.core.attempt import end_segment, link_or_copy, new_attempt, remove_attempts
 from lmexp.core.config import to_dict
 from lmexp.core.disk import disk_full, is_full
+from lmexp.core.drift import code_record
 from lmexp.core.environment import environment
 from lmexp.core.files import read_json
 from lmexp.core.launch import Outcome, run_child
@@ -72,6 +73,7 @@ def execute(plan: Plan, store: Store, config: ExecutorConfig, observer: Observer
                 planned, records, store=store, config=config, observer=observer, signals=signals
             ).run()
     store.hasher.save()
+    store.code.save()
     return records
 
 
@@ -166,7 +168,7 @@ class _Computation:
         }
         attempt, from_step = new_attempt(scratch, lease.generation, segment)
         self.observer.started(self.planned.name, attempt, from_step)
-        started, clock = segment["started"], time.monotonic()
+        started, began, clock = segment["started"], time.time(), time.monotonic()
         outcome = run_child(
             self._spec(attempt, world_size),
             threads=threads,
@@ -186,6 +188,7 @@ class _Computation:
             {
                 "stage": handle.stage.name,
                 "version": handle.stage.version,
+                **({} if self.planned.code is None else {"own_code": list(self.planned.code)}),
                 "label": handle.label,
                 "fingerprint": self.planned.fingerprint,
                 "status": "complete",
@@ -201,6 +204,7 @@ class _Computation:
                 "cpu_seconds": round(sum(s.get("cpu_seconds", 0.0) for s in segments), 3),
                 "segments": segments,
                 "environment": environment(),
+                "code": self._code(outcome, began),
                 "argv": redact_words(sys.argv),
             },
             replaces=self._published() if self.planned.force else None,
@@ -217,11 +221,16 @@ class _Computation:
             "path": record.path.relative_to(self.store.root).as_posix(),
         }
 
+    def _code(self, outcome: Outcome, began: float) -> dict[str, Any]:
+        module = self.planned.handle.stage.function.__module__
+        return code_record(module, outcome.result["modules"], began, self.store.code)
+
     def _spec(self, attempt: Path, world_size: int) -> dict[str, Any]:
         stage = registered_stage(self.planned.handle.stage.name)
         return {
             "stage": stage.name,
             "provider": stage.provider,
+            "code": self.planned.code,
             "attempt": str(attempt),
             "cache": str(self.store.cache),
             "config": to_dict(self.planned.handle.config),

@@ -1,18 +1,19 @@
 """Fingerprints: a stage's result is named by what determines it.
 
-    fingerprint = sha256(canonical(stage name, its version, identity config, content of files read,
-                                   fingerprints of its inputs))
+    fingerprint = sha256(canonical(stage name, its version or else its code, identity config,
+                                   content of files read, fingerprints of its inputs))
 
 The canonical form is JSON with sorted keys, no white space, ASCII only and Python's shortest
 round-trip notation for floats. What has no single such form (NaN, sets, objects, keys that are
-not text) is refused rather than guessed. Source code is never hashed: a stage whose results
-change by more than rounding gets a new `version` by hand.
+not text) is refused rather than guessed. The source code of lmexp is never hashed: a stage whose
+results change by more than rounding gets a new `version` by hand. Of a user's stage that states no
+version the code stands in its place (see `core.reach`).
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SHORT = 12
@@ -31,15 +32,20 @@ def canonical(value: Any) -> str:
 def fingerprint(
     *,
     stage: str,
-    version: int,
+    version: int | None,
     config: Mapping[str, Any],
     content: Mapping[str, str],
     inputs: Mapping[str, str],
+    code: Sequence[str] | None = None,
 ) -> str:
-    """Return the fingerprint, 64 hexadecimal characters, of one stage's result."""
+    """Return the fingerprint, 64 hexadecimal characters, of one stage's result.
+
+    `code` stands for the user's own code where there is no `version`; one of the two is given.
+    """
+    assert (version is None) != (code is None), f"{stage} is identified by its version or by its code"
     identity = {
         "stage": stage,
-        "version": version,
+        **({"version": version} if code is None else {"code": list(code)}),
         "config": dict(config),
         "content": dict(content),
         "inputs": dict(inputs),

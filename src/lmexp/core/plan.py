@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from lmexp.core.attempt import newest_checkpoint
 from lmexp.core.config import completed
+from lmexp.core.drift import changed_code, changed_since, named
 from lmexp.core.fingerprint import fingerprint
 from lmexp.core.lease import holder, is_held
 from lmexp.core.record import Record
@@ -23,6 +24,10 @@ from lmexp.errors import ConfigError, VerificationError, nearest
 Action = Literal["reuse", "run", "resume", "wait"]
 _LONGEST = 60
 """Characters of a value in a reason."""
+_FIELDS = 3
+"""Differing fields in a reason."""
+_COMPARED = 64
+"""Artifacts among which the nearest is looked for: reading the records of a large store takes seconds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,8 @@ class PlannedStage:
     handle: Handle
     fingerprint: str
     content: Mapping[str, str]
+    code: Sequence[str] | None
+    """What stands for the user's own code; None where the stage states a version."""
     inputs: Mapping[str, str]
     """Input name to the name of the handle that provides it."""
     input_fingerprints: Mapping[str, str]
@@ -46,6 +53,8 @@ class Verdict:
     action: Action
     reason: str
     record: Record | None
+    changed: Sequence[str] = ()
+    """What of the code that made a reused artifact has been edited since."""
 
 
 class Plan:
@@ -60,6 +69,8 @@ class Plan:
         result: dict[str, Verdict] = {}
         for planned in self.stages:
             result[planned.name] = _verdict(planned, store, result)
+        if store.root.exists():  # a plan alone leaves nothing behind
+            store.code.save()
         return result
 
 
@@ -95,6 +106,7 @@ def make_plan(
             return planned[name]
         inputs = {key: visit(value) for key, value in handle.inputs.items()}
         content = handle.stage.content(handle.config, store.hasher) if handle.stage.content else {}
+        code = handle.stage.code()
         fingerprints = {key: value.fingerprint for key, value in inputs.items()}
         planned[name] = PlannedStage(
             name=name,
@@ -105,8 +117,10 @@ def make_plan(
                 config=handle.identity(),
                 content=content,
                 inputs=fingerprints,
+                code=code,
             ),
             content=content,
+            code=code,
             inputs={key: value.name for key, value in inputs.items()},
             input_fingerprints=fingerprints,
             force=name in force,
@@ -129,7 +143,10 @@ def _verdict(planned: PlannedStage, store: Store, before: Mapping[str, Verdict])
             raise
         record = None
     if record is not None and not planned.force:
-        return Verdict(action="reuse", reason=f"published as {record.name}", record=record)
+        changed = changed_since(record.data, store.code)
+        since = f"; changed since: {named(changed)}" if changed else ""
+        reason = f"published as {record.name}{since}"
+        return Verdict(action="reuse", reason=reason, record=record, changed=changed)
     if is_held(store.leases(planned.fingerprint)):
         who = holder(store.leases(planned.fingerprint)) or {}
         reason = f"process {who.get('pid')} on {who.get('host')} computes it"
@@ -147,46 +164,47 @@ def _step_of(checkpoint: Path) -> str:
 
 
 def _why_run(planned: PlannedStage, store: Store, before: Mapping[str, Verdict]) -> str:
-    name = planned.handle.stage.name
-    records = store.records(name)
-    if not records:
-        return f"no {name} has been computed in this store"
-    compared = [(_compare(r.data, planned), r) for r in reversed(records)]
-    found, record = min(compared, key=lambda pair: len(pair[0]))
-    fields = [d for d in found if not d.startswith("input ")]
-    inputs = [d for d in found if d.startswith("input ")]
-    running = [
-        f"its input {key} will be another one"
-        for key, source in planned.inputs.items()
-        if f"input {key}" in inputs and before[source].action != "reuse"
-    ]
-    others = [
-        f"its input {key} is another artifact"
-        for key, source in planned.inputs.items()
-        if f"input {key}" in inputs and before[source].action == "reuse"
-    ]
-    return f"{'; '.join([*fields, *running, *others])} (nearest: {record.name})"
+    """Return what differs from the nearest of the newest artifacts; inputs only where nothing else does."""
+    records = store.newest_records(planned.handle.stage.name, _COMPARED)
+    compared = [(own_differences(r, planned), _other_inputs(r, planned), r) for r in records]
+    if not compared:
+        return "new"
+    fields, inputs, record = min(compared, key=lambda found: len(found[0]) + len(found[1]))
+    if fields:
+        more = f"; {len(fields) - _FIELDS} more" if len(fields) > _FIELDS else ""
+        return f"{'; '.join(fields[:_FIELDS])}{more} (nearest: {record.name})"
+    running = [source for key, source in planned.inputs.items() if before[source].action != "reuse"]
+    if running:
+        return f"follows {', '.join(dict.fromkeys(running))}"
+    return f"new with this {' and '.join(inputs)}" if inputs else f"{record.name} is of no use"
 
 
-def _compare(data: Mapping[str, Any], planned: PlannedStage) -> list[str]:
-    """Return the differences that explain why an artifact is not the planned one."""
-    cls = type(planned.handle.config)
+def _other_inputs(record: Record, planned: PlannedStage) -> list[str]:
+    """Return the inputs for which an artifact had others."""
+    before = record.data["inputs"]
+    return [k for k, v in planned.input_fingerprints.items() if before.get(k, {}).get("fingerprint") != v]
+
+
+def own_differences(record: Record, planned: PlannedStage) -> list[str]:
+    """Return the differences, inputs apart, that explain why an artifact is not the planned one."""
+    cls, data = type(planned.handle.config), record.data
     found = [
         f"{planned.name}.{key} {spelled(old)} -> {spelled(new)}"
         for key, old, new in differences(
             completed(cls, data["identity"]), completed(cls, planned.handle.identity())
         )
     ]
-    if data["version"] != planned.handle.stage.version:
-        found.append(f"stage version {data['version']} -> {planned.handle.stage.version}")
+    before, now = data["version"], planned.handle.stage.version
+    if before != now:
+        words = ["the code as it is" if version is None else f"{version}" for version in (before, now)]
+        found.append(f"stage version {words[0]} -> {words[1]}")
+    elif planned.code is not None and data["own_code"] != list(planned.code):
+        found.append(f"its code changed: {named(changed_code(data, planned.code))}")
     if data["content"] != dict(planned.content):
         changed = [key for key, _, _ in differences(data["content"], dict(planned.content))]
         found.append(
             f"content of {', '.join(changed[:3])}{' and others' if len(changed) > 3 else ''} differs"
         )
-    for key, value in planned.input_fingerprints.items():
-        if data["inputs"].get(key, {}).get("fingerprint") != value:
-            found.append(f"input {key}")
     return found
 
 

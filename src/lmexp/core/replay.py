@@ -52,6 +52,7 @@ def replay(record: Record, store: Store) -> Replayed:
     spec = {
         "stage": stage.name,
         "provider": stage.provider,
+        "code": stage.code(),
         "attempt": str(attempt),
         "cache": str(store.cache),
         "config": segment["config"],

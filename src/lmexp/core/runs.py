@@ -122,8 +122,8 @@ class RunWriter:
         self._data["current"] = {"name": name, "metrics_file": relative.as_posix()}
         self.save()
 
-    def finished(self, name: str, record: Record, action: str) -> None:
-        """Note a stage's artifact and merge its metrics."""
+    def finished(self, name: str, record: Record, action: str, changed: Sequence[str] = ()) -> None:
+        """Note a stage's artifact, what of its code has changed since, and merge its metrics."""
         self._data["current"] = None
         self._data["stages"][name] = {
             "stage": record.stage,
@@ -132,6 +132,7 @@ class RunWriter:
             "action": action,
             "seconds": record.data["seconds"],
             "world_size": record.data["world_size"],
+            **({"changed": list(changed)} if changed else {}),
         }
         self._data["metrics"] |= {f"{name}/{key}": value for key, value in record.metrics.items()}
         self.save()

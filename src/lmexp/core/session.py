@@ -10,6 +10,7 @@ from lmexp.core.compose import Composition
 from lmexp.core.config import to_dict
 from lmexp.core.console import Console, plan_lines
 from lmexp.core.disk import store_errors
+from lmexp.core.drift import changed_since
 from lmexp.core.executor import execute
 from lmexp.core.mirror import Mirror
 from lmexp.core.plan import Plan, make_plan
@@ -73,7 +74,7 @@ def _run(composition: Composition, group: str, quiet: bool, at_end: AtEnd) -> Fi
     )
     mirror = Mirror(store, writer.path, composition.config.tracking, group)
     console = None if quiet else Console(plan)
-    observer = _Observer(writer, mirror, console)
+    observer = _Observer(store, writer, mirror, console)
     if console is not None:
         console.header(f"run {writer.name} in {writer.path}")
         if any(v.action != "reuse" for v in verdicts.values()):
@@ -102,7 +103,8 @@ def _close_failed(writer: RunWriter, error: BaseException, at_end: AtEnd) -> Non
 class _Observer:
     """Tells the record, the mirror and the console what happens."""
 
-    def __init__(self, writer: RunWriter, mirror: Mirror, console: Console | None) -> None:
+    def __init__(self, store: Store, writer: RunWriter, mirror: Mirror, console: Console | None) -> None:
+        self._store = store
         self._writer = writer
         self._mirror = mirror
         self._console = console
@@ -126,6 +128,7 @@ class _Observer:
             self._console.tick()
 
     def finished(self, name: str, record: Record, action: str) -> None:
-        self._writer.finished(name, record, action)
+        changed = changed_since(record.data, self._store.code) if action == "reused" else []
+        self._writer.finished(name, record, action, changed)
         if self._console is not None:
-            self._console.finished(name, record, action)
+            self._console.finished(name, record, action, changed)

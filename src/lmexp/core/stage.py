@@ -2,7 +2,7 @@
 
 A stage is one plain function with one frozen config that fills one directory:
 
-    @stage("tokenizer", version=1, produces=TokenizerArtifact)
+    @stage("tokenizer", produces=TokenizerArtifact)
     def train(run: StageRun, config: TokenizerConfig, *, corpus: CorpusArtifact) -> Metrics:
         ...write files into run.out...
         return {"vocab_size": 4096}
@@ -10,6 +10,9 @@ A stage is one plain function with one frozen config that fills one directory:
 Calling it with a config and the handles of its inputs returns an inert `Handle`. A pipeline's
 graph is therefore its variables. The types of the keyword inputs are checked when the handle is
 made, so that a wrong wire is found before anything runs. Tests call `stage.function` directly.
+
+A user's stage is identified by its code, unless it states a `version`: then that is raised by hand where
+results change. lmexp's own stages always state one.
 """
 
 import dataclasses
@@ -23,6 +26,8 @@ from typing import Any
 
 from lmexp.core.config import Config, identity
 from lmexp.core.files import FileHasher
+from lmexp.core.own import folders, is_own
+from lmexp.core.reach import reached_code
 from lmexp.core.record import listed_files
 from lmexp.errors import ConfigError, nearest
 
@@ -69,7 +74,8 @@ class Stage:
     """A registered stage; call it to get a handle."""
 
     name: str
-    version: int
+    version: int | None
+    """Raised by hand where results change; None where the user's own code is identity instead."""
     function: Callable[..., Metrics]
     config_class: type[Config]
     inputs: Mapping[str, type[Artifact]]
@@ -103,12 +109,37 @@ class Stage:
         return Handle(stage=self, config=config, inputs=dict(inputs))
 
     @property
-    def provider(self) -> dict[str, str]:
-        """Where a child process finds this stage: an installed module, or a user's file."""
+    def provider(self) -> dict[str, Any]:
+        """Where a child process finds this stage: a module, or a user's file, and folders to search."""
         module = sys.modules[self.function.__module__]
         if module.__name__.startswith(USER_MODULE_PREFIX):
-            return {"file": str(module.__file__)}
-        return {"module": module.__name__}
+            return {"file": str(module.__file__), "folders": folders()}
+        return {"module": module.__name__, "folders": folders()}
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is one of lmexp's own."""
+        return self.function.__module__.partition(".")[0] == "lmexp"
+
+    def code(self) -> list[str] | None:
+        """Return what stands for the user's own code that it reaches; None where a version does.
+
+        Errors: `ConfigError` for code that is in no file of the user's.
+        """
+        if self.version is not None:
+            return None
+        seeds = []
+        parts: list[Any] = [self.function, self.config_class, *self.inputs.values()]
+        for part in parts:
+            file = getattr(sys.modules.get(part.__module__), "__file__", None)
+            if is_own(file):
+                seeds.append((part.__module__, Path(str(file)), part.__qualname__))
+        if not seeds or seeds[0][2] != self.function.__qualname__:
+            raise ConfigError(
+                f"the stage {self.name} states no version, and its code is no file of your own that could "
+                f"stand for it: write @stage({self.name!r}, version=1, ...)."
+            )
+        return reached_code(seeds)
 
 
 USER_MODULE_PREFIX = "lmexp_user_"
@@ -146,7 +177,7 @@ _REGISTRY: dict[str, Stage] = {}
 def stage(
     name: str,
     *,
-    version: int,
+    version: int | None = None,
     produces: type[Artifact],
     content: ContentOf | None = None,
     ranks: Callable[[Any], int] = lambda _config: 1,
@@ -178,6 +209,7 @@ def stage(
             label=label or (lambda _config: name),
             check_machine=check_machine,
         )
+        assert version is not None or not registered.is_shipped, f"lmexp's own stage {name} states no version"
         known = _REGISTRY.get(name)
         if known is not None and _origin(known.function) != _origin(function):
             raise ConfigError(

@@ -12,8 +12,10 @@ directory below `artifacts/` is complete or it is not there. A rename onto a pub
 fails, which is the fence against two writers. The label is for people; look-up is by fingerprint.
 """
 
+import contextlib
 import errno
 import functools
+import os
 import shutil
 import stat
 import uuid
@@ -21,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lmexp.core.drift import CodeReader
 from lmexp.core.files import FileHasher, fsync_path, remove_tree
 from lmexp.core.fingerprint import SHORT
 from lmexp.core.record import RECORD, Record, files_in, read_record
@@ -47,6 +50,11 @@ class Store:
     def cache(self) -> Path:
         """Directory of what was looked up or downloaded; it can be deleted at any time."""
         return self.root / "cache"
+
+    @functools.cached_property
+    def code(self) -> CodeReader:
+        """What the Python files of lmexp and of the user hold now."""
+        return CodeReader(self.cache / "code.json")
 
     @property
     def runs(self) -> Path:
@@ -95,6 +103,17 @@ class Store:
         """Return all published artifacts with intact records, of one stage or of all, oldest first."""
         found, _ = self._read_all(stage or "*")
         return sorted(found, key=lambda r: str(r.data["finished"]))
+
+    def newest_records(self, stage: str, count: int) -> list[Record]:
+        """Return the intact records among the newest `count` artifacts of a stage, newest first."""
+        folder = self.root / "artifacts" / stage
+        places = list(os.scandir(folder)) if folder.is_dir() else []
+        newest = sorted(places, key=lambda entry: entry.stat().st_mtime_ns, reverse=True)[:count]
+        found = []
+        for entry in newest:
+            with contextlib.suppress(VerificationError):
+                found.append(_record_at(Path(entry.path)))
+        return sorted(found, key=lambda r: str(r.data["finished"]), reverse=True)
 
     def damaged_records(self) -> list[str]:
         """Return one sentence for all that lies among the artifacts and is none that can be trusted."""

@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 from lmexp.core.config import build
 from lmexp.core.entry import expected
 from lmexp.core.files import append_line, read_json, write_json
+from lmexp.core.own import add_folders, folders_of, is_own, shipped
 from lmexp.core.stage import USER_MODULE_PREFIX, StageRun, registered_stage
 from lmexp.core.terminal import open_closed_streams, printable
 from lmexp.errors import ConfigError, LmexpError, StageError
@@ -90,6 +91,9 @@ def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
         raise StageError(f"{spec['world_size']} ranks were asked for, but {world_size} were started.")
     load_provider(spec["provider"])
     stage = registered_stage(spec["stage"])
+    if spec["code"] != stage.code():
+        raise StageError("its code was edited after it was planned; give the same command again.")
+    provided = _loaded()
     attempt = Path(spec["attempt"])
     config = build(stage.config_class, spec["config"])
     inputs = {name: stage.inputs[name](Path(entry["path"])) for name, entry in spec["inputs"].items()}
@@ -111,8 +115,19 @@ def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
             # a stage that stopped early may not have measured anything yet
             "metrics": {} if stopped else {k: v for k, v in metrics.items() if k != "stopped"},
             "world_size": world_size,
+            "modules": {"provided": provided, "loaded": _loaded()},
         }
         write_json(attempt / "result.json", result)
+
+
+def _loaded() -> dict[str, str]:
+    """Return the file of each module of lmexp's and of the user's own that this process has imported."""
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.copy().items()}
+    return {
+        name: str(file)
+        for name, file in files.items()
+        if name != "__main__" and (name.partition(".")[0] == "lmexp" or is_own(file)) and file is not None
+    }
 
 
 def _run_agent(spec: Mapping[str, Any], spec_path: str) -> None:
@@ -182,8 +197,9 @@ def is_disk_full(error: BaseException) -> bool:
     return "No space left on device" in text or "os error 28" in text or "Errno 28" in text
 
 
-def load_provider(provider: Mapping[str, str]) -> None:
+def load_provider(provider: Mapping[str, Any]) -> None:
     """Import the module or the user's file that registers a stage."""
+    add_folders(provider["folders"])
     if "file" in provider:
         load_file(Path(provider["file"]))
     else:
@@ -192,6 +208,8 @@ def load_provider(provider: Mapping[str, str]) -> None:
 
 def load_file(path: Path) -> ModuleType:
     """Import a user's Python file under a name of its own; again only if it has changed.
+
+    It may import modules of its own folder, see `core.own`.
 
     Errors: `ConfigError` with the file, the line and the reason where it cannot be imported.
     """
@@ -203,6 +221,8 @@ def load_file(path: Path) -> ModuleType:
     module = sys.modules.get(name)
     if module is not None and getattr(module, "lmexp_version", None) == version:
         return module
+    if path.parent.resolve() != shipped("pipelines").resolve():
+        add_folders(folders_of(path))
     module = ModuleType(name)
     module.__file__ = str(path)
     module.__dict__["lmexp_version"] = version
@@ -215,7 +235,10 @@ def load_file(path: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         line = _line_in(path, error)
-        raise ConfigError(f"{path}{line}: {type(error).__name__}: {error}") from error
+        where = ""
+        if isinstance(error, ModuleNotFoundError):
+            where = f"; it is neither installed nor in {' or '.join(folders_of(path))}"
+        raise ConfigError(f"{path}{line}: {type(error).__name__}: {error}{where}") from error
     return module
 
 

@@ -22,6 +22,7 @@ def plan(arguments: argparse.Namespace) -> int:
                 "fingerprint": s.fingerprint,
                 "action": verdicts[s.name].action,
                 "reason": verdicts[s.name].reason,
+                "changed": list(verdicts[s.name].changed),
                 "world_size": s.handle.num_ranks,
             }
             for s in planned.stages
