@@ -101,7 +101,11 @@ def environment_section(records: RunRecords) -> Html:
     places: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
     for stage in records.stages:
         for segment in stage.record.get("segments", []):
-            environment = {**segment.get("environment", {}), "threads": segment.get("threads")}
+            environment = {
+                **segment.get("environment", {}),
+                "threads": segment.get("threads"),
+                "variables": segment.get("variables") or {},
+            }
             environment.pop("git", None)
             names = places.setdefault(json.dumps(environment, sort_keys=True), (environment, []))[1]
             if stage.name not in names:
@@ -148,6 +152,7 @@ def _place(environment: Mapping[str, Any], names: list[str]) -> Html:
     packages = environment.get("packages") or {}
     rows = [(key, str(environment[key])) for key in _PLACE if environment.get(key) is not None]
     rows += [(name, version) for name, version in packages.items() if version]
+    rows += [(name, value) for name, value in environment["variables"].items()]
     return table(("", "version or name"), rows, caption=f"Computed {', '.join(names)}")
 
 

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib.metadata
+import os
 import platform
 import socket
 import subprocess
@@ -67,4 +68,6 @@ def _git() -> dict[str, Any] | None:
 
 def _run_git(root: Path, *arguments: str) -> bytes:
     command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, check=True, timeout=10).stdout
+    # inside a hook of another repository, git's own variables would name that one
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(command, capture_output=True, check=True, timeout=10, env=variables).stdout

@@ -6,6 +6,7 @@ killed goes on from its newest checkpoint. Nothing here imports what a stage nee
 """
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -29,6 +30,7 @@ from lmexp.core.runs import now
 from lmexp.core.settings import ExecutorConfig
 from lmexp.core.stage import registered_stage
 from lmexp.core.store import Store
+from lmexp.core.variables import child_environment, recorded
 from lmexp.errors import (
     DataError,
     Diverged,
@@ -159,19 +161,22 @@ class _Computation:
         handle, scratch = self.planned.handle, self.store.scratch(self.planned.fingerprint)
         world_size = handle.num_ranks
         threads = max(1, self.config.threads // world_size)
+        variables = child_environment(os.environ, threads=threads, own=self.config.environment)
         segment = {
             "started": now(),
             "world_size": world_size,
             "threads": threads,
             "config": to_dict(handle.config),
             "environment": environment(),
+            "variables": recorded(variables),
+            "own_variables": list(self.config.environment),
         }
         attempt, from_step = new_attempt(scratch, lease.generation, segment)
         self.observer.started(self.planned.name, attempt, from_step)
         started, began, clock = segment["started"], time.time(), time.monotonic()
         outcome = run_child(
             self._spec(attempt, world_size),
-            threads=threads,
+            environment=variables,
             can_stop=handle.stage.resumes,
             grace_s=self.config.stop_grace_s,
             tick=lambda: self._tick(lease),

@@ -20,7 +20,6 @@ from lmexp.core.files import read_json, write_json
 from lmexp.core.worker import EXIT_DISK_FULL, PARENT_PID, PARENT_PIPE, describe_exit
 
 POLL_S = 0.05
-_RANK_VARIABLES = frozenset({"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,38 +36,23 @@ class Outcome:
     cpu_seconds: float = 0.0
 
 
-def child_environment(threads: int) -> dict[str, str]:
-    """Return the environment of a child that may use `threads` threads in every library."""
-    variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-    return {
-        **os.environ,
-        **dict.fromkeys(variables, str(threads)),
-        "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONHASHSEED": "0",
-    }
-
-
 def run_child(
     spec: Mapping[str, Any],
     *,
-    threads: int,
+    environment: Mapping[str, str],
     can_stop: bool,
     grace_s: float,
     tick: Callable[[], Literal["go", "stop", "kill"]],
 ) -> Outcome:
     """Run the spec's stage in a child process and return how it ended.
 
-    `tick` is called every `POLL_S` seconds and says whether to go on, to ask the child to stop
-    (it has `grace_s` seconds for it) or to kill it at once.
+    `environment` is all that the child sees (see `core.variables`). `tick` is called every `POLL_S`
+    seconds and says whether to go on, to ask the child to stop (it has `grace_s` seconds for it) or to
+    kill it at once.
     """
     attempt = Path(spec["attempt"])
     write_json(attempt / "spec.json", spec)
     read_end, write_end = os.pipe()
-    environment = child_environment(threads)
-    environment |= {PARENT_PID: str(os.getpid()), PARENT_PIPE: str(read_end)}
-    for name in [n for n in environment if n in _RANK_VARIABLES or n.startswith("TORCHELASTIC_")]:
-        del environment[name]
     try:
         with (attempt / "log.txt").open("ab") as log:
             child = subprocess.Popen(
@@ -76,7 +60,7 @@ def run_child(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env={**environment, PARENT_PID: str(os.getpid()), PARENT_PIPE: str(read_end)},
                 pass_fds=(read_end,),
                 start_new_session=True,
             )

@@ -5,7 +5,10 @@ record, and the result goes to scratch: the published artifact is never touched.
 """
 
 import dataclasses
+import os
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from lmexp.core.files import remove_tree, sha256_file
 from lmexp.core.launch import run_child
@@ -13,6 +16,7 @@ from lmexp.core.lease import Waiter
 from lmexp.core.record import VOLATILE, Record
 from lmexp.core.stage import registered_stage
 from lmexp.core.store import Store
+from lmexp.core.variables import child_environment
 from lmexp.errors import ConfigError, StageError, StoreError
 
 
@@ -61,7 +65,9 @@ def replay(record: Record, store: Store) -> Replayed:
         "world_size": segment["world_size"],
     }
     try:
-        outcome = run_child(spec, threads=segment["threads"], can_stop=False, grace_s=0.0, tick=lambda: "go")
+        outcome = run_child(
+            spec, environment=_variables(segment), can_stop=False, grace_s=0.0, tick=lambda: "go"
+        )
         if outcome.status != "complete":
             raise StageError(f"the replay of {record.name} failed: {outcome.message}")
         out = attempt / "out"
@@ -72,3 +78,13 @@ def replay(record: Record, store: Store) -> Replayed:
     old = record.content_hashes()
     names = sorted(({*old, *new}) - VOLATILE)
     return Replayed(record, tuple(n for n in names if old.get(n) != new.get(n)))
+
+
+def _variables(segment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of a segment's process: kernels were chosen as its record says."""
+    return child_environment(
+        os.environ,
+        threads=segment["threads"],
+        own=segment.get("own_variables", ()),
+        kernels=segment.get("variables"),
+    )

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from lmexp.core.config import Config, build, option
+from lmexp.core.variables import refuse_own
 from lmexp.errors import ConfigError
 
 STORE_VARIABLE = "LMEXP_STORE"
@@ -37,8 +38,15 @@ class ExecutorConfig(Config):
     stale_after_s: float = option(30.0, ge=3, le=86_400, placement=True)
     """A lease whose holder, on another host, has shown no heartbeat for this long is taken over."""
 
+    environment: tuple[str, ...] = option((), placement=True)
+    """Names of environment variables that your own stages read; a stage sees no others of yours. No
+    result may depend on them: what does is a key of the configuration."""
+
     stop_grace_s: float = option(60.0, ge=0, le=86_400, placement=True)
     """Time that an interrupted stage gets to write its checkpoint, in seconds."""
+
+    def check(self) -> None:
+        refuse_own(self.environment)
 
 
 class RunConfig(Config):
