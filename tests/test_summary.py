@@ -54,6 +54,16 @@ def test_rows_of_documents_have_a_line_for_each_split_with_the_skew_of_their_fir
     assert "packing/train 1,500 0.250 0.500 0.050 0.045" in lines
 
 
+def test_the_documents_of_a_corpus_are_counted_by_split_and_the_dropped_by_reason():
+    counts = {"train/documents": 26_584, "validation/documents": 1_448, "test/documents": 1_462}
+    lost = {"dropped/null": 3, "dropped/duplicate": 2_539}
+    metrics = {f"corpus/{key}": value for key, value in (counts | lost).items()}
+    run = Run(Path("x"), {"run": "r-1", "status": "done", "stages": {}, "metrics": metrics})
+    lines = [" ".join(line.split()) for line in summary(run).splitlines()]
+    assert "documents of train validation test dropped" in lines
+    assert "corpus 26,584 1,448 1,462 2,539 duplicate, 3 null" in lines
+
+
 def test_a_run_without_evaluations_shows_its_stages_only():
     run = Run(Path("x"), {"run": "r-1", "status": "failed", "stages": {}, "metrics": {}})
     assert summary(run).split() == ["r-1", "failed", "stage", "action", "seconds", "artifact"]

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from lmexp.analysis.corpora import corpora
 from lmexp.core.drift import named
 from lmexp.core.files import read_lines
 from lmexp.core.runs import Run
@@ -19,7 +20,8 @@ _SHIPPED = frozenset(
 def summary(run: Run) -> str:
     """Return the run's stages, headline metrics and accuracies as text."""
     parts = [f"\n{run.name}  {run.status}", _stages(run)]
-    for rows in (_packing(run.metrics), _perplexity(run.metrics), _prompts(run.metrics), _own(run)):
+    metrics = run.metrics
+    for rows in (_corpora(metrics), _packing(metrics), _perplexity(metrics), _prompts(metrics), _own(run)):
         if rows:
             parts.append(_table(rows))
     parts += _sample(run)
@@ -36,6 +38,15 @@ def _stages(run: Run) -> str:
         if entry.get("changed")
     ]
     return "\n".join([_table(rows), *changed])
+
+
+def _corpora(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
+    """Return the documents of each corpus by split, and what was dropped for which reason."""
+    rows = [
+        (corpus.name, *(f"{count:,}" for count in corpus.documents.values()), corpus.words())
+        for corpus in corpora(metrics)
+    ]
+    return [("documents of", "train", "validation", "test", "dropped"), *rows] if rows else []
 
 
 def _packing(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:

@@ -20,6 +20,10 @@ configs:
     path: data/train-*
   - split: validation
     path: data/validation-*
+- config_name: other
+  data_files:
+  - split: train
+    path: other/train-*
 ---
 """
 
@@ -31,13 +35,22 @@ def parquet(**columns) -> bytes:
 
 
 def dataset(shards, *, subset="default", column="text") -> dict[str, bytes]:
-    """The files of a dataset whose training split has the given texts, a list a shard."""
+    """The files of a dataset whose training split has the given texts, a list a shard; its subset `other`
+    has one text, named after the first."""
     files = {
         f"data/train-{i:05d}-of-{len(shards):05d}.parquet": parquet(**{column: texts, "n": range(len(texts))})
         for i, texts in enumerate(shards)
     }
-    validation = {"data/validation-00000-of-00001.parquet": parquet(**{column: ["held out"], "n": [0]})}
-    return {"README.md": README.format(subset=subset).encode(), **files, **validation}
+    rest = {
+        "data/validation-00000-of-00001.parquet": parquet(**{column: ["held out"], "n": [0]}),
+        "other/train-00000-of-00001.parquet": parquet(**{column: [f"other than {shards[0][0]}"], "n": [0]}),
+    }
+    return {"README.md": README.format(subset=subset).encode(), **files, **rest}
+
+
+def git_hash(data: bytes) -> str:
+    """The name that git, and so the hub, gives a small file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 class Hub:
@@ -109,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
                 parent = path[: len(path) - len(inner)] + inner.partition("/")[0]
                 found[parent] = {"type": "directory", "path": parent, "oid": "0" * 40, "size": 0}
             else:
-                oid = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+                oid = git_hash(data)
                 found[path] = {"type": "file", "path": path, "oid": oid, "size": len(data)}
         if found:
             self.answer(200, json.dumps(list(found.values())).encode(), {})
@@ -120,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         if data is None:
             self.answer(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
             return
-        etag = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        etag = git_hash(data)
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         wanted = self.headers.get("Range")
         if wanted:

@@ -1,5 +1,6 @@
 """Archives: every kind is read in place, and what could leave its folder or unpack to too much is refused."""
 
+import gzip
 import io
 import os
 import stat
@@ -10,6 +11,7 @@ import pytest
 import zstandard
 
 from lmexp.corpus.archives import is_archive, members
+from lmexp.corpus.streams import Budget, decompressed
 from lmexp.errors import DataError
 
 FILES = {"a/one.txt": b"first", "a/two.jsonl": b'{"text": "second"}\n', "b/one.txt": b"third" * 9000}
@@ -43,7 +45,7 @@ def make(suffix, entries) -> bytes:
 def read(tmp_path, name, data, patterns=(), limit=10**6):
     path = tmp_path / "download"
     path.write_bytes(data)
-    return {member: stream.read() for member, stream in members(path, name, patterns, limit=limit)}
+    return {member: stream.read() for member, stream in members(path, name, patterns, budget=Budget(limit))}
 
 
 def refusal(tmp_path, name, data, **options) -> str:
@@ -100,6 +102,24 @@ def test_a_link_or_a_device_in_a_zip_is_refused(tmp_path, mode, what):
     info.external_attr = (mode | 0o644) << 16
     message = refusal(tmp_path, "x.zip", zipped({**FILES, info: b"/etc/passwd"}))
     assert message == f"x.zip is refused: its member 'inside.txt' is {what}."
+
+
+def test_what_compressed_members_unpack_to_counts_together_with_the_archive(tmp_path):
+    member = gzip.compress(bytes(400_000))
+    for suffix in (".zip", ".tar.gz"):
+        path = tmp_path / f"x{suffix}"
+        path.write_bytes(make(suffix, {f"{i}.txt.gz": member for i in range(3)}))
+
+        def unpacked(limit, path=path):
+            budget = Budget(limit)
+            return [
+                len(decompressed(stream, ".gz", place="member", budget=budget).read())
+                for _, stream in members(path, path.name, (), budget=budget)
+            ]
+
+        assert unpacked(1_300_000) == [400_000] * 3
+        with pytest.raises(DataError, match="unpacks to more than 1,100,000 bytes"):
+            unpacked(1_100_000)
 
 
 @pytest.mark.parametrize("suffix", [".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".zip"])

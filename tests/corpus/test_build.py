@@ -5,9 +5,13 @@ import json
 
 import pytest
 
+from lmexp.core.config import identity, replace
+from lmexp.core.files import FileHasher
 from lmexp.corpus.build import build_corpus
-from lmexp.corpus.config import CorpusConfig, FilterConfig, LocalSource
+from lmexp.corpus.config import CorpusConfig, LocalSource
+from lmexp.corpus.filter_config import FilterConfig
 from lmexp.corpus.shards import SPLITS, iter_documents
+from lmexp.corpus.sources import content_hashes
 from lmexp.errors import DataError
 
 
@@ -165,6 +169,53 @@ def test_weighted_sources_keep_their_shares_of_what_is_left_after_cleaning(tmp_p
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["sources"]["a"]["documents"] == 100
     assert card["sources"]["b"]["documents"] in (33, 34)
+
+
+def test_copies_are_kept_in_one_split_where_deduplication_is_off(tmp_path):
+    texts = [f"name {i} é" for i in range(60)]
+    config = replace(write_rows(tmp_path / "rows.jsonl", texts + texts[:9]), deduplicate=False)
+    metrics = make(config, tmp_path / "out")
+    documents = [(split, d.text) for split in SPLITS for d in iter_documents(tmp_path / "out", split)]
+    assert sorted(text for _, text in documents) == sorted(texts + texts[:9])
+    assert len({text for _, text in documents}) == len(set(documents)) == 60
+    assert metrics["documents"] == 69
+    assert not any(key.startswith("dropped/") for key in metrics)
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert (card["deduplicate"], card["dropped"]) == (False, {})
+
+
+def test_copies_stay_across_the_splits_of_sources_where_deduplication_is_off(tmp_path):
+    texts = {"test": ["a"], "train": ["a", "b"], "validation": ["b"]}
+    into = {split: {"into": split} for split in texts}
+    make(replace(sources_of(tmp_path, texts, **into), deduplicate=False), tmp_path / "out")
+    found = {split: [d.text for d in iter_documents(tmp_path / "out", split)] for split in SPLITS}
+    assert found == texts
+
+
+def test_each_line_of_a_list_is_a_document_and_bad_rows_are_counted_beside_duplicates(tmp_path):
+    names = [f"name{i}" for i in range(50)]
+    (tmp_path / "names.txt").write_bytes("\r\n".join([*names, names[0], ""]).encode() + b"\xff\n")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    options = {"document": "line", "validation_fraction": 0.2, "test_fraction": 0.2}
+    strict = CorpusConfig(files=(str(tmp_path / "*"),), **options)
+    with pytest.raises(DataError, match=r"^corpus\.files: .*picture\.png ends in '\.png'.*on_bad_row=drop"):
+        content_hashes(strict, FileHasher())
+    lenient = replace(strict, on_bad_row="drop")
+    assert list(content_hashes(lenient, FileHasher())) == ["0:names.txt", "1:picture.png"]
+    metrics = make(lenient, tmp_path / "out")
+    assert sorted(everything(tmp_path / "out").values()) == sorted(names)
+    assert {key: value for key, value in metrics.items() if key.startswith("dropped/")} == {
+        "dropped/duplicate": 1,
+        "dropped/not UTF-8": 1,
+        "dropped/unknown format": 1,
+    }
+
+
+def test_switches_that_are_off_leave_the_identity_as_it_was():
+    plain = identity(CorpusConfig())
+    assert not {"document", "deduplicate", "on_bad_row"} & set(plain)
+    for change in ({"document": "line"}, {"deduplicate": False}, {"on_bad_row": "drop"}):
+        assert identity(CorpusConfig(**change)) == {**plain, **change}
 
 
 def test_filters_that_keep_nothing_are_named(tmp_path):

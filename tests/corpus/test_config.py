@@ -55,3 +55,50 @@ def test_every_field_of_a_source_misspelt_of_a_wrong_type_or_out_of_range_is_ref
         assert f"{field.name} must be" in refusal(kind, field.name, element(hint)(limit + beyond[bound]))
     if field.metadata["choices"]:
         assert f"{field.name} must be one of" in refusal(kind, field.name, "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"path": "a.txt"}, "corpus.path is not accepted: name files with corpus.files"),
+        ({"dataset": "owner/name"}, "corpus.dataset is not accepted: a dataset of the hub is a source"),
+        (
+            {"column": "body"},
+            "corpus.column is not accepted: the key or column that holds the text is corpus.text",
+        ),
+        ({"split": "train"}, "corpus.split is not accepted: splits are corpus.validation_fraction and"),
+        (
+            {"dedup": False},
+            "corpus.dedup is not accepted: equal texts are kept or dropped by corpus.deduplicate",
+        ),
+        (
+            {"sources": {"local": {"files": ["a.txt"], "text_column": "body"}}},
+            "corpus.sources.local.text_column is not accepted: the key or column that holds the text is `col",
+        ),
+        (
+            {"sources": {"local": {"path": "a.txt"}}},
+            "corpus.sources.local.path is not accepted: name the files",
+        ),
+        (
+            {"sources": {"hub": {"path": "owner/name"}}},
+            "corpus.sources.hub.path is not accepted: the dataset is `name`, like owner/name",
+        ),
+        (
+            {"sources": {"hub": {"name": "owner/name", "config": "c"}}},
+            "corpus.sources.hub.config is not accepted: the configuration is `subset`",
+        ),
+        (
+            {"sources": {"http": {"url": "https://host/a.txt"}}},
+            "corpus.sources.http.url is not accepted: give `urls`",
+        ),
+        ({"files": [""]}, "corpus.files holds an empty name"),
+        (
+            {"files": ["caf\udce9.txt"]},
+            "corpus.files holds a name that is not UTF-8 (caf\\xe9.txt); name it by",
+        ),
+    ],
+)
+def test_other_tools_words_are_answered_with_ours(values, sentence):
+    with pytest.raises(ConfigError) as error:
+        build(CorpusConfig, values, "corpus")
+    assert str(error.value).startswith(sentence)

@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,19 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmexp.corpus.documents import TextUnits
 from lmexp.corpus.formats import read_texts, split_name
+from lmexp.corpus.rows import BadRows
 from lmexp.errors import DataError
 
 TEXTS = st.lists(st.text(), max_size=8)
 CSV_TEXTS = st.lists(st.text(st.characters(exclude_characters="\r", codec="utf-8")), max_size=8)
 
 
-def read(data, chosen, column="text", max_document_bytes=8192):
-    return list(
-        read_texts(
-            io.BytesIO(data), chosen, place="PLACE", column=column, max_document_bytes=max_document_bytes
-        )
-    )
+def read(data, chosen, column="text", max_document_bytes=8192, document="file"):
+    units, bad = TextUnits(document, max_document_bytes), BadRows(Counter(), drop=False)
+    return list(read_texts(io.BytesIO(data), chosen, place="PLACE", column=column, units=units, bad=bad))
 
 
 def refusal(data, chosen, **options) -> str:
@@ -59,7 +59,8 @@ def test_a_long_text_is_never_read_whole():
             return super().read(size)
 
     stream = Counting(b"line of text\n" * 500_000)
-    pieces = read_texts(stream, "txt", place="", column="", max_document_bytes=4096)
+    bad = BadRows(Counter(), drop=False)
+    pieces = read_texts(stream, "txt", place="", column="", units=TextUnits("file", 4096), bad=bad)
     assert sum(len(text) for _, text in pieces) == 13 * 500_000
     assert stream.largest <= 2**20
 
@@ -127,9 +128,9 @@ def test_a_bad_json_line_is_named_by_line_and_nearest_key(line, sentence):
             b"id,text\n1,a\n2,b,c\n",
             "PLACE, line 3 has 3 fields, but the header names 2; a field",
         ),
-        (b'id,text\n1,"a\nb\n', "PLACE, line 2 is not CSV: unexpected end of data"),
+        (b'id,text\n1,"a\nb\n', "PLACE, line 2 is not CSV: a quote that opens there is never closed."),
         (b'id,text\n1,"a"b\n', "PLACE, line 2 is not CSV"),
-        (b"id,text\n1,\xff\n", "PLACE is not UTF-8 at byte 10"),
+        (b"id,text\n1,\xff\n", "PLACE, line 2 is not UTF-8 at byte 10 of the file"),
     ],
 )
 def test_bad_csv_is_named_by_line_and_nearest_column(data, sentence):
@@ -154,13 +155,14 @@ def test_a_parquet_string_that_is_not_utf8_is_named_by_its_row():
     broken = pa.Array.from_buffers(
         pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0\4\0\0\0"), pa.py_buffer(b"ok\xff\xff")]
     )
-    assert refusal(parquet(broken), "parquet") == "PLACE, row 1 is not UTF-8 at its byte 0."
+    assert refusal(parquet(broken), "parquet").startswith("PLACE, row 1 is not UTF-8 at its byte 0; ")
 
 
 @pytest.mark.parametrize("chosen", ["txt", "jsonl"])
 def test_text_that_is_not_utf8_is_named_by_its_byte(chosen):
     data = b'{"text": "ok"}\n{"text": "\xff"}\n'
-    assert "PLACE is not UTF-8 at byte 25" in refusal(data, chosen)
+    where = "PLACE, line 2" if chosen == "jsonl" else "PLACE"
+    assert f"{where} is not UTF-8 at byte 25 of the file" in refusal(data, chosen)
     if chosen == "txt":
         long = b"x\n" * 5000 + data
         assert "at byte 10025" in refusal(long, chosen, max_document_bytes=300)

@@ -143,9 +143,24 @@ def test_a_wrong_checksum_and_a_bomb_stop_the_stage_with_one_sentence(web, tmp_p
         run(tmp_path / "b", config(web, {"rows.txt.gz": bomb}, max_unpacked_bytes=1_000_000))
 
 
+def test_a_source_may_not_send_more_than_its_bound_announced_or_not(web, tmp_path):
+    files = {"a.jsonl": JSONL, "b.jsonl": JSONL.replace(b"web", b"net")}
+    total = sum(map(len, files.values()))
+    assert len(run(tmp_path / "enough", config(web, files, max_bytes=total))) == 120
+    for i, (limit, name) in enumerate([(total - 1, "b.jsonl"), (len(JSONL) - 1, "a.jsonl")]):
+        with pytest.raises(DataError) as error:
+            run(tmp_path / str(i), config(web, files, max_bytes=limit))
+        assert f"/{name} is larger than the {len(JSONL) - 1:,} bytes that it may have" in str(error.value)
+        assert "raise max_bytes of its source" in str(error.value)
+        (part,) = (tmp_path / str(i) / "cache" / "downloads").glob("*.part")
+        assert part.stat().st_size == 0
+
+
 def test_waits_and_limits_are_no_part_of_the_identity(web):
     plain = identity(config(web, {"rows.jsonl": JSONL}))
-    assert plain == identity(config(web, {"rows.jsonl": JSONL}, retries=9, timeout_s=1, max_unpacked_bytes=5))
+    assert plain == identity(
+        config(web, {"rows.jsonl": JSONL}, retries=9, timeout_s=1, max_bytes=7, max_unpacked_bytes=5)
+    )
     assert plain != identity(config(web, {"rows.jsonl": JSONL}, column="text"))
 
 

@@ -80,17 +80,67 @@ def run(tmp_path, **cases):
 EXPECTED = {f"train:{i}": text for i, text in enumerate(text for shard in SHARDS for text in shard)}
 
 
-def test_a_dataset_is_downloaded_prepared_and_then_read_without_hub_and_library(stories, tmp_path):
+def test_a_dataset_is_prepared_once_and_read_without_the_hub_until_a_byte_of_the_cache_flips(
+    stories, tmp_path
+):
     assert run(tmp_path, one={}) == {"one": EXPECTED, "imported": True}
     card = json.loads((tmp_path / "one" / "card.json").read_text())["sources"]["hub"]
     assert card["content"] == {NAME: NEW}
     assert (card["kind"], card["documents"], card["name"], card["split"]) == ("hub", 240, NAME, "train")
     asked = len(stories.requests)
-    stories.repositories.clear()
+    commits = stories.repositories.pop(NAME)
     assert run(tmp_path, two={}) == {"two": EXPECTED, "imported": False}
     assert len(stories.requests) == asked
+    stories.repositories[NAME] = commits
+    (prepared,) = tmp_path.rglob("*-train*.arrow")
+    downloaded = [path for path in tmp_path.rglob("blobs/*") if b"PAR1" in path.read_bytes()]
+    assert len(downloaded) >= len(SHARDS)
+    for path in (prepared, *downloaded):
+        data = bytearray(path.read_bytes())
+        data[max(data.find(b"story 7 of"), len(data) // 2)] ^= 1
+        path.chmod(0o644)
+        path.write_bytes(data)
+    assert run(tmp_path, three={}) == {"three": EXPECTED, "imported": True}
     for name in ("card.json", "train-00000.parquet"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        one, two, three = ((tmp_path / run / name).read_bytes() for run in ("one", "two", "three"))
+        assert one == two == three
+
+
+FIRST = """
+import json, sys
+from collections import Counter
+from pathlib import Path
+from lmexp.core.config import build
+from lmexp.corpus.config import CorpusConfig
+from lmexp.corpus.sources import read_sources
+
+def first(values):
+    config = build(CorpusConfig, values)
+    cache = Path(sys.argv[1])
+    (documents,) = read_sources(config, cache=cache, content={}, dropped={"hub": Counter()}).values()
+    return next(documents).text
+
+print(json.dumps({name: first(values) for name, values in json.loads(sys.argv[2]).items()}))
+"""
+
+
+def test_what_another_commit_subset_or_split_prepared_is_not_read(stories, tmp_path):
+    cases = {
+        "new": {},
+        "old": {"revision": OLD},
+        "other": {"subset": "other"},
+        "held": {"split": "validation"},
+    }
+    values = {name: {"sources": {"hub": {"name": NAME, **options}}} for name, options in cases.items()}
+    command = [sys.executable, "-c", FIRST, str(tmp_path / "cache"), json.dumps(values)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "new": "story 0 of shard 0",
+        "old": "old",
+        "other": "other than story 0 of shard 0",
+        "held": "held out",
+    }
 
 
 def test_a_dataset_is_streamed_and_a_limit_takes_its_beginning(stories, tmp_path):
@@ -104,10 +154,10 @@ def test_what_cannot_be_loaded_is_one_sentence(stories, tmp_path):
     stories.repositories["someone/script"] = {NEW: {"script.py": b"import os", "README.md": b"no data"}}
     cases = {
         "a": ({"split": "trian"}, "split trian, cannot be loaded: "),
-        "b": ({"subset": "other"}, "subset other, split train, cannot be loaded: "),
+        "b": ({"subset": "another"}, "subset another, split train, cannot be loaded: "),
         "c": ({"column": "txt"}, "has no column 'txt' (did you mean 'text'?)"),
         "d": ({"name": "someone/script"}, "cannot be loaded: Dataset scripts are no longer supported"),
-        "e": ({"column": "n", "streaming": True}, "row 0: 'n' must be text, was a number"),
+        "e": ({"column": "n", "streaming": True}, "the column 'n' must be text, was int64"),
     }
     found = run(tmp_path, **{name: options for name, (options, _) in cases.items()})
     for name, (_, words) in cases.items():

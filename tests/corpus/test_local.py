@@ -1,14 +1,17 @@
 """Local files: which files a pattern names, what their documents are called, and bad patterns."""
 
+import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from lmexp.core.files import FileHasher, sha256_file
 from lmexp.corpus.config import LocalSource
-from lmexp.corpus.documents import SourceContext
-from lmexp.corpus.local import content, documents, local_files
+from lmexp.corpus.documents import SourceContext, TextUnits
+from lmexp.corpus.local import check_names, content, documents, local_files
+from lmexp.corpus.rows import BadRows
 from lmexp.errors import DataError
 
 
@@ -17,8 +20,14 @@ def source(*patterns, **options):
 
 
 def read(*patterns, max_document_bytes=8192, **options):
+    dropped = Counter()
     context = SourceContext(
-        max_document_bytes=max_document_bytes, cache=Path("unused"), content={}, dropped=Counter()
+        units=TextUnits("file", max_document_bytes),
+        cache=Path("unused"),
+        content={},
+        dropped=dropped,
+        bad=BadRows(dropped, drop=False),
+        deduplicate=True,
     )
     return list(documents(source(*patterns, **options), context))
 
@@ -50,9 +59,8 @@ def test_the_home_directory_may_be_written_as_a_tilde(tmp_path, monkeypatch):
     ("pattern", "sentence"),
     [
         ("notse.txt", "did you mean 'notes.txt'?"),
-        ("", "*.txt' instead"),
         ("nowhere/a.txt", "there is no directory"),
-        ("table.xls", "ends in '.xls'; known are .txt, .md, .jsonl, .csv, .parquet"),
+        ("table.xls", "ends in '.xls'; known are .txt, .md, .jsonl, .json, .csv, .parquet"),
         ("noname", "ends in 'no suffix'"),
         ("table.gz", "ends in 'no suffix'"),
         ("rows.parquet.gz", "Parquet compresses itself"),
@@ -63,8 +71,27 @@ def test_a_pattern_that_cannot_be_used_is_named_with_a_remedy(tmp_path, pattern,
     for name in ("notes.txt", "table.xls", "noname", "table.gz", "rows.parquet.gz"):
         (tmp_path / name).write_text("a")
     with pytest.raises(DataError) as error:
-        local_files(source(tmp_path / pattern))
+        check_names(source(tmp_path / pattern), "corpus.files", drop=False)
+    assert str(error.value).startswith("corpus.files")
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "folder", ["plain", "data [v1]", "été", "a b=c, {d}", "it's $HOME", 'say "hi"', "a*b?"]
+)
+def test_a_folder_is_answered_with_an_override_that_works_where_it_is_pasted(tmp_path, folder):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "one.txt").write_text("a")
+    (tmp_path / folder / "two.txt").write_text("a")
+    with pytest.raises(DataError) as error:
+        local_files(source(tmp_path / folder), "corpus.files")
+    pasted = str(error.value).partition("; give ")[2].removesuffix(" instead.")
+    (word,) = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {pasted}"], capture_output=True, text=True, check=True
+    ).stdout.split("\0")[:-1]
+    read = OverridesParser.create().parse_override(word)
+    assert read.key_or_group == "corpus.files"
+    assert [path.name for path in local_files(source(*read.value()))] == ["one.txt", "two.txt"]
 
 
 def test_text_files_become_whole_or_cut_documents(tmp_path):

@@ -5,6 +5,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from lmexp.core.record import RECORD
+from lmexp.core.sealed import write_sealed
 from lmexp.corpus import shards
 from lmexp.corpus.documents import Document
 from lmexp.corpus.shards import ShardWriters, iter_documents, iter_text_batches, shard_path
@@ -60,6 +62,16 @@ def test_metadata_is_written_as_json_for_every_reader(tmp_path):
     table = pq.read_table(shard_path(write(tmp_path / "out"), "train", 0))
     assert table.column_names == ["id", "text", "metadata"]
     assert json.loads(table["metadata"][1].as_py()) == {"source": "ä"}
+
+
+def test_a_shard_that_the_record_does_not_list_is_not_read(tmp_path):
+    out = write(tmp_path / "out")
+    files = {path.name: {"size": 1, "sha256": ""} for path in out.iterdir()}
+    write_sealed(out / RECORD, {"files": files})
+    foreign = write(tmp_path / "foreign", ["of the test split"])
+    shard_path(foreign, "train", 0).rename(shard_path(out, "train", 1))
+    assert [d.text for d in iter_documents(out, "train")] == TEXTS
+    assert [text for batch in iter_text_batches(out, "train") for text in batch.to_pylist()] == TEXTS
 
 
 def test_a_split_that_is_not_there_is_answered_with_the_nearest_one(tmp_path):

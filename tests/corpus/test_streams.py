@@ -10,7 +10,7 @@ import lzma
 import pytest
 import zstandard
 
-from lmexp.corpus.streams import COMPRESSIONS, decompressed
+from lmexp.corpus.streams import COMPRESSIONS, Budget, decompressed
 from lmexp.errors import DataError
 
 COMPRESS = {
@@ -43,11 +43,11 @@ def test_damage_is_one_sentence_with_the_place(suffix, damage):
 @pytest.mark.parametrize("suffix", ["", *COMPRESSIONS])
 def test_more_than_the_limit_stops_before_it_is_all_unpacked(suffix):
     bomb = COMPRESS.get(suffix, bytes)(bytes(10_000_000))
-    stream = decompressed(io.BytesIO(bomb), suffix, place="a", limit=3_000_000)
+    stream = decompressed(io.BytesIO(bomb), suffix, place="a", budget=Budget(3_000_000))
     assert stream.read(2_000_000) == bytes(2_000_000)
     with pytest.raises(DataError, match=r"unpacks to more than 3,000,000 bytes.*max_unpacked_bytes"):
         stream.read(2_000_000)
-    assert decompressed(io.BytesIO(bomb), suffix, place="a", limit=10_000_000).read() == bytes(10_000_000)
+    assert decompressed(io.BytesIO(bomb), suffix, place="a", budget=Budget(10**7)).read() == bytes(10_000_000)
 
 
 def test_a_failing_device_is_not_called_damage():

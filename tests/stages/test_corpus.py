@@ -14,7 +14,7 @@ import zstandard
 
 from lmexp.core.config import build
 from lmexp.core.stage import StageRun
-from lmexp.core.store import Store
+from lmexp.core.store import HASHES, Store
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import DataError
 from lmexp.stages.corpus import CorpusArtifact, corpus
@@ -88,8 +88,11 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
         should_stop=lambda: False,
         content={"0:a.jsonl": "0" * 64},
     )
-    with pytest.raises(DataError, match=r"0:a\.jsonl changed while being read"):
+    remembered = tmp_path / HASHES
+    remembered.write_text("{}")
+    with pytest.raises(DataError, match=r"0:a\.jsonl changed while being read; give the command again"):
         corpus.function(stage_run, config)
+    assert not remembered.exists()  # what was wrong may have been the memory, and must not be believed again
 
 
 def test_every_kind_of_source_in_one_corpus_from_the_command_line_and_reused_without_servers(

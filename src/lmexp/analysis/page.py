@@ -19,6 +19,7 @@ from lmexp.analysis.account import (
     stages_section,
 )
 from lmexp.analysis.accuracies import headline_accuracy, tasks
+from lmexp.analysis.corpora import corpus_section
 from lmexp.analysis.curves import curve_figures
 from lmexp.analysis.formats import duration, measured, number
 from lmexp.analysis.markup import Html, escape, join, tag
@@ -44,6 +45,7 @@ def run_page(records: RunRecords) -> str:
             for i, stage in enumerate(records.stages)
             if stage.curves
         ),
+        ("corpus", "Corpus", corpus_section(records.metrics)),
         ("stages", "Stages", stages_section(records)),
         ("config", "Configuration", config_section(records)),
         ("command", "The same run again", command_section(records)),

@@ -106,9 +106,13 @@ class Console:
 
 
 def plan_lines(plan: Plan, verdicts: Mapping[str, Verdict]) -> list[str]:
-    """Return one line a stage: name, action, reason."""
+    """Return one line a stage: name, action, reason; and one for each hint of what is to run."""
     width = max((len(s.name) for s in plan.stages), default=0)
-    return [f"{name:{width}}  {v.action:6}  {v.reason}" for name, v in verdicts.items()]
+    lines = [f"{name:{width}}  {v.action:6}  {v.reason}" for name, v in verdicts.items()]
+    for planned in plan.stages:
+        if verdicts[planned.name].action != "reuse":
+            lines += [f"note: {hint}" for hint in planned.handle.stage.hints(planned.handle.config)]
+    return lines
 
 
 def _duration(seconds: float) -> str:

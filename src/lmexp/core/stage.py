@@ -20,7 +20,7 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,10 @@ class Stage:
     label: Callable[[Any], str]
     """A short name for people, from the config."""
     check_machine: Callable[[Any], None]
-    """Raises `ConfigError` where this machine lacks what a config asks for; called before a run begins."""
+    """Raises `ConfigError` or `DataError` where this machine lacks what a config asks for, or its files
+    cannot be used; called before a run begins."""
+    hints: Callable[[Any], Sequence[str]]
+    """Sentences on what a config may not have meant; printed with the plan of a stage that is to run."""
 
     def __call__(self, config: Config, **inputs: "Handle") -> "Handle":
         if not isinstance(config, self.config_class):
@@ -185,11 +188,12 @@ def stage(
     total_steps: Callable[[Any], int] | None = None,
     label: Callable[[Any], str] | None = None,
     check_machine: Callable[[Any], None] = lambda _config: None,
+    hints: Callable[[Any], Sequence[str]] = lambda _config: (),
 ) -> Callable[[Callable[..., Metrics]], Stage]:
     """Register a function as a stage under `name`; see the module's docstring."""
 
     def decorate(function: Callable[..., Metrics]) -> Stage:
-        hints = typing.get_type_hints(function)
+        types = typing.get_type_hints(function)
         parameters = list(inspect.signature(function).parameters.values())
         positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
@@ -199,8 +203,8 @@ def stage(
             name=name,
             version=version,
             function=function,
-            config_class=hints[positional[1].name],
-            inputs={p.name: hints[p.name] for p in keyword},
+            config_class=types[positional[1].name],
+            inputs={p.name: types[p.name] for p in keyword},
             produces=produces,
             content=content,
             ranks=ranks,
@@ -208,6 +212,7 @@ def stage(
             total_steps=total_steps,
             label=label or (lambda _config: name),
             check_machine=check_machine,
+            hints=hints,
         )
         assert version is not None or not registered.is_shipped, f"lmexp's own stage {name} states no version"
         known = _REGISTRY.get(name)

@@ -33,6 +33,8 @@ from lmexp.errors import LeaseLost, StageError, StoreError, VerificationError
 
 FORMAT = 1
 """Of a record."""
+HASHES = "hashes.json"
+"""In the cache: the hashes of files outside of the store, remembered."""
 
 
 class Store:
@@ -44,7 +46,7 @@ class Store:
     @functools.cached_property
     def hasher(self) -> FileHasher:
         """Hashes files, and remembers in the cache what they were; in no directory that is no store."""
-        return FileHasher(self.cache / "hashes.json" if is_store(self.root) else None)
+        return FileHasher(self.cache / HASHES if is_store(self.root) else None)
 
     @property
     def cache(self) -> Path:

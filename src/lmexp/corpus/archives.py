@@ -1,8 +1,9 @@
 """Archives (zip, and tar plain or compressed) read in place: no member is ever written under its name.
 
 An archive is refused as a whole where a member could only be meant to leave its folder: an absolute
-path, a `..`, a link, a device. What its members unpack to is counted against a limit while it is
-read, whatever sizes the archive states, and so are a tar's own headers.
+path, a `..`, a link, a device. What its members unpack to is counted against a budget while it is
+read, whatever sizes the archive states, and so are a tar's own headers. Who unpacks a member further
+counts against the same budget.
 """
 
 import fnmatch
@@ -13,9 +14,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
-from lmexp.corpus.streams import decompressed
+from lmexp.corpus.streams import Budget, decompressed
 from lmexp.errors import DataError
 
 _SUFFIXES = {
@@ -39,20 +40,20 @@ def is_archive(name: str) -> bool:
 
 
 def members(
-    path: Path, name: str, patterns: tuple[str, ...], *, limit: int, place: str = ""
+    path: Path, name: str, patterns: tuple[str, ...], *, budget: Budget, place: str = ""
 ) -> Iterator[tuple[str, BinaryIO]]:
     """Yield (name, stream) of the regular files in an archive, in its order; read each before the next.
 
     `name` is the archive's own, whose suffix says its kind; messages call it `place`, or else by its
     name. Of several `patterns` one must match a member, `*` also across slashes; without any, all
-    members are meant. `limit` is the most bytes that may be unpacked.
-    Errors: `DataError`, one sentence, for an unsafe, damaged or encrypted archive and a passed limit.
+    members are meant. What is unpacked is counted against `budget`.
+    Errors: `DataError`, one sentence, for an unsafe, damaged or encrypted archive and a spent budget.
     """
     kind, compression = next(value for suffix, value in _SUFFIXES.items() if name.lower().endswith(suffix))
     seen: set[str] = set()
     place = place or name
     found = (
-        _zip_members(path, place, limit) if kind == "zip" else _tar_members(path, place, compression, limit)
+        _zip_members(path, place, budget) if kind == "zip" else _tar_members(path, place, compression, budget)
     )
     for member, stream in found:
         if patterns and not any(fnmatch.fnmatchcase(member, pattern) for pattern in patterns):
@@ -63,7 +64,7 @@ def members(
         yield member, stream
 
 
-def _zip_members(path: Path, name: str, limit: int) -> Iterator[tuple[str, BinaryIO]]:
+def _zip_members(path: Path, name: str, budget: Budget) -> Iterator[tuple[str, BinaryIO]]:
     try:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
@@ -71,23 +72,20 @@ def _zip_members(path: Path, name: str, limit: int) -> Iterator[tuple[str, Binar
                 mode = info.external_attr >> 16
                 if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise _not_a_file(info.filename, name, "a link" if stat.S_ISLNK(mode) else "a device")
-            used = 0
             for info in archive.infolist():
                 if info.is_dir():
                     continue
                 if info.flag_bits & 1:
                     raise DataError(f"{name} is encrypted at {info.filename!r}; give it unencrypted.")
                 with archive.open(info) as member:
-                    counted = _Counted(member)
-                    yield info.filename, decompressed(counted, "", place=name, limit=limit, used=used)
-                    used += counted.count
+                    yield info.filename, decompressed(member, "", place=name, budget=budget)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         raise _damaged(name, error) from None
 
 
-def _tar_members(path: Path, name: str, compression: str, limit: int) -> Iterator[tuple[str, BinaryIO]]:
+def _tar_members(path: Path, name: str, compression: str, budget: Budget) -> Iterator[tuple[str, BinaryIO]]:
     with path.open("rb") as file:
-        stream = decompressed(file, compression, place=name, limit=limit if compression else None)
+        stream = decompressed(file, compression, place=name, budget=budget if compression else None)
         try:
             with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member, encoding="utf-8") as archive:
                 for info in archive:
@@ -121,19 +119,6 @@ class _Member(tarfile.TarInfo):
         if self.type in headers and self.size > _MAX_HEADER_BYTES:  # tarfile would hold it in memory
             raise tarfile.ReadError(f"a header of {self.size:,} bytes")
         return super()._proc_member(archive)  # type: ignore[misc, no-any-return]
-
-
-class _Counted:
-    """Counts what is read from a stream."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.count = 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self.count += len(data)
-        return data
 
 
 def _refuse_outside(member: str, name: str) -> None:

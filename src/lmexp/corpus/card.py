@@ -66,7 +66,7 @@ def dataset_card(
     `content` is what the plan found to stand for external content: names of files with their sha256,
     or of hub datasets with their commit. `dropped` counts by source and reason.
     """
-    total = tally.total()
+    total, chosen = tally.total(), identity(config)
     sources: dict[str, Any] = {}
     for name, source in all_sources(config).items():
         settings = {key: value for key, value in identity(source).items() if key != "licence"}
@@ -92,6 +92,7 @@ def dataset_card(
         "unicode": config.unicode,
         "filters": {key: value for key, value in identity(config.filters).items() if value not in (None, [])},
         "max_document_bytes": config.max_document_bytes,
+        **{key: chosen[key] for key in ("document", "on_bad_row", "deduplicate") if key in chosen},
         "validation_fraction": config.validation_fraction,
         "test_fraction": config.test_fraction,
     }

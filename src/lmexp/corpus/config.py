@@ -1,16 +1,31 @@
 """What a corpus is made of and how it is split."""
 
+import os
 import re
 from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from lmexp.core.config import Config, build, option
+from lmexp.core.config import Config, option
 from lmexp.core.redact import redact
+from lmexp.corpus.filter_config import NO_FILTERS, FilterConfig
 from lmexp.errors import ConfigError
 from lmexp.known.config import ProcessConfig
 
-_FORMATS = ("txt", "md", "jsonl", "csv", "parquet")
+_FORMATS = ("txt", "md", "jsonl", "json", "csv", "parquet")
+
+_NOT_PATTERNS = {
+    "path": "name the files with `files`, as in files=[notes.txt]",
+    "paths": "name the files with `files`, as in files=[notes.txt]",
+    "file": "name the files with `files`, as in files=[notes.txt]",
+    "data_files": "name the files with `files`, as in files=[notes.txt]",
+    "data_dir": "name the files with `files`, as in files=[notes/*.txt]",
+    "split": "files are one text each; the key `into` of a source says which split it goes to",
+    "text_key": "the key or column that holds the text is `column` of a source",
+    "text_field": "the key or column that holds the text is `column` of a source",
+    "text_column": "the key or column that holds the text is `column` of a source",
+}
+"""Other tools' words for what a source of files is given, each with ours."""
 
 
 class SourceConfig(Config):
@@ -39,19 +54,39 @@ class PythonStdlibSource(SourceConfig):
     KIND: ClassVar[str] = "python_stdlib"
 
 
+def _check_patterns(files: tuple[str, ...]) -> None:
+    """Raise `ConfigError` for a name that no record can hold."""
+    for pattern in files:
+        if not pattern:
+            raise ConfigError("files holds an empty name; give paths or patterns like notes/*.txt.")
+        try:
+            pattern.encode()
+        except UnicodeEncodeError:
+            readable = os.fsencode(pattern).decode("utf-8", "backslashreplace")
+            raise ConfigError(
+                f"files holds a name that is not UTF-8 ({readable}); name it by a pattern, with ? for what "
+                f"is not."
+            ) from None
+
+
 class LocalSource(SourceConfig):
-    """Files on this machine: .txt, .md, .jsonl, .csv (these also .gz, .bz2, .xz or .zst) and .parquet."""
+    """Files on this machine: .txt, .md, .jsonl, .json, .csv (these also .gz, .bz2, .xz or .zst), .parquet."""
 
     KIND: ClassVar[str] = "local"
+    refused: ClassVar[Mapping[str, str]] = _NOT_PATTERNS
 
     files: tuple[str, ...] = option(by_content=True)
-    """Paths or glob patterns."""
+    """Paths or glob patterns, `**` for any folders. A name that exists wins over what it matches."""
 
     column: str = option("text")
-    """The key of a JSON Lines object, or the column of a CSV or Parquet file, that holds the text."""
+    """The key of a JSON object, or the column of a CSV or Parquet file, that holds the text; dots lead into
+    nested ones (``answers.text``), and each element of a list is a text of its own."""
 
     format: str | None = option(None, choices=_FORMATS, absent_means=None)
     """The format of all the files, where their suffixes do not say it."""
+
+    def check(self) -> None:
+        _check_patterns(self.files)
 
 
 def _check_url(url: str) -> None:
@@ -75,6 +110,12 @@ class HttpSource(SourceConfig):
     (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst), which are read in place."""
 
     KIND: ClassVar[str] = "http"
+    refused: ClassVar[Mapping[str, str]] = {
+        "url": "give `urls`, a list, and the sha256 of each",
+        "files": "give `urls`, a list, and the sha256 of each",
+        "checksum": "give `sha256`, a list with one for each of the `urls`",
+        **{name: why for name, why in _NOT_PATTERNS.items() if name.startswith("text_")},
+    }
 
     urls: tuple[str, ...] = option()
     """Where the files are: http or https, without a password."""
@@ -87,13 +128,17 @@ class HttpSource(SourceConfig):
     every member of a known format."""
 
     column: str = option("text")
-    """The key of a JSON Lines object, or the column of a CSV or Parquet file, that holds the text."""
+    """The key or column that holds the text, as of local files."""
 
     format: str | None = option(None, choices=_FORMATS, absent_means=None)
     """The format of all the files, or members, where their suffixes do not say it."""
 
+    max_bytes: int = option(2**36, ge=1, placement=True)
+    """Most bytes that all of the urls may have together; more is refused."""
+
     max_unpacked_bytes: int = option(2**36, ge=1, placement=True)
-    """Most bytes that a compressed file or an archive may unpack to; more is refused."""
+    """Most bytes that a compressed file, or an archive with all that its members unpack to, may unpack to;
+    more is refused."""
 
     retries: int = option(5, ge=0, placement=True)
     """How often in a row an attempt may fail without getting further, each after twice the wait."""
@@ -119,6 +164,13 @@ class HubSource(SourceConfig):
     """A dataset of the Hugging Face hub."""
 
     KIND: ClassVar[str] = "hub"
+    refused: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("path", "dataset", "dataset_name", "repo_id"), "the dataset is `name`, like owner/name"
+        ),
+        **dict.fromkeys(("config", "config_name", "dataset_config"), "the configuration is `subset`"),
+        **{name: why for name, why in _NOT_PATTERNS.items() if name.startswith("text_")},
+    }
 
     name: str = option()
     """The dataset: ``owner/name``."""
@@ -218,83 +270,35 @@ SOURCES: dict[str, type[SourceConfig]] = {
 """The kinds of sources."""
 
 
-class FilterConfig(Config):
-    """Which documents are dropped, each counted under the key that dropped it; null and [] are off.
-
-    Words are what white space separates, lines and paragraphs those with anything but white space in
-    them. `+corpus/filters=gopher` sets the values of Gopher (Rae et al., arXiv 2112.11446, table A1).
-    """
-
-    min_bytes: int | None = option(None, ge=1)
-    """Fewest bytes of UTF-8."""
-
-    max_bytes: int | None = option(None, ge=1)
-    """Most bytes of UTF-8."""
-
-    min_words: int | None = option(None, ge=1)
-    """Fewest words."""
-
-    max_words: int | None = option(None, ge=1)
-    """Most words."""
-
-    min_mean_word_length: float | None = option(None, ge=0)
-    """Lowest mean number of characters a word."""
-
-    max_mean_word_length: float | None = option(None, ge=0)
-    """Highest mean number of characters a word."""
-
-    max_symbol_ratio: float | None = option(None, ge=0)
-    """Most hash signs a word, and most ellipses a word."""
-
-    max_bullet_lines: float | None = option(None, ge=0, le=1)
-    """Largest share of lines that begin with a bullet."""
-
-    max_ellipsis_lines: float | None = option(None, ge=0, le=1)
-    """Largest share of lines that end with an ellipsis."""
-
-    min_alphabetic_words: float | None = option(None, ge=0, le=1)
-    """Smallest share of words that have a letter."""
-
-    min_stop_words: int | None = option(None, ge=1, le=8)
-    """Fewest different words of: the, be, to, of, and, that, have, with."""
-
-    max_duplicate_lines: float | None = option(None, ge=0, le=1)
-    """Largest share of lines that repeat an earlier one."""
-
-    max_duplicate_line_characters: float | None = option(None, ge=0, le=1)
-    """Largest share of the lines' characters that is in such lines."""
-
-    max_duplicate_paragraphs: float | None = option(None, ge=0, le=1)
-    """Largest share of paragraphs, which blank lines separate, that repeat an earlier one."""
-
-    max_duplicate_paragraph_characters: float | None = option(None, ge=0, le=1)
-    """Largest share of the paragraphs' characters that is in such paragraphs."""
-
-    max_top_ngrams: tuple[float, ...] = option((), ge=0, le=1)
-    """Three numbers: the largest share of the words' characters that the most frequent 2-gram, 3-gram
-    and 4-gram of words cover; one that occurs once covers nothing."""
-
-    max_repeated_ngrams: tuple[float, ...] = option((), ge=0, le=1)
-    """Six numbers: the largest share of the words' characters that is in 5-grams, ... 10-grams of words
-    that stood in the document before."""
-
-    def check(self) -> None:
-        for name, count in (("max_top_ngrams", 3), ("max_repeated_ngrams", 6)):
-            given = len(getattr(self, name))
-            if given not in (0, count):
-                raise ConfigError(f"{name} must have {count} numbers or none, has {given}.")
-        for what in ("bytes", "words", "mean_word_length"):
-            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
-            if low is not None and high is not None and low > high:
-                raise ConfigError(f"min_{what} ({low}) must be at most max_{what} ({high}).")
-
-
-NO_FILTERS = build(FilterConfig, {})
-"""Drops nothing."""
-
-
 class CorpusConfig(Config):
     """Source and splits of a corpus."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("path", "paths", "file", "data_files", "data_dir"),
+            "name files with corpus.files, as in corpus.files=[notes.txt] or corpus.files=[notes/*.md]",
+        ),
+        **dict.fromkeys(
+            ("dataset", "dataset_name", "name", "repo_id", "hf_dataset"),
+            "a dataset of the hub is a source, as in +corpus.sources.hub.name=owner/name",
+        ),
+        **dict.fromkeys(
+            ("url", "urls"), "a file from the web is a source of the kind http; see docs/corpora.md"
+        ),
+        **dict.fromkeys(
+            ("column", "text_key", "text_field"),
+            "the key or column that holds the text is corpus.text_column",
+        ),
+        **dict.fromkeys(
+            ("split", "splits"),
+            "splits are corpus.validation_fraction and corpus.test_fraction of the documents, or the key "
+            "`into` of each source",
+        ),
+        "val_fraction": "the share for validation is corpus.validation_fraction",
+        **dict.fromkeys(
+            ("dedup", "dedupe", "deduplication"), "equal texts are kept or dropped by corpus.deduplicate"
+        ),
+    }
 
     sources: Mapping[str, SourceConfig] = option(variants=SOURCES, absent_means={})
     """Sources by a name of the user's choice; `kind` says which sort a source is of. No source and no
@@ -304,11 +308,24 @@ class CorpusConfig(Config):
     """Short for a source of the kind `local`: paths or glob patterns."""
 
     text_column: str = option("text")
-    """The key or column of JSON Lines, CSV and Parquet files in `files` that holds the text."""
+    """The key or column of JSON, CSV and Parquet files in `files` that holds the text; dots lead into nested
+    ones (``answers.text``), and each element of a list is a text of its own."""
+
+    document: str = option("file", choices=("file", "line", "paragraph"), absent_means="file")
+    """What of a .txt or .md file is a document: the whole `file`, cut where it is long; each `line` that is
+    not blank, as in a list of names; each `paragraph`, which blank lines separate."""
 
     max_document_bytes: int | None = option(8192, ge=256)
     """A .txt or .md file longer than this is cut at blank lines, or else at line ends, into documents
     of at most this many bytes; null keeps every file whole. Nothing else is ever cut."""
+
+    on_bad_row: str = option("fail", choices=("fail", "drop"), absent_means="fail")
+    """What happens at a row or a file that holds no text (null, a number, half a line, not UTF-8, a file
+    of an unknown format): `fail` names it; `drop` leaves it out and counts it by its reason."""
+
+    deduplicate: bool = option(True, absent_means=True)
+    """Whether of equal texts only the first is kept; false keeps all, also across the splits that `into`
+    names."""
 
     unicode: str = option("none", choices=("none", "NFC", "NFKC"), absent_means="none")
     """The Unicode normal form into which every text is brought first."""
@@ -326,6 +343,7 @@ class CorpusConfig(Config):
     """Bytes of text after which a Parquet shard of a split ends and the next begins."""
 
     def check(self) -> None:
+        _check_patterns(self.files)
         weights = [source.weight for source in self.sources.values()]
         if None in weights and set(weights) != {None}:
             raise ConfigError("sources must have a weight each, or none of them; some have one.")

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lmexp.corpus.rows import BadRows
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -20,18 +22,31 @@ class Document:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class TextUnits:
+    """What of a text file is a document."""
+
+    document: str = "file"
+    """file, line or paragraph."""
+    max_bytes: int | None = None
+    """A file longer than this is cut, where it is one document; None keeps it whole."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceContext:
     """What a source is handed besides its own configuration."""
 
-    max_document_bytes: int | None
-    """Text files longer than this are cut; None keeps them whole."""
+    units: TextUnits
     cache: Path
     """The store's cache, for downloads."""
     content: Mapping[str, str]
     """What the plan found to stand for the source's external content, by name."""
     dropped: Counter[str]
     """Counts what the source leaves out, by reason."""
+    bad: BadRows
+    """What becomes of rows that hold no text."""
+    deduplicate: bool
+    """Whether the corpus keeps one of equal texts."""
 
 
 def text_hash(text: str) -> bytes:

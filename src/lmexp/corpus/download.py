@@ -38,12 +38,19 @@ _LONGEST_WAIT_S = 60.0
 
 
 def download(
-    url: str, sha256: str, folder: Path, *, retries: int = 5, timeout_s: float = 30.0, wait_s: float = 1.0
+    url: str,
+    sha256: str,
+    folder: Path,
+    *,
+    max_bytes: int = 2**36,
+    retries: int = 5,
+    timeout_s: float = 30.0,
+    wait_s: float = 1.0,
 ) -> Path:
     """Return the file with this sha256 in `folder`, fetched from `url` where it is not there yet.
 
-    `retries` is how often in a row an attempt may get no further, `timeout_s` how long the server
-    may be silent, `wait_s` the first wait between attempts.
+    `max_bytes` is the most that a server may send of it, `retries` how often in a row an attempt may get
+    no further, `timeout_s` how long the server may be silent, `wait_s` the first wait between attempts.
     Errors: `DataError`, one sentence, where the server or the content is not as it should be; what
     has arrived is kept for the next call. `OSError` for a full disk.
     """
@@ -55,7 +62,9 @@ def download(
                 Path(f"{final}.part").unlink()
                 return final
             final.unlink()
-        _Download(url, sha256, file, Path(f"{final}.part"), timeout_s).run(retries, wait_s)
+        _Download(url, sha256, file, Path(f"{final}.part"), max_bytes=max_bytes, timeout_s=timeout_s).run(
+            retries, wait_s
+        )
         os.fsync(file.fileno())
         Path(f"{final}.part").rename(final)
         for left in (*folder.glob(f".{sha256}.*.tmp"), Path(f"{final}.part.json")):
@@ -75,8 +84,11 @@ class _NotYet(Exception):
 
 
 class _Download:
-    def __init__(self, url: str, sha256: str, file: BinaryIO, part: Path, timeout_s: float) -> None:
-        self._url, self._sha256, self._file, self._part, self._timeout_s = url, sha256, file, part, timeout_s
+    def __init__(
+        self, url: str, sha256: str, file: BinaryIO, part: Path, *, max_bytes: int, timeout_s: float
+    ) -> None:
+        self._url, self._sha256, self._file, self._part = url, sha256, file, part
+        self._max_bytes, self._timeout_s = max_bytes, timeout_s
         self._memory = Path(f"{part}.json")
         self._pieced = self._size() > 0
         """Whether the part was put together from several answers."""
@@ -153,15 +165,26 @@ class _Download:
 
     def _receive(self, response: Any, offset: int) -> None:
         length = response.headers.get("Content-Length", "")
+        self._require_room(offset + (int(length) if length.isdigit() else 0))
         self._file.seek(offset)
         received = 0
         while data := self._from_network(lambda: response.read1(_BLOCK_BYTES)):
             received += len(data)
+            self._require_room(offset + received)
             rest = memoryview(data)
             while rest:
                 rest = rest[self._file.write(rest) :]
         if length.isdigit() and received < int(length):
             raise _NotYet(f"the connection ended after {received:,} of {int(length):,} bytes")
+
+    def _require_room(self, size: int) -> None:
+        """Raise `DataError`, and keep nothing, where the file is larger than it may be."""
+        if size > self._max_bytes:
+            self._file.truncate(0)
+            raise DataError(
+                f"{self._url} is larger than the {self._max_bytes:,} bytes that it may have; if that is "
+                f"expected, raise max_bytes of its source, which holds for all of its urls together."
+            )
 
     def _open(self, headers: dict[str, str]) -> Any:
         request = urllib.request.Request(self._url, headers=headers)  # noqa: S310 - http(s), by the config

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lmexp.corpus.config import NO_FILTERS, FilterConfig
+from lmexp.corpus.filter_config import NO_FILTERS, FilterConfig
 
 STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 _BULLETS = ("•", "‣", "◦", "▪", "●", "*", "-")

@@ -1,33 +1,33 @@
 """File formats: from an open file to the texts in it, one at a time.
 
-    .txt .md    the whole file, or pieces of it where it is long (`documents.cut_blocks`)
+    .txt .md    the whole file, pieces, lines or paragraphs of it (`text_files`)
     .jsonl      one object a line, the text under a key
+    .json       an array of such objects, or one a line
     .csv        RFC 4180 with a header line; quoted fields may hold line ends
-    .parquet    one column, batch by batch
+    .parquet    one column of text, or of bytes that are UTF-8, batch by batch
 
 Everything but Parquet may be compressed (`streams`), which a second suffix says: ``a.jsonl.zst``. No file
-is read whole, except a text that is to stay whole. Messages name the file and the byte, line or row.
+is read whole, except a text that is to stay whole and an array of JSON. Messages name the file and the
+byte, line, item or row.
 """
 
 import csv
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from lmexp.core.files import parse_json
-from lmexp.corpus.documents import cut_blocks
+from lmexp.corpus.documents import TextUnits
+from lmexp.corpus.rows import BadRows, no_column, row_texts
 from lmexp.corpus.streams import BLOCK_BYTES, COMPRESSIONS
-from lmexp.errors import DataError, nearest
+from lmexp.corpus.text_files import BOM, Texts, decoded, text_documents
+from lmexp.errors import DataError
 
-FORMATS = ("txt", "md", "jsonl", "csv", "parquet")
+FORMATS = ("txt", "md", "jsonl", "json", "csv", "parquet")
 """The formats, each also a suffix."""
 
-Texts = Iterator[tuple[str, str]]
-"""Pairs of what follows the file's name in a document's id, and the text."""
-
-_BOM = "\ufeff"
 _LONGEST_FIELD = 2**31 - 1
 _PARQUET_ROWS = 256
 
@@ -56,181 +56,197 @@ def split_name(name: str, place: str, declared: str | None = None) -> tuple[str,
 
 
 def read_texts(
-    stream: BinaryIO, chosen: str, *, place: str, column: str, max_document_bytes: int | None
+    stream: BinaryIO, chosen: str, *, place: str, column: str, units: TextUnits, bad: BadRows
 ) -> Texts:
     """Yield the texts of an open file of one of `FORMATS`; Parquet must be seekable.
 
-    `column` is the key or column that holds the text, `max_document_bytes` the longest document
-    that a .txt or .md file gives (None for no limit).
+    `column` is the key, path of keys or column that holds the text, `units` what of a .txt or .md file is
+    a document. Rows that hold no text go to `bad`.
     Errors: `DataError` naming `place` and the byte, line or row that cannot be used.
     """
     if chosen == "jsonl":
-        return _json_lines(stream, place, column)
+        return _json_lines(stream, place, column, bad)
+    if chosen == "json":
+        return _json_items(stream, place, column, bad)
     if chosen == "csv":
-        return _csv_rows(stream, place, column)
+        return _csv_rows(stream, place, column, bad)
     if chosen == "parquet":
-        return _parquet_rows(stream, place, column)
-    return _text_pieces(stream, place, max_document_bytes)
+        return _parquet_rows(stream, place, column, bad)
+    return text_documents(stream, place, units, bad)
 
 
-def _text_pieces(stream: BinaryIO, place: str, max_bytes: int | None) -> Texts:
-    head = stream.read() if max_bytes is None else stream.read(max_bytes + 1)
-    if max_bytes is None or len(head) <= max_bytes:
-        yield "", _decoded(head, place, 0).removeprefix(_BOM)
-        return
-    mark = _BOM.encode()
-    offset = len(mark) if head.startswith(mark) else 0
-    blocks = iter(lambda: stream.read(max(BLOCK_BYTES, max_bytes)), b"")
-    for i, piece in enumerate(cut_blocks(itertools.chain([head[offset:]], blocks), max_bytes)):
-        yield f":{i}", _decoded(piece, place, offset)
-        offset += len(piece)
-
-
-def _json_lines(stream: BinaryIO, place: str, column: str) -> Texts:
-    for number, line in _lines(stream, place):
-        text = line.strip().removeprefix(_BOM)
-        if text:
-            yield f":{number}", _text_of_line(text, column, f"{place}, line {number}")
-
-
-def _text_of_line(line: str, column: str, place: str) -> str:
-    try:
-        row = parse_json(line)
-    except ValueError as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise DataError(f"{place} is not JSON: {reason}.") from None
-    if not isinstance(row, dict):
-        raise DataError(f"{place} must be a JSON object with the key {column!r}, was {_kind(row)}.")
-    if column not in row:
-        raise no_column(place, "key", column, list(row))
-    return checked_text(row[column], column, place)
-
-
-def _csv_rows(stream: BinaryIO, place: str, column: str) -> Texts:
-    csv.field_size_limit(_LONGEST_FIELD)
-    lines = (line.removeprefix(_BOM) if number == 1 else line for number, line in _lines(stream, place))
-    rows = csv.reader(lines, strict=True)
-    header: list[str] = []
-    index = 0
-    while True:
-        number = rows.line_num + 1
+def _json_lines(lines: Iterable[bytes], place: str, column: str, bad: BadRows) -> Texts:
+    offset = 0
+    for number, data in enumerate(lines, start=1):
+        where = f"{place}, line {number}"
+        line = decoded(data, where, offset, bad)
+        offset += len(data)
+        text = (line or "").strip().removeprefix(BOM)
+        if not text:
+            continue
         try:
-            row = next(rows, None)
-        except csv.Error as error:
-            raise DataError(f"{place}, line {number} is not CSV: {error}.") from None
-        if row is None:
-            break
-        if not row:  # a blank line
+            row = parse_json(text)
+        except ValueError as error:
+            bad("not JSON", f"{where} is not JSON: {_in_words(error)}.{_if_array(number, text)}")
             continue
-        if not header:
-            header = [row[0].removeprefix(_BOM), *row[1:]]
-            if column not in header:
-                raise no_column(place, "column", column, header)
-            index = header.index(column)
-            continue
-        if len(row) != len(header):
-            raise DataError(
-                f"{place}, line {number} has {len(row)} fields, but the header names {len(header)}; "
-                f"a field with a comma, a quote or a line end in it must be quoted."
+        for suffix, found in row_texts(row, column, where, bad):
+            yield f":{number}{suffix}", found
+
+
+def _if_array(number: int, text: str) -> str:
+    if number == 1 and text.startswith("["):
+        return " A file that is one array of objects is read where it is called .json, or with `format` json."
+    return ""
+
+
+def _json_items(stream: BinaryIO, place: str, column: str, bad: BadRows) -> Texts:
+    head, begins = [stream.readline()], b""
+    while head[-1] and not (begins := head[-1].strip().removeprefix(BOM.encode())):
+        head.append(stream.readline())
+    if not begins.startswith(b"["):
+        yield from _json_lines(itertools.chain(head, stream), place, column, bad)
+        return
+    try:
+        rows = parse_json(b"".join([*head, stream.read()]).decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{place} is not UTF-8 at byte {error.start}; convert it, for example with iconv."
+        ) from None
+    except ValueError as error:
+        raise DataError(f"{place} is not an array of JSON: {_in_words(error)}.") from None
+    for number, row in enumerate(rows):
+        for suffix, text in row_texts(row, column, f"{place}, item {number}", bad):
+            yield f":{number}{suffix}", text
+
+
+def _in_words(error: Exception) -> str:
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+def _csv_rows(stream: BinaryIO, place: str, column: str, bad: BadRows) -> Texts:
+    rows = _CsvRows(stream, place, bad)
+    header = next(rows.sound(), None)
+    if header is None:
+        return
+    names = [header[1][0].removeprefix(BOM), *header[1][1:]]
+    if column not in names:
+        raise no_column(place, "column", column, names)
+    index = names.index(column)
+    for number, row in rows.sound():
+        if len(row) == len(names):
+            yield f":{number}", row[index]
+        else:
+            bad(
+                "wrong number of fields",
+                f"{place}, line {number} has {len(row)} fields, but the header names {len(names)}; "
+                f"a field with a comma, a quote or a line end in it must be quoted.",
             )
-        yield f":{number}", row[index]
 
 
-def _parquet_rows(stream: BinaryIO, place: str, column: str) -> Texts:
+class _CsvRows:
+    """The rows of a CSV file."""
+
+    def __init__(self, stream: BinaryIO, place: str, bad: BadRows) -> None:
+        csv.field_size_limit(_LONGEST_FIELD)
+        self._lines = _CsvLines(stream)
+        self._rows = csv.reader(iter(self._lines), strict=True)
+        self._place, self._bad = place, bad
+        self._is_header = True
+
+    def sound(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield (first line, fields) of each row that is not blank; what cannot be read goes to `bad`."""
+        while True:
+            number = self._rows.line_num + 1
+            where = f"{self._place}, line {number}"
+            self._lines.broken_at = None
+            try:
+                row = next(self._rows, None)
+            except csv.Error as error:
+                if self._is_header or "end of data" in str(error):  # more would be lost than the row
+                    raise DataError(f"{where} is not CSV: {_of_csv(error)}.") from None
+                self._bad("not CSV", f"{where} is not CSV: {error}.")
+                continue
+            if row is None:
+                return
+            if self._lines.broken_at is not None:
+                sentence = (
+                    f"{where} is not UTF-8 at byte {self._lines.broken_at} of the file; convert it, for "
+                    f"example with iconv."
+                )
+                if self._is_header:
+                    raise DataError(sentence)
+                self._bad("not UTF-8", sentence)
+            elif row:
+                self._is_header = False
+                yield number, row
+
+
+def _of_csv(error: csv.Error) -> str:
+    return "a quote that opens there is never closed" if "end of data" in str(error) else str(error)
+
+
+class _CsvLines:
+    """The lines of a CSV file, which end as its first line does: where that is by a lone CR, each does."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.broken_at: int | None = None
+        """The first byte of the file that is not UTF-8 among the lines since this was set to None."""
+
+    def __iter__(self) -> Iterator[str]:
+        offset = 0
+        for number, data in enumerate(self._lines(), start=1):
+            try:
+                line = data.decode()
+            except UnicodeDecodeError as error:
+                self.broken_at = self.broken_at if self.broken_at is not None else offset + error.start
+                line = data.decode(errors="replace")
+            offset += len(data)
+            yield line.removeprefix(BOM) if number == 1 else line
+
+    def _lines(self) -> Iterator[bytes]:
+        first = self._stream.readline()
+        header, end, _ = first.removesuffix(b"\n").removesuffix(b"\r").partition(b"\r")
+        if end and header.count(b'"') % 2 == 0:
+            return _ended_by_cr(first, self._stream)
+        return itertools.chain([first] if first else [], self._stream)
+
+
+def _ended_by_cr(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    rest = head
+    while block := stream.read(BLOCK_BYTES):
+        *lines, rest = (rest + block).splitlines(keepends=True)
+        yield from lines
+    yield from rest.splitlines(keepends=True)
+
+
+def _parquet_rows(stream: BinaryIO, place: str, column: str, bad: BadRows) -> Texts:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from lmexp.corpus.columns import text_column
+
+    damage = (pa.ArrowException, OSError, OverflowError, MemoryError, UnicodeDecodeError)
     try:
         file = pq.ParquetFile(stream, buffer_size=BLOCK_BYTES, pre_buffer=False)
-    except (pa.ArrowInvalid, OSError) as error:
+        schema = file.schema_arrow
+    except damage as error:
         raise _not_parquet(place, error) from None
     with file:
-        names = file.schema_arrow.names
-        if column not in names:
-            raise no_column(place, "column", column, names)
-        kind = file.schema_arrow.field(column).type
-        values = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (pa.types.is_string(values) or pa.types.is_large_string(values)):
-            raise DataError(f"{place}: the column {column!r} must be text, was {kind}.")
+        wanted = text_column(column, schema, place)
         row = 0
-        batches = file.iter_batches(batch_size=_PARQUET_ROWS, columns=[column], use_threads=False)
+        batches = file.iter_batches(batch_size=_PARQUET_ROWS, columns=[wanted.root], use_threads=False)
         while True:
             try:
                 batch = next(batches, None)
-            except (pa.ArrowInvalid, OSError) as error:
+            except damage as error:
                 raise _not_parquet(place, error) from None
             if batch is None:
                 break
-            for value in _strings(batch.column(0), place, row):
-                yield f":{row}", checked_text(value, column, f"{place}, row {row}")
-                row += 1
-
-
-def _strings(array: Any, place: str, first: int) -> list[Any]:
-    """Return the values of a column of text, which Parquet does not promise to be UTF-8."""
-    try:
-        return array.to_pylist()  # type: ignore[no-any-return]
-    except UnicodeDecodeError:
-        for i in range(len(array)):
-            try:
-                array[i].as_py()
-            except UnicodeDecodeError as error:
-                raise DataError(f"{place}, row {first + i} is not UTF-8 at its byte {error.start}.") from None
-        raise
-
-
-def checked_text(value: object, column: str, place: str) -> str:
-    """Return `value`, the field `column` at `place`, if it is text. Errors: `DataError` otherwise."""
-    if not isinstance(value, str):
-        raise DataError(f"{place}: {column!r} must be text, was {_kind(value)}.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{place}: {column!r} holds half of a surrogate pair at character {error.start}, "
-            f"which is not text; write the whole pair or remove it."
-        ) from None
-    return value
-
-
-def _lines(stream: BinaryIO, place: str) -> Iterator[tuple[int, str]]:
-    offset = 0
-    for number, data in enumerate(stream, start=1):
-        yield number, _decoded(data, place, offset)
-        offset += len(data)
-
-
-def _decoded(data: bytes, place: str, offset: int) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{place} is not UTF-8 at byte {offset + error.start}; convert it, for example with iconv."
-        ) from None
-
-
-def no_column(place: str, what: str, column: str, names: list[str]) -> DataError:
-    """Return the error for a key or a column (`what`) that is not among the `names` at `place`."""
-    known = ", ".join(map(repr, names)) or "none"
-    return DataError(
-        f"{place} has no {what} {column!r}{nearest(column, names)}; its {what}s are: {known}. "
-        f"Set corpus.text_column, or `column` of the source, to the {what} that holds the text."
-    )
+            for number, suffix, text in wanted.texts(batch.column(0), row, place, bad):
+                yield f":{number}{suffix}", text
+            row += batch.num_rows
 
 
 def _not_parquet(place: str, error: Exception) -> DataError:
     return DataError(f"{place} is not a whole Parquet file: {' '.join(str(error).split()).rstrip('.')}.")
-
-
-_KINDS: dict[type, str] = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    list: "a list",
-    dict: "an object",
-    type(None): "null",
-}
-
-
-def _kind(value: object) -> str:
-    return _KINDS.get(type(value), f"a {type(value).__name__}")

@@ -18,7 +18,7 @@ from lmexp.corpus.documents import Document, SourceContext
 from lmexp.corpus.download import download
 from lmexp.corpus.formats import FORMATS, read_texts, split_name
 from lmexp.corpus.local import unique_names
-from lmexp.corpus.streams import COMPRESSIONS, decompressed
+from lmexp.corpus.streams import COMPRESSIONS, Budget, decompressed
 from lmexp.errors import DataError
 
 
@@ -36,20 +36,24 @@ def documents(source: HttpSource, context: SourceContext) -> Iterator[Document]:
     """
     folder = context.cache / "downloads"
     names = unique_names([_name(url) for url, _ in _files(source)])
+    left = source.max_bytes
     for (url, sha256), name in zip(_files(source), names, strict=True):
         origin = " (from the cache, by its sha256)" if (folder / sha256).exists() else ""
-        path = download(url, sha256, folder, retries=source.retries, timeout_s=source.timeout_s)
-        metadata = {"source": url}
-        for inner, place, stream in _opened(path, url, origin, source):
+        path = download(
+            url, sha256, folder, max_bytes=left, retries=source.retries, timeout_s=source.timeout_s
+        )
+        left -= path.stat().st_size
+        metadata, budget = {"source": url}, Budget(source.max_unpacked_bytes)
+        for inner, place, stream in _opened(path, url, origin, source, budget):
             chosen, compression = split_name(inner or _name(url), place, source.format)
-            limit = source.max_unpacked_bytes
-            with _seekable(stream, chosen, folder, place, limit) as file:
+            with _seekable(stream, chosen, folder) as file:
                 texts = read_texts(
-                    decompressed(file, compression, place=place, limit=limit) if compression else file,
+                    decompressed(file, compression, place=place, budget=budget) if compression else file,
                     chosen,
                     place=place,
                     column=source.column,
-                    max_document_bytes=context.max_document_bytes,
+                    units=context.units,
+                    bad=context.bad,
                 )
                 for suffix, text in texts:
                     yield Document(text, f"{name}{inner and '/'}{inner}{suffix}", metadata)
@@ -63,7 +67,9 @@ def _name(url: str) -> str:
     return unquote(PurePosixPath(urlsplit(url).path).name) or urlsplit(url).netloc
 
 
-def _opened(path: Path, url: str, origin: str, source: HttpSource) -> Iterator[tuple[str, str, BinaryIO]]:
+def _opened(
+    path: Path, url: str, origin: str, source: HttpSource, budget: Budget
+) -> Iterator[tuple[str, str, BinaryIO]]:
     """Yield (member's name or '', how messages call it, stream) of each file in a download.
 
     `origin` follows its name in messages.
@@ -76,8 +82,8 @@ def _opened(path: Path, url: str, origin: str, source: HttpSource) -> Iterator[t
         return
     any_known = source.members or source.format
     found = False
-    limit, place = source.max_unpacked_bytes, f"{_name(url)}{origin}"
-    for member, stream in members(path, _name(url), source.members, limit=limit, place=place):
+    place = f"{_name(url)}{origin}"
+    for member, stream in members(path, _name(url), source.members, budget=budget, place=place):
         if any_known or _is_known(member):
             found = True
             yield member, f"{url}{origin}, member {member}", stream
@@ -94,11 +100,11 @@ def _is_known(member: str) -> bool:
     return suffix.removeprefix(".") in FORMATS
 
 
-def _seekable(stream: BinaryIO, chosen: str, folder: Path, place: str, limit: int) -> BinaryIO:
+def _seekable(stream: BinaryIO, chosen: str, folder: Path) -> BinaryIO:
     """Return the stream itself, or a nameless copy on disk where the format needs to seek."""
     if chosen != "parquet" or stream.seekable():
         return stream
     copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
-    shutil.copyfileobj(decompressed(stream, "", place=place, limit=limit), copy)
+    shutil.copyfileobj(stream, copy)
     copy.seek(0)
     return copy

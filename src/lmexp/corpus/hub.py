@@ -1,21 +1,15 @@
 """Datasets of the Hugging Face hub as a source, read by the `datasets` library.
 
 What a name stands for may change, a commit may not: when a corpus is first planned, the configured
-revision is resolved to its commit by one small request, remembered in the store's cache, and the
-commit is what enters the fingerprint. A revision that is a commit already needs no request. To look
-at a moving branch again, delete the entry or name another revision.
-
-    <cache>/hub/resolved/<name>@<revision>.json    the commit of a revision
-    <cache>/hub/prepared/<digest>.json             where the Arrow files of a prepared split lie
-    <cache>/hub/                                   HF_HOME: everything that `datasets` downloads
+revision is resolved to its commit by one small request, remembered in the store's cache (`hub_cache`),
+and the commit is what enters the fingerprint. A revision that is a commit already needs no request. To
+look at a moving branch again, delete the entry or name another revision.
 
 A split is either streamed, which needs the hub each time, or downloaded and prepared once, after which
 its Arrow files are read as they are, without the hub and without the library. No code of a dataset
 is ever run. ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean to the library.
 """
 
-import hashlib
-import json
 import os
 import re
 import urllib.error
@@ -25,11 +19,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import FileHasher, parse_json, read_json, write_json
+from lmexp.core.files import FileHasher, parse_json
 from lmexp.core.worker import is_disk_full
+from lmexp.corpus.columns import text_column
 from lmexp.corpus.config import HubSource
 from lmexp.corpus.documents import Document, SourceContext
-from lmexp.corpus.formats import checked_text, no_column
+from lmexp.corpus.hub_cache import HubCache
+from lmexp.corpus.rows import BadRows
 from lmexp.errors import DataError
 
 _TIMEOUT_S = 20.0
@@ -46,7 +42,8 @@ def content(source: HubSource, hasher: FileHasher) -> dict[str, str]:
 
 
 def documents(source: HubSource, context: SourceContext) -> Iterator[Document]:
-    """Yield the documents of the split in order; their ids are ``split:row``, from 0.
+    """Yield the documents of the split in order; their ids are ``split:row``, from 0, in a list
+    ``split:row:element``.
 
     With `document_start`, the id is that of a document's first row.
     Errors: `DataError` where the dataset cannot be loaded or a row holds no text.
@@ -54,16 +51,16 @@ def documents(source: HubSource, context: SourceContext) -> Iterator[Document]:
     commit = context.content.get(source.name) or _commit(source, context.cache)
     place = f"{source.name} at {commit[:12]}, {source.split}"
     tables = (_streamed if source.streaming else _prepared)(source, commit, context.cache)
-    rows = enumerate(_texts(tables, source, place))
+    rows = _texts(tables, source, place, context.bad)
     metadata = {"source": source.name}
     for row, text in _joined(rows, source.document_start) if source.document_start else rows:
         yield Document(text, f"{source.split}:{row}", metadata)
 
 
-def _joined(rows: Iterator[tuple[int, str]], start: str) -> Iterator[tuple[int, str]]:
+def _joined(rows: Iterator[tuple[str, str]], start: str) -> Iterator[tuple[str, str]]:
     """Join rows into documents, each of which begins where `start` matches."""
     begins = re.compile(start)
-    first, lines = 0, list[str]()
+    first, lines = "", list[str]()
     for row, text in rows:
         if begins.match(text) and lines:
             yield first, "".join(lines)
@@ -75,14 +72,14 @@ def _joined(rows: Iterator[tuple[int, str]], start: str) -> Iterator[tuple[int, 
         yield first, "".join(lines)
 
 
-def _texts(tables: Iterable[Any], source: HubSource, place: str) -> Iterator[str]:
-    row = 0
+def _texts(tables: Iterable[Any], source: HubSource, place: str, bad: BadRows) -> Iterator[tuple[str, str]]:
+    first = 0
     for table in tables:
-        if source.column not in table.column_names:
-            raise no_column(place, "column", source.column, table.column_names)
-        for value in table.column(source.column).to_pylist():
-            yield checked_text(value, source.column, f"{place}, row {row}")
-            row += 1
+        wanted = text_column(source.column, table.schema, place)
+        for array in table.column(wanted.root).chunks:
+            for row, suffix, text in wanted.texts(array, first, place, bad):
+                yield f"{row}{suffix}", text
+            first += len(array)
 
 
 def _streamed(source: HubSource, commit: str, cache: Path) -> Iterator[Any]:
@@ -99,34 +96,21 @@ def _prepared(source: HubSource, commit: str, cache: Path) -> Iterator[Any]:
     """Yield Arrow tables of the files that `datasets` prepared, now or earlier."""
     import pyarrow as pa
 
-    home = cache / "hub"
-    key = json.dumps([source.name, source.subset, source.split, commit])
-    memory = home / "prepared" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    files = _remembered_files(memory, home)
+    kept = HubCache(cache)
+    about = {"dataset": source.name, "subset": source.subset, "split": source.split, "commit": commit}
+    files = kept.prepared(about)
     if files is None:
+        kept.discard_damaged_downloads(source.name)
         try:
             dataset = _load(source, commit, cache)
         except Exception as error:
             raise _not_loaded(source, commit, error) from error
         files = [Path(entry["filename"]) for entry in dataset.cache_files]
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        found = [{"file": os.path.relpath(path, home), "size": path.stat().st_size} for path in files]
-        write_json(memory, {"dataset": key, "files": found})
+        kept.keep_prepared(about, files)
     for path in files:
         with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
             for batch in stream:
                 yield pa.Table.from_batches([batch])
-
-
-def _remembered_files(memory: Path, home: Path) -> list[Path] | None:
-    """Return the prepared files where all of them are still there."""
-    try:
-        entries = read_json(memory)["files"]
-        files = [home / entry["file"] for entry in entries]
-        whole = all(path.stat().st_size == entry["size"] for path, entry in zip(files, entries, strict=True))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return files if whole else None
 
 
 def _load(source: HubSource, commit: str, cache: Path) -> Any:
@@ -144,6 +128,7 @@ def _load(source: HubSource, commit: str, cache: Path) -> Any:
         split=source.split,
         revision=commit,
         streaming=source.streaming,
+        download_mode="reuse_cache_if_exists",  # of what was prepared earlier, only our own note is believed
         cache_dir=str(home / "datasets"),
         keep_in_memory=False,
     )
@@ -162,20 +147,13 @@ def _not_loaded(source: HubSource, commit: str, error: Exception) -> Exception:
 def _commit(source: HubSource, cache: Path | None) -> str:
     if _COMMIT.fullmatch(source.revision):
         return source.revision
-    memory = None
-    if cache is not None:
-        name = f"{source.name}@{source.revision}".replace("/", "--")
-        memory = cache / "hub" / "resolved" / f"{name}.json"
-        try:
-            known = str(read_json(memory)["commit"])
-        except (OSError, ValueError, KeyError, TypeError):
-            known = ""
-        if _COMMIT.fullmatch(known):
-            return known
+    kept = HubCache(cache) if cache is not None else None
+    known = kept.commit(source.name, source.revision) if kept is not None else None
+    if known is not None:
+        return known
     commit = _ask(source)
-    if memory is not None:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_json(memory, {"dataset": source.name, "revision": source.revision, "commit": commit})
+    if kept is not None:
+        kept.keep_commit(source.name, source.revision, commit)
     return commit
 
 

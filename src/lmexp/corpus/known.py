@@ -5,7 +5,8 @@ every document has as many lines, its end tells nothing. What the entropy counts
 letters and newlines, one byte each. The end-of-text token between documents is no part of it.
 
 Documents are draws from the process only as long as nothing is left out. So few lines or so little
-entropy that a document is drawn twice, which deduplication would remove, is therefore an error.
+entropy that a document is drawn twice, which deduplication would remove, is therefore an error; without
+deduplication all copies stay.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,16 +27,16 @@ def content(_source: KnownSource, _hasher: FileHasher) -> dict[str, str]:
     return {}
 
 
-def documents(source: KnownSource, _context: SourceContext) -> Iterator[Document]:
+def documents(source: KnownSource, context: SourceContext) -> Iterator[Document]:
     """Yield `num_documents` documents; their ids are their numbers, from 0.
 
-    Errors: `DataError` where a document is drawn twice.
+    Errors: `DataError` where a document is drawn twice and deduplication would remove it.
     """
     from lmexp.known.build import draw_texts
 
     seen = SeenHashes()
     for i, text in enumerate(islice(draw_texts(source, source.num_lines), source.num_documents)):
-        if not seen.add(text_hash(text)):
+        if context.deduplicate and not seen.add(text_hash(text)):
             raise DataError(
                 f"The `known` source drew a document twice after {i} documents, and removing copies would "
                 f"change its entropy; raise num_lines (now {source.num_lines}) or line_length (now "

@@ -5,17 +5,20 @@ list, never of the folder it lies in: equal fingerprints therefore mean equal do
 the files are.
 """
 
-import glob
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from lmexp.core.files import FileHasher
+from lmexp.core.spelling import command, override
 from lmexp.corpus.config import LocalSource
 from lmexp.corpus.documents import Document, SourceContext
-from lmexp.corpus.formats import read_texts, split_name
+from lmexp.corpus.formats import FORMATS, read_texts, split_name
+from lmexp.corpus.patterns import each_once, file_name, matching_files, nothing_matches, pattern_of, shown
+from lmexp.corpus.rows import BadRows
 from lmexp.corpus.streams import decompressed
-from lmexp.errors import DataError, nearest
+from lmexp.errors import ConfigError, DataError
 
 
 def content(source: LocalSource, hasher: FileHasher) -> dict[str, str]:
@@ -23,69 +26,86 @@ def content(source: LocalSource, hasher: FileHasher) -> dict[str, str]:
 
     Errors: `DataError` as `local_files`.
     """
-    return {f"{i}:{path.name}": hasher(path) for i, path in enumerate(local_files(source))}
+    return {f"{i}:{file_name(path)}": hasher(path) for i, path in enumerate(local_files(source))}
 
 
 def documents(source: LocalSource, context: SourceContext) -> Iterator[Document]:
     """Yield the documents of the files in order.
 
     Ids are file names (after ``position:`` where two files have one name), followed by ``:line`` for
-    JSON Lines and CSV, by ``:row``, from 0, for Parquet, and by ``:piece``, from 0, for a text that
-    was cut.
+    JSON Lines, CSV and lines or paragraphs of text, by ``:row`` or ``:item``, from 0, for Parquet and for
+    an array of JSON, and by ``:piece``, from 0, for a text that was cut.
     Errors: `DataError` naming the file and the byte, line or row where it cannot be used.
     """
     files = local_files(source)
-    for path, name in zip(files, unique_names([path.name for path in files]), strict=True):
-        chosen, compression = split_name(path.name, str(path), source.format)
-        metadata = {"source": path.name}
-        with path.open("rb") as file:
-            texts = read_texts(
-                decompressed(file, compression, place=str(path)) if compression else file,
-                chosen,
-                place=str(path),
-                column=source.column,
-                max_document_bytes=context.max_document_bytes,
-            )
-            for suffix, text in texts:
-                yield Document(text, f"{name}{suffix}", metadata)
+    for path, name in zip(files, unique_names([file_name(path) for path in files]), strict=True):
+        if not is_known(path, source, context.bad):
+            continue
+        metadata = {"source": file_name(path)}
+        for suffix, text in file_texts(path, source, context):
+            yield Document(text, f"{name}{suffix}", metadata)
 
 
-def local_files(source: LocalSource) -> list[Path]:
+def file_texts(path: Path, source: LocalSource, context: SourceContext) -> Iterator[tuple[str, str]]:
+    """Yield (suffix of the id, text) for each document of one file."""
+    chosen, compression = split_name(path.name, shown(path), source.format)
+    place = shown(path)
+    with path.open("rb") as file:
+        yield from read_texts(
+            decompressed(file, compression, place=place) if compression else file,
+            chosen,
+            place=place,
+            column=source.column,
+            units=context.units,
+            bad=context.bad,
+        )
+
+
+def local_files(source: LocalSource, key: str = "files") -> list[Path]:
     """Return the files that a source names, as absolute paths, sorted, each once.
 
-    ``~`` is the home directory and ``**`` any number of folders.
-    Errors: `DataError`, beginning with the source's key ``files``, for a pattern that matches no file, a
-    directory, or a suffix that is not known.
+    `key` is how messages call its key `files`.
+    Errors: `DataError` for a pattern that matches no file, and for a directory.
     """
-    files: set[Path] = set()
+    files: list[Path] = []
     for pattern in source.files:
         expanded = os.path.expanduser(pattern)
         if os.path.isdir(expanded):
-            raise DataError(f"files names the directory {pattern!r}; give {_star(pattern)!r} instead.")
-        names = [expanded] if os.path.isfile(expanded) else glob.glob(expanded, recursive=True)
-        matches = [Path(os.path.abspath(name)) for name in names if os.path.isfile(name)]
+            instead = pattern_of(pattern if os.path.isdir(pattern) else expanded, [f".{f}" for f in FORMATS])
+            raise DataError(
+                f"{key} names the directory {shown(pattern)!r}; give {_words(key, instead)} instead."
+            )
+        matches = matching_files(pattern)
         if not matches:
-            raise DataError(f"files: no file matches {pattern!r}{_nearest_file(expanded)}.")
-        files.update(matches)
-    for path in sorted(files):
-        split_name(path.name, f"files: {path}", source.format)
-    return sorted(files)
+            raise DataError(f"{key}: no file matches {shown(pattern)!r}{nothing_matches(pattern)}.")
+        files += matches
+    return each_once(files)
+
+
+def is_known(path: Path, source: LocalSource, bad: BadRows, key: str = "files") -> bool:
+    """Whether a file's format is known; where it is not, `bad` is told."""
+    try:
+        split_name(path.name, f"{key}: {shown(path)}", source.format)
+    except DataError as error:
+        bad("unknown format", str(error))
+        return False
+    return True
+
+
+def check_names(source: LocalSource, key: str, *, drop: bool) -> None:
+    """Raise `DataError` for files that a source names and that cannot be found, or, unless `drop`, read."""
+    for path in local_files(source, key):
+        is_known(path, source, BadRows(Counter(), drop=drop), key)
+
+
+def _words(key: str, pattern: str) -> str:
+    """Return the override that gives a key one pattern; where none can, the pattern."""
+    try:
+        return command([override(key, [pattern])])
+    except ConfigError:
+        return repr(shown(pattern))
 
 
 def unique_names(names: list[str]) -> list[str]:
     """Return the names, each after its ``position:`` where two are equal."""
     return names if len(set(names)) == len(names) else [f"{i}:{name}" for i, name in enumerate(names)]
-
-
-def _star(directory: str) -> str:
-    return os.path.join(directory, "*.txt")
-
-
-def _nearest_file(pattern: str) -> str:
-    """Return a hint with the most similar file name in the pattern's folder, or nothing."""
-    folder, name = os.path.split(pattern)
-    try:
-        names = [entry.name for entry in os.scandir(folder or ".") if entry.is_file()]
-    except OSError:
-        return "" if glob.has_magic(folder) else f": there is no directory {folder!r}"
-    return nearest(name, names)

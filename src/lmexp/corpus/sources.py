@@ -28,8 +28,10 @@ from lmexp.corpus.config import (
     PythonStdlibSource,
     SourceConfig,
 )
-from lmexp.corpus.documents import Document, SourceContext
-from lmexp.errors import ConfigError, DataError
+from lmexp.corpus.documents import Document, SourceContext, TextUnits
+from lmexp.corpus.local import check_names
+from lmexp.corpus.rows import BadRows
+from lmexp.errors import ConfigError
 
 _MODULES: dict[type[SourceConfig], str] = {
     HttpSource: "lmexp.corpus.http",
@@ -67,14 +69,16 @@ def content_hashes(
     for name, source in sources.items():
         if name in without:
             continue
-        try:
-            own = _module(source).content(source, hasher)
-        except DataError as error:
-            if not isinstance(source, LocalSource):
-                raise
-            raise DataError(f"corpus.{f'sources.{name}.' * (name in config.sources)}{error}") from None
+        if isinstance(source, LocalSource):
+            check_names(source, files_key(name, config), drop=config.on_bad_row == "drop")
+        own = _module(source).content(source, hasher)
         found |= {f"{_prefix(name, sources)}{key}": value for key, value in own.items()}
     return found
+
+
+def files_key(name: str, config: CorpusConfig) -> str:
+    """Return the whole key that names the files of the local source `name`."""
+    return f"corpus.{f'sources.{name}.' * (name in config.sources)}files"
 
 
 def content_of(name: str, config: CorpusConfig, content: Mapping[str, str]) -> dict[str, str]:
@@ -101,10 +105,12 @@ def read_sources(
         name: _documents(
             source,
             SourceContext(
-                max_document_bytes=config.max_document_bytes,
+                units=TextUnits(config.document, config.max_document_bytes),
                 cache=cache,
                 content=content_of(name, config, content),
                 dropped=dropped[name],
+                bad=BadRows(dropped[name], drop=config.on_bad_row == "drop"),
+                deduplicate=config.deduplicate,
             ),
             _prefix(name, sources),
         )

@@ -2,7 +2,8 @@
 
 gzip, bzip2 and xz by the standard library, Zstandard by Arrow, which, unlike some readers, notices a
 file that ends too early. Files of several members or frames are read to the end. What comes out may
-be counted against a limit, so that a small file that unpacks to a huge one stops where it passes it.
+be counted against a budget, which a file shares with all that is unpacked from what it holds, so that a
+small file that unpacks to a huge one stops where it passes it.
 """
 
 import bz2
@@ -33,15 +34,22 @@ _DAMAGE = (
 """What the readers of compressed files and of archives raise."""
 
 
-def decompressed(
-    stream: Any, compression: str, *, place: str, limit: int | None = None, used: int = 0
-) -> BinaryIO:
+class Budget:
+    """The most bytes that may come out of a file, counted over all that is unpacked from it."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+def decompressed(stream: Any, compression: str, *, place: str, budget: Budget | None = None) -> BinaryIO:
     """Return what `stream` holds, decompressed by one of `COMPRESSIONS`; '' leaves it as it is.
 
-    `place` names it in messages. `limit` is the most bytes that may come out, `used` of them already.
-    Errors, as it is read: `DataError` where the data is damaged, cut short or larger than `limit`.
+    `place` names it in messages. What comes out is counted against `budget`.
+    Errors, as it is read: `DataError` where the data is damaged, cut short or more than is left of the
+    budget.
     """
-    return io.BufferedReader(_Checked(_opened(stream, compression), place, limit, used), BLOCK_BYTES)
+    return io.BufferedReader(_Checked(_opened(stream, compression), place, budget), BLOCK_BYTES)
 
 
 def _opened(stream: BinaryIO, compression: str) -> Any:
@@ -61,8 +69,8 @@ def _opened(stream: BinaryIO, compression: str) -> Any:
 class _Checked(io.RawIOBase):
     """Reads from another stream, counts, and says in one sentence what goes wrong."""
 
-    def __init__(self, inner: Any, place: str, limit: int | None, used: int) -> None:
-        self._inner, self._place, self._limit, self._count = inner, place, limit, used
+    def __init__(self, inner: Any, place: str, budget: Budget | None) -> None:
+        self._inner, self._place, self._budget, self._count = inner, place, budget, 0
 
     def readable(self) -> bool:
         return True
@@ -78,10 +86,12 @@ class _Checked(io.RawIOBase):
                 f"{self._place} is damaged: {reason} (after {self._count:,} unpacked bytes)."
             ) from None
         self._count += len(data)
-        if self._limit is not None and self._count > self._limit:
-            raise DataError(
-                f"{self._place} unpacks to more than {self._limit:,} bytes; if that is expected, "
-                f"raise max_unpacked_bytes of its source."
-            )
+        if self._budget is not None:
+            self._budget.used += len(data)
+            if self._budget.used > self._budget.limit:
+                raise DataError(
+                    f"{self._place} unpacks to more than {self._budget.limit:,} bytes; if that is expected, "
+                    f"raise max_unpacked_bytes of its source."
+                )
         buffer[: len(data)] = data
         return len(data)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmexp.core.files import FileHasher, read_json
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.store import HASHES
 from lmexp.corpus.config import CorpusConfig, HubSource, KnownSource
 from lmexp.corpus.sources import all_sources, content_hashes
 from lmexp.errors import DataError
@@ -43,6 +44,18 @@ class CorpusArtifact(Artifact):
         return only_known_source(read_json(self.path / "card.json"))
 
 
+def _check_rows(config: CorpusConfig) -> None:
+    from lmexp.corpus.preview import check_rows
+
+    check_rows(config)
+
+
+def _hints(config: CorpusConfig) -> list[str]:
+    from lmexp.corpus.preview import hints
+
+    return hints(config)
+
+
 def _label(config: CorpusConfig) -> str:
     if not config.files:
         return "-".join(all_sources(config))
@@ -50,7 +63,15 @@ def _label(config: CorpusConfig) -> str:
     return first.parent.name if "*" in first.name else first.stem
 
 
-@stage("corpus", version=2, produces=CorpusArtifact, content=content_hashes, label=_label)
+@stage(
+    "corpus",
+    version=2,
+    produces=CorpusArtifact,
+    content=content_hashes,
+    label=_label,
+    check_machine=_check_rows,
+    hints=_hints,
+)
 def corpus(run: StageRun, config: CorpusConfig) -> Metrics:
     """Build the corpus. Errors: `DataError` for unreadable, malformed, empty or changing input."""
     from lmexp.corpus.build import build_corpus
@@ -62,6 +83,8 @@ def corpus(run: StageRun, config: CorpusConfig) -> Metrics:
     fixed = {name for name, source in all_sources(config).items() if isinstance(source, HubSource)}
     now = {**run.content, **content_hashes(config, hasher, without=fixed)}
     if run.content and now != run.content:
+        # the hashes of the plan may have been remembered wrongly: then the same command would fail again
+        (run.cache / HASHES).unlink(missing_ok=True)
         changed = [n for n in {*now, *run.content} if now.get(n) != run.content.get(n)]
         raise DataError(f"{', '.join(sorted(changed)[:3])} changed while being read; give the command again.")
     return metrics

@@ -1,0 +1,132 @@
+"""Why a corpus, or a split of it, has no document, and what to do: one sentence each."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from lmexp.corpus.config import CorpusConfig, HttpSource, LocalSource
+from lmexp.corpus.filter_config import NO_FILTERS
+from lmexp.corpus.shards import SPLITS
+from lmexp.corpus.sources import all_sources
+from lmexp.errors import DataError
+
+MAX_FRACTIONS = 1000
+"""Of how many documents the positions are looked at to find fractions that leave no split empty."""
+
+
+def require_documents(
+    config: CorpusConfig,
+    documents: Mapping[str, int],
+    fractions: Sequence[float],
+    dropped: Mapping[str, Counter[str]],
+) -> None:
+    """Raise `DataError` where there is no document, or a split has none.
+
+    `documents` counts them by split; `fractions` are where the hashes of the first ones lie in [0, 1).
+    `dropped` counts by source and reason.
+    """
+    total = sum(documents.values())
+    if total == 0:
+        names = ", ".join(all_sources(config))
+        lost = sum(dropped.values(), Counter())
+        raise DataError(
+            f"The corpus is empty: its sources ({names}) hold no text besides whitespace"
+            f"{' that its filters keep' if config.filters != NO_FILTERS else ''}"
+            f"{f'; dropped were {_counts(lost)}' if lost else ''}."
+        )
+    empty = next((split for split in SPLITS if documents[split] == 0), None)
+    if empty is not None:
+        raise DataError(f"The {empty} split is empty: {_why(empty, config, total, fractions, dropped)}.")
+
+
+def fractions_that_fill(fractions: Sequence[float]) -> tuple[float, float] | None:
+    """Return (test, validation) fractions, short decimals, with which no split of documents is empty.
+
+    About a tenth of the documents goes to each of the two. None for fewer than three documents.
+    """
+    ordered = sorted(fractions)
+    each = max(1, round(len(ordered) / 10))
+    if len(ordered) < 2 * each + 1:
+        return None
+    test = _short_between(ordered[each - 1], ordered[each])
+    both = _short_between(ordered[2 * each - 1], ordered[2 * each])
+    if test is None or both is None:
+        return None
+    return test, round(both - test, 9)
+
+
+def _short_between(low: float, high: float) -> float | None:
+    """Return the decimal with the fewest digits that is above `low` and at most `high`."""
+    for digits in range(1, 8):
+        value = float(round(math.floor(low * 10**digits) + 1) / 10**digits)
+        if low < value <= high:
+            return value
+    return None
+
+
+def _why(
+    split: str,
+    config: CorpusConfig,
+    total: int,
+    fractions: Sequence[float],
+    dropped: Mapping[str, Counter[str]],
+) -> str:
+    """Return what became of the documents that the split should have, and what to do."""
+    sources = all_sources(config)
+    own = [name for name, source in sources.items() if source.into == split]
+    if own:
+        return _what_was_lost(own, config, sum((dropped[name] for name in own), Counter()))
+    if all(source.into for source in sources.values()):
+        return (
+            f"every source goes to another one; add a source with into: {split}, or leave out the into of "
+            f"one, so that the hash of each of its texts decides"
+        )
+    documents = f"the corpus has {total} document{'s' * (total != 1)}, split by the hash of their text"
+    remedies = [_other_fractions(split, total, fractions), *_more_documents(config)]
+    return (
+        f"{documents} ({config.test_fraction:g} of them test, {config.validation_fraction:g} validation); "
+        + (", ".join(remedies) + ", or add documents")
+    )
+
+
+def _other_fractions(split: str, total: int, fractions: Sequence[float]) -> str:
+    filling = fractions_that_fill(fractions) if len(fractions) == total else None
+    if filling is not None:
+        return (
+            f"corpus.test_fraction={filling[0]:g} corpus.validation_fraction={filling[1]:g} leave none empty"
+        )
+    if total < len(SPLITS):
+        return f"at least {len(SPLITS)} are needed"
+    if split == "train":
+        return "lower corpus.test_fraction and corpus.validation_fraction"
+    return f"raise corpus.{split}_fraction"
+
+
+def _more_documents(config: CorpusConfig) -> list[str]:
+    """Return how the text files of a corpus become more documents."""
+    kinds = (LocalSource, HttpSource)
+    if config.document != "file" or not any(isinstance(s, kinds) for s in all_sources(config).values()):
+        return []
+    found = ["make each line or paragraph of text files a document with corpus.document=line or paragraph"]
+    if config.max_document_bytes is not None:
+        found.append(f"cut them smaller by corpus.max_document_bytes (now {config.max_document_bytes})")
+    return found
+
+
+def _what_was_lost(own: Sequence[str], config: CorpusConfig, lost: Counter[str]) -> str:
+    """Return why nothing is left of the sources `own`, of which `lost` was dropped, and what to do."""
+    keys = " and ".join(f"corpus.sources.{name}" for name in own)
+    if not lost:
+        return f"no document was read from {keys}; give it documents, or a larger weight where it has one"
+    what = f"all that was read from {keys} was dropped ({_counts(lost)})"
+    if "duplicate" in lost:
+        names = list(all_sources(config))
+        weighted = config.sources[own[0]].weight is not None
+        others = [n for n in (names if weighted else names[: names.index(own[0])]) if n not in own]
+        what += f", where a duplicate equals a document of {' or '.join(map(repr, others))}"
+    loosen = ", or loosen corpus.filters" if config.filters != NO_FILTERS else ""
+    return f"{what}; give it other documents{loosen}"
+
+
+def _counts(lost: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(lost.items()))

@@ -1,0 +1,62 @@
+"""Why a corpus or a split is empty: with what would fill it."""
+
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmexp.core.config import build
+from lmexp.corpus.build import build_corpus
+from lmexp.corpus.config import CorpusConfig
+from lmexp.corpus.empty import fractions_that_fill
+from lmexp.errors import DataError
+
+
+@given(st.lists(st.integers(0, 10**6 - 1), unique=True, max_size=60))
+def test_the_fractions_leave_no_split_empty_where_there_are_three_documents(positions):
+    fractions = [position / 10**6 for position in positions]
+    found = fractions_that_fill(fractions)
+    assert (found is None) == (len(fractions) < 3)
+    if found is not None:
+        test, validation = found
+        splits = Counter("t" if u < test else "v" if u < test + validation else "train" for u in fractions)
+        assert set(splits) == {"t", "v", "train"}
+        assert 0 < test < 1
+        assert 0 < validation < 1 - test
+        each = max(1, round(len(fractions) / 10))
+        assert (splits["t"], splits["v"]) == (each, each)
+
+
+def run(tmp_path, lines, **options):
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
+    out.mkdir()
+    config = build(CorpusConfig, {"files": [str(tmp_path / "a.txt")], **options})
+    build_corpus(config, out, cache=out, content={})
+    return json.loads((out / "card.json").read_text())["splits"]
+
+
+def test_a_corpus_of_five_lines_says_at_each_step_what_to_do_next(tmp_path):
+    lines = [f"A sentence of its own, number {i}." for i in range(5)]
+    with pytest.raises(DataError) as error:
+        run(tmp_path, lines)
+    assert str(error.value) == (
+        "The validation split is empty: the corpus has 1 document, split by the hash of their text "
+        "(0.05 of them test, 0.05 validation); at least 3 are needed, make each line or paragraph of text "
+        "files a document with corpus.document=line or paragraph, cut them smaller by "
+        "corpus.max_document_bytes (now 8192), or add documents."
+    )
+    with pytest.raises(DataError) as error:
+        run(tmp_path, lines, document="line")
+    words = str(error.value).split("; ")[1].split(" leave none empty")[0].split()
+    assert "5 documents" in str(error.value)
+    fractions = {key.removeprefix("corpus."): float(value) for key, value in (w.split("=") for w in words)}
+    assert set(fractions) == {"test_fraction", "validation_fraction"}
+    splits = run(tmp_path, lines, document="line", **fractions)
+    assert {split: counts["documents"] for split, counts in splits.items()} == {
+        "train": 3,
+        "validation": 1,
+        "test": 1,
+    }
