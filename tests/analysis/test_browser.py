@@ -87,6 +87,15 @@ def test_a_page_fits_its_window_and_the_console_is_silent(show, width, scheme, o
     assert widths[0] <= widths[1], f"{widths[0]} pixels wide in a window of {widths[1]}"
 
 
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_tables_of_a_sweep_are_whole(show, name, width):
+    if name == "sweep":
+        page, _ = show(width, "light", open_details=True)
+        overflowing = "d => d.querySelector('.stacked') && d.scrollWidth > d.clientWidth"
+        assert page.evaluate(f"[...document.querySelectorAll('.scroll')].filter({overflowing}).length") == 0
+        assert page.evaluate("document.querySelectorAll('.stacked').length") == 2
+
+
 CONTRASTS = """
 () => {
   const parse = c => c.match(/[\\d.]+/g).map(Number);

@@ -35,7 +35,11 @@ def test_any_text_stays_text(text):
 
 
 def test_what_no_page_may_hold_becomes_a_replacement_character():
-    assert escape("a\x00\x1b\x9f\ud800\u202eb\r") == "a\ufffd\ufffd\ufffd\ufffd\ufffdb\ufffd"
+    assert escape("a\x00\x1b\x9f\ud800\u202eb") == "a\ufffd\ufffd\ufffd\ufffd\ufffdb"
+
+
+def test_a_carriage_return_is_a_line_end_before_a_line_feed_and_its_symbol_alone():
+    assert escape("one\r\ntwo\rthree\r") == "one\ntwo\u240dthree\u240d"
     assert escape("é\n\t漢字 עברית") == "é\n\t漢字 עברית"
 
 

@@ -111,6 +111,7 @@ def test_a_page_shows_what_its_run_has_led_to(made):
     text = " ".join(Page(run_page(read_run(in_context(made)))).text.split())
     for words in (
         "1.263 ± 0.018",
+        "perplexity per token4.482cross-entropy 1.500 ± 0.020 nats per token",
         "exact entropy of the source: 1.181",
         "gain by 4 shots+50.0 (",
         "Accuracy by shots: primer_operator",

@@ -156,6 +156,12 @@ def bar(page):
     return re.search(r'class="error c1" d="M([\d.]+) [\d.]+H([\d.]+)', page).groups()
 
 
+def test_a_model_that_loses_to_a_compressor_is_said_to():
+    metrics = {"p/test/bits_per_byte": 2.4, "p/test/xz_bits_per_byte": 1.9, "p/test/gzip_bits_per_byte": 2.1}
+    assert "xz -9e needs fewer bits than the model" in quality_section(metrics)
+    assert "needs fewer" not in quality_section({**metrics, "p/test/bits_per_byte": 1.8})
+
+
 def test_regret_is_said_and_not_drawn_among_what_it_is_the_difference_of():
     metrics = {
         "p/test/bits_per_byte": 1.3,

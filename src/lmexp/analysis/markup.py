@@ -23,11 +23,13 @@ def escape(value: object) -> Html:
     """Return `value` as markup: text is escaped, markup stays.
 
     Control characters and lone surrogates, which no page may hold, become U+FFFD, as do the invisible
-    characters that reverse the direction of what follows.
+    characters that reverse the direction of what follows. A carriage return ends a line where a line feed
+    follows, and alone it shows as its symbol.
     """
     if isinstance(value, Html):
         return value
-    text = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    text = str(value).replace("\r\n", "\n").replace("\r", "\N{SYMBOL FOR CARRIAGE RETURN}")
+    text = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
     return Html(html.escape(text, quote=True))
 
 
@@ -71,7 +73,7 @@ def table(
                 cell,
                 scope=None if i else "row",
                 class_=_class(cell, i in numeric),
-                data_label=headers[i] if stacked and i and cell != "" else None,
+                data_label=headers[i] if stacked and headers[i] and cell != "" else None,
             )
             for i, cell in enumerate(row)
         ]

@@ -6,7 +6,7 @@ give the same bytes.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,7 @@ def headlines(records: RunRecords) -> list[Tile]:
             best = min(others, key=lambda w: others[w], default=None)
             remark = f"{head}; {best} {others[best]:.3f}" if best else head
             tiles.append(("bits per byte", measured(*values[""]), remark))
+            tiles += _per_token(metrics, head)
     accuracy = headline_accuracy(tasks(metrics))
     tiles += [accuracy] if accuracy else []
     for stage in records.stages:
@@ -129,6 +130,15 @@ def document(
 
 def _tile(label: str, value: str, remark: str) -> Html:
     return tag("div", tag("dt", label), tag("dd", tag("strong", value), tag("span", remark)))
+
+
+def _per_token(metrics: Mapping[str, float], head: str) -> list[Tile]:
+    """Return perplexity and cross-entropy, which depend on the tokenizer; nothing where nobody measured."""
+    if f"{head}/perplexity" not in metrics or f"{head}/loss" not in metrics:
+        return []
+    loss = measured(metrics[f"{head}/loss"], metrics.get(f"{head}/loss/stderr"))
+    remark = f"cross-entropy {loss} nats per token"
+    return [("perplexity per token", number(metrics[f"{head}/perplexity"]), remark)]
 
 
 def _seen(own: dict[str, float]) -> str:

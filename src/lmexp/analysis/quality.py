@@ -87,6 +87,13 @@ def _bits_note(values: Mapping[str, tuple[float, float | None]]) -> str:
     beside += ["the source itself"] if _TRUE in values else []
     said = [f"The model beside {' and '.join(beside)} on the same held-out text."] if beside else []
     said += _bars(normal_interval(*pair) for who, pair in values.items() if who not in (_ENTROPY, _REGRET))
+    found = {who: values[who][0] for who in _COMPRESSORS if who in values}
+    better = min(found, key=found.__getitem__, default=None)
+    if "" in values and better is not None and found[better] < values[""][0]:
+        said.append(
+            f"{_WHO[better]} needs fewer bits than the model, which has not learnt yet what a compressor "
+            "finds in the text itself: more steps, more text or a larger model would help."
+        )
     if _REGRET in values:
         said.append(f"The model spends {measured(*values[_REGRET])} bits per byte beyond the source itself.")
     return " ".join(said)

@@ -54,11 +54,11 @@ def _basis(standing: Standing) -> list[str]:
             "measured on."
         )
     if standing.seed_degrees:
-        found.append("The spread over seeds is part of them, taken as the same in all settings.")
+        found.append("Differences count the spread over seeds, taken as the same in all settings.")
     else:
         found.append(
-            "No setting was repeated, so what another seed would change is not known: the differences hold "
-            "for these very models. Sweep seed=1,2,3 beside the rest to learn it."
+            "No setting was repeated, so what another seed would change is not known: differences hold for "
+            "these very models. Sweep seed=1,2,3 beside the rest to learn it."
         )
     if standing.num_pairs > 1:
         found.append(

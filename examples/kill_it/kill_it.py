@@ -1,0 +1,124 @@
+"""Kill a training ten times at random moments, resume it, and compare its weights with an undisturbed one's.
+
+    python kill_it.py [kills=10] [seed=0] [key=value ...]      the rest are overrides of `tiny`
+
+Three stores are filled below ``outputs/``: `undisturbed`; `killed`, whose command is sent SIGKILL again and
+again and is then given once more; and `by_turns`, the same with one and two processes by turns. The first two
+end in the same bits. Two processes add the same numbers in another order, so that the third ends equal to
+rounding: its curve is drawn over the first one's in ``outputs/curves.html``.
+"""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lmexp.analysis.curve import curve_of
+from lmexp.analysis.markup import Html, tag
+from lmexp.analysis.page import document
+from lmexp.analysis.svg import Plot, Series, figure
+from lmexp.core.files import read_lines, write_text
+from lmexp.core.runs import Run, find_run
+from lmexp.core.store import Store
+
+OUTPUTS = Path("outputs").absolute()
+SILENT = subprocess.DEVNULL
+TINY = ["+experiment=tiny", "only=[pretrain]", "checkpoint_every_steps=2", "trainer.log_every_n_steps=1"]
+
+
+def main(words: Sequence[str]) -> None:
+    """Run the three trainings and print what became of them."""
+    own = dict(word.split("=", 1) for word in words if word.startswith(("kills=", "seed=")))
+    overrides = [*TINY, "tracking.mode=off", *(word for word in words if word.partition("=")[0] not in own)]
+    kills, draw = int(own.get("kills", 10)), random.Random(int(own.get("seed", 0)))
+
+    print("undisturbed ...", flush=True)
+    began = time.monotonic()
+    calm = finish("undisturbed", overrides)
+    took = time.monotonic() - began
+    training = float(calm.stages["pretrain"]["seconds"])
+    longest = took - training + 3 * training / kills  # so that ten kills and the training last about as long
+
+    killed = disturbed("killed", [overrides] * kills, draw, longest)
+    turns = [[*overrides, f"trainer.devices={1 + number % 2}"] for number in range(kills)]
+    by_turns = disturbed("by_turns", turns, draw, longest)
+
+    print("\nsha256 of the weights")
+    for name, run in (("undisturbed", calm), ("killed", killed), ("by turns", by_turns)):
+        print(f"  {name:12} {weights(run)}")
+    apart = max(abs(a - b) / a for a, b in zip(losses(calm), losses(by_turns), strict=True))
+    print(f"\none and two processes by turns: the curves are at most {apart:.1e} of the loss apart")
+    write_text(OUTPUTS / "curves.html", page(calm, by_turns))
+    print(f"both curves: {OUTPUTS / 'curves.html'}")
+
+
+def disturbed(name: str, commands: Sequence[Sequence[str]], draw: random.Random, longest: float) -> Run:
+    """Give each command and kill it after at most `longest` seconds; then give the last one to its end."""
+    for number, overrides in enumerate(commands, start=1):
+        process = subprocess.Popen(command(name, overrides), stdout=SILENT, stderr=SILENT)
+        try:
+            process.wait(draw.uniform(0, longest))
+            break  # it was done before it could be killed
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            print(f"{name}: kill {number}, at step {step(name)}", flush=True)
+    return finish(name, commands[-1])
+
+
+def finish(name: str, overrides: Sequence[str]) -> Run:
+    """Give a command and let it end."""
+    subprocess.run(command(name, overrides), check=True, stdout=SILENT, stderr=SILENT)
+    return find_run(Store(OUTPUTS / name), "last")
+
+
+def command(name: str, overrides: Sequence[str]) -> list[str]:
+    """Return the command of one run in a store of its own."""
+    return [sys.executable, "-m", "lmexp.run", *overrides, f"store={OUTPUTS / name}"]
+
+
+def step(name: str) -> int:
+    """Return the last step that the training has logged."""
+    files = OUTPUTS.joinpath(name).glob("scratch/*/*/metrics.jsonl")
+    return max((int(line.get("step", 0)) for file in files for line in read_lines(file)), default=0)
+
+
+def weights(run: Run) -> str:
+    """Return the sha256 of the trained weights, as the artifact's record has it."""
+    record = Store(run.path.parents[1]).find("pretrain", run.stages["pretrain"]["fingerprint"])
+    assert record is not None, "the run is done"
+    return str(record.data["files"]["model.safetensors"]["sha256"])
+
+
+def losses(run: Run) -> list[float]:
+    """Return the training loss of each step."""
+    points = read_lines(run.artifact("pretrain") / "metrics.jsonl")
+    return [float(point["train/loss"]) for point in points if "train/loss" in point]
+
+
+def page(calm: Run, by_turns: Run) -> str:
+    """Return a page with both curves in one plot."""
+    series = [
+        Series(label=label, points=curve_of(list(enumerate(losses(run), start=1))).points, color=color)
+        for label, run, color in (
+            ("undisturbed, one process", calm, 1),
+            ("killed, one and two processes by turns", by_turns, 2),
+        )
+    ]
+    plot = figure(Plot(title="Training loss", x_label="step", y_label="nats per token", series=series))
+    return document(
+        title="One training, killed and not",
+        kicker="lmexp example",
+        status="",
+        about="Two curves that cover each other.",
+        tiles=[],
+        before=Html(""),
+        sections=[("curves", "Curves", tag("div", plot, class_="plots"))],
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
