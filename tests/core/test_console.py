@@ -42,6 +42,26 @@ def show(tmp_path, monkeypatch):
     return call
 
 
+def test_a_log_gets_a_line_for_what_is_done_before_the_first_point_and_a_terminal_shows_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "_REFRESH_S", 1000)
+    plan = SimpleNamespace(stages=[SimpleNamespace(name="train")], by_name={})
+    log, terminal = io.StringIO(), Terminal()
+    for stream in (log, terminal):
+        (tmp_path / "said.jsonl").unlink(missing_ok=True)
+        console = Console(plan, stream)
+        console.started("train", tmp_path, None)
+        console.tick()
+        for text in ("imports a library", "builds a model"):
+            with (tmp_path / "said.jsonl").open("a") as file:
+                file.write(json.dumps({"text": text}) + "\n")
+            console.tick()
+    assert log.getvalue().splitlines() == ["train  runs", "train  imports a library", "train  builds a model"]
+    assert terminal.getvalue().endswith("s  builds a model")
+    assert "s  imports a library\r" in terminal.getvalue()
+
+
 FIRST = {"step": 10, "time": 100.0, "train/loss": 4.5, "lr": 0.001, "tokens_per_second": 50.0}
 VALIDATED = {
     "step": 20,

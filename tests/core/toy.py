@@ -3,10 +3,11 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 
 from lmexp.core.config import Config, option
 from lmexp.core.settings import RunConfig
-from lmexp.core.stage import Artifact, Handle, Metrics, StageRun, stage
+from lmexp.core.stage import Artifact, Handle, Metrics, StageRun, Upstream, stage
 from lmexp.errors import DataError, Diverged
 
 
@@ -55,7 +56,20 @@ def numbers(run: StageRun, config: NumbersConfig) -> Metrics:
     return {"count": config.count}
 
 
-@stage("toy_total", version=1, produces=Total, resumes=True, label=lambda c: f"power-{c.power}")
+def refuse_thirteen(config: SumConfig, upstream: Mapping[str, Upstream]) -> None:
+    above = upstream["toy_numbers"]
+    if above.metrics is not None and above.metrics["count"] == 13 and above.config.offset == 13:
+        raise DataError("13 numbers from 13 cannot be added; lower numbers.count.")
+
+
+@stage(
+    "toy_total",
+    version=1,
+    produces=Total,
+    resumes=True,
+    label=lambda c: f"power-{c.power}",
+    check_inputs=refuse_thirteen,
+)
 def total(run: StageRun, config: SumConfig, *, numbers: Numbers) -> Metrics:
     values = numbers.load()
     checkpoints = run.work / "checkpoints"

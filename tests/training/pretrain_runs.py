@@ -90,6 +90,7 @@ def train(
     samples: Samples | None = None,
     vocab_size: int = VOCAB,
     log: Callable[[dict[str, Any]], Any] = bool,
+    say: Callable[[str], Any] = bool,
     should_stop: Callable[[], bool] = bool,
 ) -> PretrainResult:
     """Call `pretrain` with what a test does not care about filled in: noise, no log, no stop."""
@@ -101,6 +102,7 @@ def train(
         held_out=held_out(config) if config.validation_every_steps else None,
         checkpoints=checkpoints,
         log=log,
+        say=say,
         should_stop=should_stop,
     )
 

@@ -7,6 +7,7 @@
         metrics.jsonl   the curve so far
         segments.json   one entry for each process that worked on it: placement, host, first step,
                         seconds and CPU seconds
+        said.jsonl      what was done before the first point, in words
         spec.json result.json error-*.json log.txt stop
 
 Each holder of the lease has an attempt of its own and takes over the newest complete checkpoint of

@@ -28,6 +28,8 @@ class Console:
         self._silent = False
         self._width = max((len(s.name) for s in plan.stages), default=0)
         self._current: tuple[str, LineFollower, float] | None = None
+        self._said: LineFollower | None = None
+        self._doing = ""
         self._shown_at = 0.0
         self._first: Mapping[str, Any] | None = None
         self._last: dict[str, Any] = {}
@@ -46,13 +48,19 @@ class Console:
         curve.new()  # points of an attempt before this one say nothing about the time left
         self._current = (name, curve, time.monotonic())
         self._shown_at, self._first, self._last = time.monotonic(), None, {}
+        self._said, self._doing = LineFollower(attempt / "said.jsonl"), ""
         self._line(
             f"{name:{self._width}}  " + ("runs" if from_step is None else f"resumes from step {from_step}")
         )
 
     def tick(self) -> None:
-        """Refresh the progress line now and then."""
+        """Refresh the progress line now and then; say at once what is done before the first point."""
         now = time.monotonic()
+        if self._current is not None and self._first is None and self._said is not None:
+            for line in self._said.new():
+                self._doing, self._shown_at = str(line.get("text", "")), -math.inf if self._live else now
+                if not self._live:
+                    self._line(f"{self._current[0]:{self._width}}  {self._doing}")
         if self._current is None or now - self._shown_at < (_REFRESH_S if self._live else _QUIET_REFRESH_S):
             return
         self._shown_at = now
@@ -77,7 +85,7 @@ class Console:
                 self._first = self._first or point
                 self._last |= point
         if self._first is None:
-            return ""
+            return f"  {self._doing}" if self._doing else ""
         last = self._last
         handle = self._plan.by_name[name].handle
         total = handle.stage.total_steps(handle.config) if handle.stage.total_steps else None

@@ -21,6 +21,7 @@ from lmexp.core.disk import disk_full, is_full
 from lmexp.core.drift import code_record
 from lmexp.core.environment import environment
 from lmexp.core.files import read_json
+from lmexp.core.foresight import foresee
 from lmexp.core.launch import Outcome, run_child
 from lmexp.core.lease import Lease, Waiter, holder
 from lmexp.core.plan import Plan, PlannedStage
@@ -66,7 +67,8 @@ def execute(plan: Plan, store: Store, config: ExecutorConfig, observer: Observer
     """Make every artifact of the plan exist and return the records by handle name.
 
     Errors: `Interrupted` after SIGINT, SIGTERM or SIGHUP; `StageError`, `DataError` or `ConfigError`
-    as a stage reports it; `StoreError` for a full disk; `VerificationError` for a damaged artifact.
+    as a stage, or its `check_inputs`, reports it; `StoreError` for a full disk; `VerificationError` for
+    a damaged artifact.
     """
     records: dict[str, Record] = {}
     with _Signals() as signals:
@@ -74,6 +76,7 @@ def execute(plan: Plan, store: Store, config: ExecutorConfig, observer: Observer
             records[planned.name] = _Computation(
                 planned, records, store=store, config=config, observer=observer, signals=signals
             ).run()
+            foresee(plan, store, records)
     store.hasher.save()
     store.code.save()
     return records

@@ -12,6 +12,7 @@ from lmexp.core.console import Console, plan_lines
 from lmexp.core.disk import store_errors
 from lmexp.core.drift import changed_since
 from lmexp.core.executor import execute
+from lmexp.core.foresight import foresee
 from lmexp.core.mirror import Mirror
 from lmexp.core.plan import Plan, make_plan
 from lmexp.core.record import Record
@@ -63,6 +64,7 @@ def _run(composition: Composition, group: str, quiet: bool, at_end: AtEnd) -> Fi
     for planned in plan.stages:
         if verdicts[planned.name].action != "reuse":
             planned.handle.stage.check_machine(planned.handle.config)
+    foresee(plan, store, {})
     writer = RunWriter(
         store,
         plan,

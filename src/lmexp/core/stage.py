@@ -65,8 +65,23 @@ class StageRun:
     """The store's cache: shared by all stages, outlives runs, and may lose anything at any time."""
     content: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Content hashes of the external files that the plan saw."""
+    say: Callable[[str], None] = lambda _text: None
+    """Tell who watches, in a few words, what is being done before the first point of a curve."""
     rank: int = 0
     world_size: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Upstream:
+    """What is known of a stage from which another one, directly or not, takes its input."""
+
+    config: Any
+    metrics: Metrics | None
+    """What it measured; None while it has not run."""
+
+
+CheckInputs = Callable[[Any, Mapping[str, Upstream]], None]
+"""From a config and all stages above, by stage name: raises `DataError` where it cannot succeed on them."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,6 +110,8 @@ class Stage:
     cannot be used; called before a run begins."""
     hints: Callable[[Any], Sequence[str]]
     """Sentences on what a config may not have meant; printed with the plan of a stage that is to run."""
+    check_inputs: CheckInputs | None
+    """Says early what the stages above show; called before the first stage runs and after each."""
 
     def __call__(self, config: Config, **inputs: "Handle") -> "Handle":
         if not isinstance(config, self.config_class):
@@ -189,6 +206,7 @@ def stage(
     label: Callable[[Any], str] | None = None,
     check_machine: Callable[[Any], None] = lambda _config: None,
     hints: Callable[[Any], Sequence[str]] = lambda _config: (),
+    check_inputs: CheckInputs | None = None,
 ) -> Callable[[Callable[..., Metrics]], Stage]:
     """Register a function as a stage under `name`; see the module's docstring."""
 
@@ -213,6 +231,7 @@ def stage(
             label=label or (lambda _config: name),
             check_machine=check_machine,
             hints=hints,
+            check_inputs=check_inputs,
         )
         assert version is not None or not registered.is_shipped, f"lmexp's own stage {name} states no version"
         known = _REGISTRY.get(name)

@@ -101,6 +101,7 @@ def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
         out=attempt / "out",
         work=attempt / "work",
         log=_logger(attempt / "metrics.jsonl"),
+        say=_sayer(attempt / "said.jsonl") if rank == 0 else lambda _text: None,
         should_stop=lambda: os.path.exists(attempt / "stop"),
         cache=Path(spec["cache"]),
         content=spec["content"],
@@ -165,6 +166,13 @@ def _logger(path: Path) -> Callable[[Mapping[str, Any]], None]:
         append_line(path, {"time": round(time.time(), 3), **point})
 
     return log
+
+
+def _sayer(path: Path) -> Callable[[str], None]:
+    def say(text: str) -> None:
+        append_line(path, {"text": text})
+
+    return say
 
 
 def _report(error: BaseException, attempt: Path, who: str) -> int:

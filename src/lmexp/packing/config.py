@@ -50,3 +50,18 @@ class PackingConfig(Config):
     def revised(self) -> Mapping[str, int]:
         # 2: which documents begin rows is drawn, and does not follow from their lengths
         return {} if self.mode == "concatenate" else {"rows": 2}
+
+
+def no_sample(split: str, size: str, context_length: int, *, rows: bool = False) -> str:
+    """Return the sentence about a split that is smaller than one sample, or row, with what may help."""
+    more = {
+        "train": "give more text, lower corpus.validation_fraction and corpus.test_fraction",
+        "validation": "give more text, raise corpus.validation_fraction, set validation_every_steps=null",
+        "test": "give more text, raise corpus.test_fraction",
+    }.get(split, "give more text")
+    needed = f"model.context_length ({context_length})" + ("" if rows else " + 1")
+    one = "does not fill one row" if rows else "is too small for one sample"
+    return (
+        f"the {split or 'given'} split holds {size} and {one} of {needed} tokens; {more} or lower "
+        f"model.context_length."
+    )

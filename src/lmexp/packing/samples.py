@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmexp.errors import DataError
+from lmexp.packing.config import no_sample
 
 IGNORED_LABEL = -100
 """Label of an input whose prediction does not count."""
@@ -54,14 +55,11 @@ class Samples(Protocol):
 class StreamSamples:
     """Consecutive cuts of a stream."""
 
-    def __init__(self, tokens: TokenReader, context_length: int) -> None:
-        """Errors: `DataError` if there are too few tokens for one sample."""
+    def __init__(self, tokens: TokenReader, context_length: int, split: str = "") -> None:
+        """Cut the stream of `split`. Errors: `DataError` if there are too few tokens for one sample."""
         self.num_samples = (tokens.num_tokens - 1) // context_length
         if self.num_samples < 1:
-            raise DataError(
-                f"a split holds {tokens.num_tokens} tokens, which is too few for one sample of "
-                f"context_length ({context_length}) + 1; give more text or a smaller context_length."
-            )
+            raise DataError(no_sample(split, f"{tokens.num_tokens:,} tokens", context_length))
         self.context_length = context_length
         self._tokens = tokens
 
@@ -86,16 +84,14 @@ class RowSamples:
         *,
         context_length: int,
         eos_token_id: int,
+        split: str = "",
     ) -> None:
         """Read `segments`, [S, 3] of `rows.Rows`; `rows` [R, 2] has each row's first segment and labels.
 
         Errors: `DataError` if there is no row.
         """
         if not len(rows):
-            raise DataError(
-                f"a split does not fill one row of packing.context_length ({context_length}); "
-                f"give more text or a smaller context_length."
-            )
+            raise DataError(no_sample(split, "less than a row", context_length, rows=True))
         self.num_samples = len(rows)
         self.context_length = context_length
         self._tokens, self._segments, self._rows, self._eos = tokens, segments, rows, eos_token_id

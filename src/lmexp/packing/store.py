@@ -226,7 +226,7 @@ class TokenSplit:
         """
         packed = self._entry.get("rows")
         if packed is None:
-            return StreamSamples(self, context_length)
+            return StreamSamples(self, context_length, self.name)
         if packed["context_length"] != context_length:
             raise DataError(
                 f"{self._path} was packed into rows of {packed['context_length']} tokens, and the model's "
@@ -237,7 +237,12 @@ class TokenSplit:
         if rows.shape != (packed["rows"], 2) or (len(rows) and rows[-1, 0] >= len(segments)):
             raise DataError(f"The rows of {self.name} in {self._path} do not fit; pack the corpus again.")
         return RowSamples(
-            self, segments, rows, context_length=context_length, eos_token_id=self._eos_token_id
+            self,
+            segments,
+            rows,
+            context_length=context_length,
+            eos_token_id=self._eos_token_id,
+            split=self.name,
         )
 
     def document(self, index: int) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from lmexp.stages.packing import PackingArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact
 from lmexp.training.config import PretrainConfig
 from lmexp.training.machine import check_machine
+from lmexp.training.needs import check_inputs
 
 if TYPE_CHECKING:
     from lmexp.models.language_model import LanguageModel
@@ -39,11 +40,13 @@ def _label(config: PretrainConfig) -> str:
     total_steps=lambda config: config.trainer.max_steps,
     label=_label,
     check_machine=check_machine,
+    check_inputs=check_inputs,
 )
 def pretrain(
     run: StageRun, config: PretrainConfig, *, packing: PackingArtifact, tokenizer: TokenizerArtifact
 ) -> Metrics:
     """Train on the train split; continue from `work/checkpoints` where an attempt left one."""
+    run.say("imports torch and Lightning")
     from lmexp.models.finite import first_not_finite
     from lmexp.models.folder import save_model
     from lmexp.training.finite import not_finite
@@ -65,6 +68,7 @@ def pretrain(
         held_out=held_out,
         checkpoints=run.work / "checkpoints",
         log=run.log,
+        say=run.say,
         should_stop=run.should_stop,
     )
     if run.rank == 0 and not result.stopped:

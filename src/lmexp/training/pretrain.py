@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmexp.errors import StageError
+from lmexp.errors import DataError, StageError
 from lmexp.models.build import build_model
 from lmexp.models.language_model import LanguageModel
 from lmexp.packing.batches import BatchOrder, MicroBatches
@@ -25,6 +25,7 @@ from lmexp.training.checkpoints import newest_checkpoint
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state
 from lmexp.training.module import PretrainModule
+from lmexp.training.needs import too_few_samples
 from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
 from lmexp.training.trainer import build_trainer, quiet_lightning
 from lmexp.training.validation import HeldOut, Validation
@@ -63,23 +64,29 @@ def pretrain(
     held_out: HeldOut | None = None,
     checkpoints: Path,
     log: Callable[[dict[str, Any]], None],
+    say: Callable[[str], None] = lambda _text: None,
     should_stop: Callable[[], bool],
 ) -> PretrainResult:
     """Train a fresh model, or go on from the newest checkpoint in the directory `checkpoints`.
 
     `eos_token_id` stands before each document. Every rank calls it. Rank 0 calls `log` with each point
-    of the training curve and asks `should_stop` after steps (each step if alone, about once a second
-    among several ranks). `held_out` is needed where `validation_every_steps` is set.
+    of the training curve, `say` with what is done before the first of them, and asks `should_stop` after
+    steps (each step if alone, about once a second among several ranks). `held_out` is needed where
+    `validation_every_steps` is set.
 
-    Errors: `StageError` if the process group is not the configured one, the accelerator is missing or
-    training ends early; `Diverged` if loss, gradients, weights or optimizer stop being finite.
+    Errors: `DataError` for more `train_samples` than there are; `StageError` if the process group is not
+    the configured one, the accelerator is missing or training ends early; `Diverged` if loss, gradients,
+    weights or optimizer stop being finite.
     """
     ranks.check_world_size(config.world_size)
-    num_samples = min(samples.num_samples, config.train_samples or samples.num_samples)
+    num_samples = config.train_samples or samples.num_samples
+    if num_samples > samples.num_samples:
+        raise DataError(too_few_samples(num_samples, samples.num_samples))
     order = BatchOrder(num_samples, config.global_batch_size, seed=config.seed)
     model = build_model(config.model, vocab_size, config.seed).train()
     if config.trainer.precision == "64-true":
         model.double()  # Lightning would restore fp64 weights into the fp32 ones and convert only then
+    say(f"trains {model.num_parameters:,} parameters on {num_samples:,} samples")
     module = PretrainModule(config, model)
     start_step, resume_from = newest_checkpoint(checkpoints) or (0, None)
     validation = None
