@@ -75,3 +75,15 @@ def test_own_pipeline_lists_the_most_surprising_tokens_in_order(example):
     assert len(bits) == 20
     assert bits == sorted(bits, reverse=True)
     assert run.metrics["surprise/most_bits"] == pytest.approx(bits[0], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_kill_it_ends_in_the_same_bits_and_by_turns_in_the_same_curve(example):
+    folder, done = example("kill_it", "kills=3", "trainer.max_steps=30")
+    found = dict(re.findall(r"^  (undisturbed|killed|by turns) +([0-9a-f]{64})$", done.stdout, re.MULTILINE))
+    assert found["killed"] == found["undisturbed"]
+    assert "by turns" in found
+    apart = float(re.search(r"at most (\S+) of the loss apart", done.stdout)[1])
+    assert apart < 1e-4
+    assert "killed: kill 1, at step" in done.stdout
+    assert (folder / "outputs" / "curves.html").read_text().count('class="line') == 2
