@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from lmexp.analysis.corpora import corpora
 from lmexp.core.drift import named
 from lmexp.core.files import read_lines
+from lmexp.core.record import intact_file
 from lmexp.core.runs import Run
 
 _SAMPLE_LINES = 6
@@ -140,7 +141,8 @@ def _sample(run: Run) -> list[str]:
     for name, entry in run.stages.items():
         if entry["stage"] != "samples":
             continue
-        row = next(read_lines(run.artifact(name) / "samples.jsonl"), None)
+        rows = intact_file(run.artifact(name), "samples.jsonl")
+        row = None if rows is None else next(read_lines(rows), None)
         if row is None:
             continue
         lines = [

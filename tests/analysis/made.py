@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lmexp.core.files import sha256_file
 from lmexp.core.fingerprint import digest
 from lmexp.core.runs import Run
+from lmexp.core.sealed import sealed
 from lmexp.core.store import Store
 
+CURVES = {"curve": "metrics.jsonl", "samples": "samples.jsonl"}
 ENVIRONMENT = {
     "python": "3.11.7",
     "processor": "a processor",
@@ -58,7 +61,7 @@ class Made:
             **more,
         }
         path = self.store.runs / name
-        self._write(path / "run.json", data)
+        self._write(path / "run.json", _sealed(data))
         line = {
             "started": data["started"],
             "outcome": status,
@@ -67,7 +70,7 @@ class Made:
             "message": data.get("message", ""),
             "traceback": traceback,
         }
-        (path / "invocations.jsonl").write_text(json.dumps(line) + "\n")
+        (path / "invocations.jsonl").write_text(json.dumps(sealed(line)) + "\n")
         return Run(path, data)
 
     def curve(self, file: str, points: Sequence[Mapping[str, Any]]) -> None:
@@ -99,12 +102,12 @@ class Made:
                 "segments": [segment],
                 "environment": ENVIRONMENT,
             }
-            self._write(self.store.root / artifact / "artifact.json", record)
-        for key, file in (("curve", "metrics.jsonl"), ("samples", "samples.jsonl")):
-            if key in extras:
-                self.curve(f"{artifact}/{file}", extras[key])
-        for file, rows in extras.get("rows", {}).items():
-            self.curve(f"{artifact}/{file}", rows)
+            written = {file: extras[k] for k, file in CURVES.items() if k in extras} | extras.get("rows", {})
+            for file, points in written.items():
+                self.curve(f"{artifact}/{file}", points)
+                sha256 = sha256_file(self.store.root / artifact / file)
+                record["files"][file] = {"size": 0, "sha256": sha256}
+            self._write(self.store.root / artifact / "artifact.json", sealed(record))
         return {
             "stage": stage,
             "artifact": artifact,
@@ -123,6 +126,14 @@ class Made:
 def fingerprint(run: str, name: str, extras: Mapping[str, Any]) -> str:
     """Return the fingerprint of a stage of a run: one of its own, unless it is given."""
     return str(extras.get("fingerprint") or digest([run, name]))
+
+
+def _sealed(data: dict[str, Any]) -> dict[str, Any]:
+    """Seal what the engine could write; a number that is not finite it could not."""
+    try:
+        return sealed(data)
+    except ValueError:
+        return data
 
 
 def in_context(made: Made) -> Run:

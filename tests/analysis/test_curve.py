@@ -39,18 +39,18 @@ def test_a_long_curve_is_its_extremes_and_the_means_of_its_neighbours():
     assert curve_of(broken).points == broken
 
 
-@pytest.mark.parametrize("damage", ["", "[1, 2]", '{"train/loss": {"points": 3}}'])
+@pytest.mark.parametrize("damage", ["", "[1, 2]", '{"train/loss": {"points": 3}}', "one digit"])
 def test_a_long_file_is_read_once_and_a_damaged_memory_again(made, monkeypatch, damage):
     points = [{"step": i, "train/loss": 2 + 1 / (i + 1), "lr": 0.1} for i in range(12_000)]
     run = made.run(stages={"pretrain": {"curve": points}})
     record = made.store.root / run.stages["pretrain"]["artifact"] / "artifact.json"
-    data = json.loads(record.read_text())
-    data["files"]["metrics.jsonl"] = {"size": 1, "sha256": "c" * 64}
-    record.write_text(json.dumps(data))
+    sha256 = json.loads(record.read_text())["files"]["metrics.jsonl"]["sha256"]
     first = run_page(read_run(run))
-    memory = made.store.cache / "curves" / f"{'c' * 64}.json"
+    memory = made.store.cache / "curves" / f"{sha256}.json"
     assert memory.exists()
-    if damage:
+    if damage == "one digit":
+        memory.write_text(memory.read_text().replace("2.5", "0.5"))
+    elif damage:
         memory.write_text(damage)
     else:
         monkeypatch.setattr("lmexp.analysis.curve.curve_of", None)  # nothing is reduced again

@@ -1,18 +1,18 @@
-import json
 import os
 import shutil
 import signal
 
 import pytest
 
-from lmexp.core.fingerprint import digest
 from lmexp.core.gc import find_garbage, sweep
 from lmexp.core.lease import Waiter
 from lmexp.core.runs import list_runs
+from lmexp.core.sealed import read_sealed, write_sealed
 from lmexp.core.store import Store
-from lmexp.errors import ConfigError
+from lmexp.errors import ConfigError, StoreError
 
 from .conftest import processes_of, wait_until
+from .test_store import published
 
 
 def runs_of(command):
@@ -60,8 +60,8 @@ def test_a_run_that_was_killed_before_its_first_stage_keeps_what_it_had(command)
     assert command.run().returncode == 0
     store = Store(command.store)
     (run,) = (command.store / "runs").iterdir()
-    data = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**data, "status": "running", "stages": {}}))
+    data = read_sealed(run / "run.json")
+    write_sealed(run / "run.json", {**data, "status": "running", "stages": {}})
     assert find_garbage(store) == []
 
 
@@ -87,16 +87,23 @@ def test_downloads_are_swept_on_demand_and_never_beside_a_run_that_goes_on(comma
     downloads = store.cache / "downloads"
     downloads.mkdir(parents=True)
     (downloads / "a").write_bytes(b"12345")
+    for name in ("hub/resolved", "hub/datasets", "curves", "of-somebody-else"):
+        (store.cache / name).mkdir(parents=True)
+        (store.cache / name / "x").write_text("")
     assert find_garbage(store) == []
-    assert [(g.path, g.num_bytes) for g in find_garbage(store, downloads=True)] == [(downloads, 5)]
+    found = [
+        (g.path.relative_to(store.cache).as_posix(), g.num_bytes) for g in find_garbage(store, downloads=True)
+    ]
+    assert found == [("downloads", 5), ("curves", 0), ("hub/datasets", 0)]
     process = command.start("numbers.count=4", "total.step_s=1")
     wait_until(lambda: any(r.status == "running" for r in list_runs(store)))
     with pytest.raises(ConfigError, match="goes on and may need its downloads"):
         find_garbage(store, downloads=True)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    sweep(store, [g for g in find_garbage(store, downloads=True) if g.path == downloads])
-    assert not downloads.exists()
+    sweep(store, [g for g in find_garbage(store, downloads=True) if store.cache in g.path.parents])
+    left = sorted(p.relative_to(store.cache).as_posix() for p in store.cache.rglob("x"))
+    assert left == ["hub/resolved/x", "of-somebody-else/x"], "which commit a revision stood for stays known"
 
 
 def test_the_checkpoint_of_an_interrupted_run_is_kept_as_long_as_the_run_is(command):
@@ -131,12 +138,65 @@ def test_what_was_made_from_files_outside_says_so(command):
     store = Store(command.store)
     (record,) = store.records("toy_numbers")
     from_files = {**record.data, "content": {"a.txt": "0" * 64}}
-    shutil.rmtree(command.store / "runs")
-    (record.path / "artifact.json").write_text(
-        json.dumps({**from_files, "record_sha256": digest(from_files)})
-    )
+    shutil.rmtree(command.store / "runs" / runs_of(command)[0])
+    write_sealed(record.path / "artifact.json", from_files)
     reasons = {g.path.parent.name: g.reason for g in find_garbage(store)}
     assert reasons == {
         "toy_numbers": "no kept run uses it, and it was made from files outside the store",
         "toy_total": "no kept run uses it",
     }
+
+
+@pytest.fixture
+def kept(store):
+    """A store with one artifact that no run needs, and the runs' directory."""
+    store.runs.mkdir()
+    return published(store)
+
+
+def test_where_the_record_of_a_run_is_lost_nothing_is_garbage(store, kept):
+    assert [g.path for g in find_garbage(store)] == [kept.path]
+    garbage = find_garbage(store)
+    (store.runs / "toy-12345678").mkdir()
+    for damage in (None, "", "[]", "{}", '{"run": "toy-12345678", "planned": {}, "stages": {}}'):
+        if damage is not None:
+            (store.runs / "toy-12345678" / "run.json").write_text(damage)
+        for collect in (lambda: find_garbage(store), lambda: sweep(store, garbage)):
+            with pytest.raises(StoreError, match=r"not known what can go: .*toy-12345678/run\.json .*delete"):
+                collect()
+    shutil.rmtree(store.runs)
+    with pytest.raises(StoreError, match="runs is gone"):
+        sweep(store, garbage)
+    assert kept.path.exists()
+    store.runs.mkdir()
+    assert sweep(store, find_garbage(store)) == garbage
+
+
+def test_only_what_has_a_name_of_lmexps_own_is_deleted_and_only_from_a_store(store, kept, tmp_path):
+    sweep(store, find_garbage(store))
+    theirs = ("trash/photos", "trash/one.tar", "scratch/thesis", "cache/mine", "scratch/" + "0" * 63)
+    for name in theirs:
+        (store.root / name).mkdir(parents=True)
+        (store.root / name / "x").write_text("x")
+    (store.root / "trash" / "s-one-abababababab-0123abcd").mkdir()
+    (garbage,) = find_garbage(store, downloads=True)
+    assert garbage.path.name == "s-one-abababababab-0123abcd"
+    sweep(store, [garbage])
+    assert all((store.root / name / "x").exists() for name in theirs)
+    (store.root / "lmexp-store.json").unlink()
+    for collect in (lambda: find_garbage(store), lambda: sweep(store, [])):
+        with pytest.raises(ConfigError, match="there is no store"):
+            collect()
+
+
+def test_leases_that_nobody_holds_go_with_the_garbage_unless_an_attempt_goes_on_from_them(store, kept):
+    for name in ("a" * 64, "b" * 64, "c" * 64):
+        lease = Waiter(store.leases(name), 30).try_acquire()
+        if name != "c" * 64:
+            lease.release()
+    (store.scratch("b" * 64)).mkdir(parents=True)
+    sweep(store, [])
+    assert sorted(p.name for p in (store.root / "leases").iterdir()) == ["b" * 64, "c" * 64]
+    assert list((store.root / "trash").iterdir()) == []
+    assert not lease.lost
+    lease.release()

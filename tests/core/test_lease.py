@@ -1,4 +1,3 @@
-import json
 import multiprocessing
 import os
 import subprocess
@@ -10,13 +9,16 @@ from lmexp.core import lease as leases
 from lmexp.core.lease import (
     Lease,
     Waiter,
+    collect,
     holder,
     is_held,
     known_dead,
+    lease_problems,
     newest_generation,
     process_start,
     this_process,
 )
+from lmexp.core.sealed import read_sealed, write_sealed
 
 
 class Clock:
@@ -55,8 +57,7 @@ os._exit(0)
 
 def test_a_reused_process_id_is_not_mistaken_for_the_holder(tmp_path):
     held = Waiter(tmp_path, 30).try_acquire()
-    who = json.loads((tmp_path / "0001.json").read_text())
-    (tmp_path / "0001.json").write_text(json.dumps({**who, "started": "1"}))
+    write_sealed(tmp_path / "0001.json", {**read_sealed(tmp_path / "0001.json"), "started": "1"})
     assert not is_held(tmp_path)
     held.release()
 
@@ -75,7 +76,9 @@ def test_of_a_process_of_another_boot_container_or_host_nothing_is_known(tmp_pat
     assert known_dead(dead)
     assert {**dead, **other} != dead
     assert not known_dead({**dead, **other})
-    (tmp_path / "0001.json").write_text(json.dumps({**dead, **other}))
+    write_sealed(tmp_path / "0001.json", dead)
+    assert not is_held(tmp_path)
+    write_sealed(tmp_path / "0001.json", {**dead, **other})
     assert is_held(tmp_path)
     clock = Clock()
     waiter = Waiter(tmp_path, 30, clock)
@@ -84,9 +87,7 @@ def test_of_a_process_of_another_boot_container_or_host_nothing_is_known(tmp_pat
     assert waiter.try_acquire() is None
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"host": 1, "boot": "", "pid": 1}', '{"host": "h", "boot": "b", "pid": "x"}']
-)
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"host": "h", "boot": "b", "pid": 1, "started": null}'])
 def test_a_holder_whose_file_is_damaged_is_taken_over_when_its_heartbeat_stands_still(tmp_path, text):
     (tmp_path / "0001.json").write_text(text)
     assert holder(tmp_path) == {"host": "unknown", "boot": "", "pid": 0, "started": None}
@@ -138,7 +139,7 @@ def test_generations_are_numbers_of_four_digits_or_more(tmp_path):
 def elsewhere(directory, generation=1):
     directory.mkdir(exist_ok=True)
     who = {"host": "another", "boot": "b", "pid": 1, "started": "1"}
-    (directory / f"{generation:04d}.json").write_text(json.dumps(who))
+    write_sealed(directory / f"{generation:04d}.json", who)
 
 
 def test_a_holder_on_another_host_is_taken_over_only_when_its_heartbeat_stands_still(tmp_path):
@@ -207,3 +208,34 @@ def test_process_start_tells_processes_apart_and_knows_the_dead():
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     assert process_start(child.pid) is None
+
+
+def test_a_lease_that_nobody_holds_can_be_collected_and_is_then_begun_anew(tmp_path):
+    folder, trash = tmp_path / "leases" / "x", tmp_path / "trash" / "x"
+    held = Waiter(folder, 30).try_acquire()
+    assert not collect(folder, trash)
+    held.release()
+    assert collect(folder, trash)
+    assert sorted(p.name for p in trash.iterdir() if p.suffix == ".json") == ["0001.json", "0002.json"]
+    assert not folder.exists()
+    again = Waiter(folder, 30).try_acquire()
+    assert again.generation == 1
+    assert held.lost
+    again.release()
+
+
+def test_what_is_not_as_a_holder_wrote_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "BEAT_EVERY_S", 0.01)
+    held = Waiter(tmp_path, 30).try_acquire()
+    while not (tmp_path / "0001.beat").exists():
+        pass
+    held.release()
+    assert lease_problems(tmp_path) == []
+    (tmp_path / "0001.beat").write_text("x")
+    (tmp_path / "0001.done").write_text("x")
+    (tmp_path / "0002.json").mkdir()
+    (tmp_path / "notes").write_text("")
+    named = [problem.split(" ")[0].rpartition("/")[2] for problem in lease_problems(tmp_path)]
+    assert named == ["0001.beat", "0001.done", "0002.json", "notes"]
+    (tmp_path / "0001.json").write_text((tmp_path / "0001.json").read_text().replace("pid", "pie"))
+    assert len(lease_problems(tmp_path)) == 5

@@ -11,13 +11,18 @@ from lmexp.core.store import Store
 from lmexp.errors import ConfigError, LeaseLost, StageError, VerificationError
 
 
-def published(store: Store, text: str = "hello", fingerprint: str = "ab" * 32, files=None, **kwargs):
+def published(
+    store: Store, text: str = "hello", fingerprint: str = "ab" * 32, files=None, replaces=None, **more
+):
+    """Publish an artifact; `more` is what its record says besides, and `check`."""
     out = store.root / "scratch" / "x" / "out"
     for name, content in (files or {"part/a.txt": text}).items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text(content)
+    check = more.pop("check", lambda: None)
     data = {"stage": "s", "label": "one", "fingerprint": fingerprint, "metrics": {}, "finished": "2026"}
-    return store.publish(out, data, **kwargs)
+    data |= {"content": {}, **more}
+    return store.publish(out, data, replaces=replaces, check=check)
 
 
 def test_an_artifact_is_found_by_its_fingerprint_and_lists_every_file(store):

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from lmexp.cli import main
-from lmexp.core.files import read_json, read_lines, write_json
+from lmexp.core.files import read_json, read_lines
 from lmexp.core.lease import this_process
 from lmexp.core.runs import find_run, list_runs
+from lmexp.core.sealed import write_sealed
 from lmexp.core.store import Store
 
 from .conftest import Command, processes_of, wait_until
@@ -340,7 +341,7 @@ def test_a_timeout_must_be_a_sensible_number_of_seconds(offline, capsys, text):
 
 def test_a_run_that_goes_on_is_left_alone(offline, server, capsys):
     (run,) = list_runs(offline)
-    write_json(run.path / "run.json", {**run.data, "status": "running", "process": this_process()})
+    write_sealed(run.path / "run.json", {**run.data, "status": "running", "process": this_process()})
     assert run_sync(offline, "last") == 0
     assert capsys.readouterr().out.startswith(f"running    {run.name}\n")
     assert not server.runs

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lmexp.analysis.thin import Point, finite_parts, smoothed, thin
-from lmexp.core.files import read_json, read_lines, write_json
+from lmexp.core.files import read_lines
+from lmexp.core.record import intact_file, read_record
+from lmexp.core.sealed import read_sealed, write_sealed
 
 _NOT_CURVES = frozenset({"step", "time", "tokens_seen"})
 _SMOOTH_FROM = 150
@@ -40,6 +42,18 @@ def curve_of(points: Sequence[Point]) -> Curve:
     return Curve(points=thin(points), means=smoothed(points, width), width=width)
 
 
+def curves_of(artifact: Path, cache: Path) -> dict[str, Curve]:
+    """Return the curves of a published artifact; none where it has none, or is gone.
+
+    Errors: `VerificationError` where they are not as they were published.
+    """
+    file = intact_file(artifact, "metrics.jsonl")
+    if file is None:
+        return {}
+    sha256 = read_record(artifact).data["files"][file.name]["sha256"]
+    return read_curves(file, sha256=sha256, cache=cache)
+
+
 def read_curves(path: Path, *, sha256: str | None = None, cache: Path | None = None) -> dict[str, Curve]:
     """Return the curve of each numeric key over its `step`; a key may lack at some steps.
 
@@ -52,7 +66,7 @@ def read_curves(path: Path, *, sha256: str | None = None, cache: Path | None = N
         return {}
     if memory is not None:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-            return {key: _remembered(entry) for key, entry in read_json(memory).items()}
+            return {key: _remembered(entry) for key, entry in read_sealed(memory).items()}
     found: dict[str, list[Point]] = {}
     for line in read_lines(path):
         step = line.get("step")
@@ -65,7 +79,7 @@ def read_curves(path: Path, *, sha256: str | None = None, cache: Path | None = N
     if memory is not None:
         with contextlib.suppress(OSError, ValueError):  # a value that is not finite is not remembered
             memory.parent.mkdir(parents=True, exist_ok=True)
-            write_json(memory, {key: dataclasses.asdict(curve) for key, curve in curves.items()})
+            write_sealed(memory, {key: dataclasses.asdict(curve) for key, curve in curves.items()})
     return curves
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lmexp.core.files import read_lines
+from lmexp.core.record import intact_file
 from lmexp.core.runs import Run
 
 _RATIOS = {
@@ -90,12 +91,12 @@ def paired_variance(one: Units, other: Units) -> tuple[float, int] | None:
 def _rows(artifact: Path, rest: str) -> tuple[Path | None, str, str | None, float]:
     """Return the file of rows that a metric is a ratio over, its two columns and the factor."""
     head, _, name = rest.rpartition("/")
-    file: Path | None = None
+    file = ""
     numerator, denominator, factor = "", None, 1.0
     if head and name in _RATIOS:
         numerator, denominator, factor = _RATIOS[name]
-        file = artifact / f"{head}.jsonl"
+        file = f"{head}.jsonl"
     elif name.isdigit() and head.rpartition("/")[2] in _SHARES:
         task, _, numerator = head.rpartition("/")
-        file = artifact / f"{task}-{name}.jsonl"
-    return (file if file is not None and file.is_file() else None), numerator, denominator, factor
+        file = f"{task}-{name}.jsonl"
+    return intact_file(artifact, file) if file else None, numerator, denominator, factor

@@ -5,13 +5,15 @@ A record may be absent: the run has failed, or its artifact was collected as gar
 """
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmexp.analysis.curve import Curve, read_curves
-from lmexp.core.files import read_json, read_lines
-from lmexp.core.runs import Run
+from lmexp.analysis.curve import Curve, curves_of, read_curves
+from lmexp.core.files import read_lines
+from lmexp.core.record import RECORD, intact_file, read_record
+from lmexp.core.runs import Run, read_invocations
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,13 +59,15 @@ class RunRecords:
 
 
 def read_run(run: Run) -> RunRecords:
-    """Read everything that the page of a run shows."""
+    """Read everything that the page of a run shows.
+
+    Errors: `VerificationError` for an artifact that is there and is not as it was published.
+    """
     root = run.path.parents[1]
     stages = []
     for name, entry in run.stages.items():
         path = root / str(entry["artifact"])
-        record = _record(path / "artifact.json")
-        logged = (record.get("files") or {}).get("metrics.jsonl") or {}
+        record = read_record(path).data if os.path.lexists(path / RECORD) else {}
         stages.append(
             StageRecord(
                 name=name,
@@ -74,18 +78,19 @@ def read_run(run: Run) -> RunRecords:
                 seconds=entry.get("seconds"),
                 world_size=entry.get("world_size"),
                 record=record,
-                curves=read_curves(path / "metrics.jsonl", sha256=logged.get("sha256"), cache=root / "cache"),
+                curves=curves_of(path, root / "cache"),
             )
         )
     stages += _unended(run, root)
     return RunRecords(
         run=run,
         stages=tuple(stages),
-        invocations=tuple(read_lines(run.path / "invocations.jsonl")),
+        invocations=tuple(read_invocations(run.path)),
         samples={
-            s.name: list(read_lines(s.path / "samples.jsonl"))
+            s.name: [] if rows is None else list(read_lines(rows))
             for s in stages
             if s.stage == "samples" and s.path is not None
+            for rows in [intact_file(s.path, "samples.jsonl")]
         },
     )
 
@@ -112,11 +117,3 @@ def _unended(run: Run, root: Path) -> list[StageRecord]:
             )
         )
     return found
-
-
-def _record(path: Path) -> Mapping[str, Any]:
-    try:
-        data = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -7,8 +7,8 @@ from lmexp.analysis.page import run_page
 from lmexp.analysis.records import read_run
 from lmexp.analysis.sweep import sweep_page
 from lmexp.core.calling import verb
-from lmexp.core.files import write_text
 from lmexp.core.runs import Run
+from lmexp.core.sealed import write_sealed_page
 from lmexp.core.store import Store
 from lmexp.core.sweeps import Sweep, find_sweep
 from lmexp.core.worker import is_disk_full
@@ -19,7 +19,7 @@ PAGE = "report.html"
 def write_report(run: Run) -> Path:
     """Write the page of a run beside its record and return its path."""
     path = run.path / PAGE
-    write_text(path, run_page(read_run(run)))
+    write_sealed_page(path, run_page(read_run(run)))
     return path
 
 
@@ -38,7 +38,7 @@ def renew_report(run: Run) -> str:
 def write_sweep_report(sweep: Sweep) -> Path:
     """Write the page of a sweep beside its record and return its path."""
     path = sweep.path / PAGE
-    write_text(path, sweep_page(sweep))
+    write_sealed_page(path, sweep_page(sweep))
     return path
 
 

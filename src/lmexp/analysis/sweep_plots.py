@@ -12,17 +12,15 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lmexp.analysis.axis import suits_log
 from lmexp.analysis.compared import Compared
-from lmexp.analysis.curve import Curve, read_curves
+from lmexp.analysis.curve import Curve, curves_of
 from lmexp.analysis.intervals import Interval
 from lmexp.analysis.markup import Html
 from lmexp.analysis.standing import Setting, Standing
 from lmexp.analysis.svg import COLORS, Plot, Series, figure
 from lmexp.analysis.thin import Point
-from lmexp.core.files import read_json
 
 _CURVES = ("loss", "bits_per_byte")
 _FEW_KEYS = 4
@@ -118,10 +116,7 @@ def _overlaid(curves: Sequence[tuple[int, Curve]], compared: Compared, standing:
 
 def _curves(artifact: Path, root: Path) -> Mapping[str, Curve]:
     """Return the curves of an artifact that are worth comparing: losses, or else its first few."""
-    logged: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        logged = read_json(artifact / "artifact.json")["files"].get("metrics.jsonl") or {}
-    curves = read_curves(artifact / "metrics.jsonl", sha256=logged.get("sha256"), cache=root / "cache")
+    curves = curves_of(artifact, root / "cache")
     losses = {key: curve for key, curve in curves.items() if key.rpartition("/")[2] in _CURVES}
     return losses or dict(list(curves.items())[:_FEW_KEYS])
 

@@ -13,6 +13,7 @@ from lmexp.core.calling import install
 from lmexp.core.files import read_lines
 from lmexp.core.fingerprint import digest
 from lmexp.core.plan import differences
+from lmexp.core.record import intact_file
 from lmexp.core.runs import Run
 from lmexp.core.store import Store
 from lmexp.core.tables import tables_of
@@ -103,9 +104,8 @@ def _curves(runs: Sequence[Run]) -> dict[str, list[list[str]]]:
         for name in run.stages:
             if name in found:
                 continue
-            keys = dict.fromkeys(
-                key for point in read_lines(run.artifact(name) / "metrics.jsonl") for key in point
-            )
+            curve = intact_file(run.artifact(name), "metrics.jsonl")
+            keys = dict.fromkeys(key for point in (read_lines(curve) if curve else ()) for key in point)
             panels: dict[str, list[str]] = {}
             for key in keys:
                 if key not in ("step", "time"):
@@ -138,9 +138,9 @@ def definition(
         settings=WorkspaceSettings(max_runs=_MAX_RUNS),
         runset_settings=_runset(shown),
     )
-    if earlier is not None and earlier.get("project") == shown.project:
-        workspace._internal_name = earlier.get("name", "")
-        workspace._internal_id = earlier.get("id", "")
+    if isinstance(earlier, dict) and earlier.get("project") == shown.project:
+        workspace._internal_name = str(earlier.get("name", ""))
+        workspace._internal_id = str(earlier.get("id", ""))
     if save:
         _save(workspace)
     view = workspace._to_model()

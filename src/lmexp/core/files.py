@@ -3,7 +3,8 @@
 `write_json` and `write_text` write a temporary neighbour, flush it to the device and rename it, so
 that a reader sees the old file or the new one. `FileHasher` remembers a file's sha256 under its
 path, size, modification time, change time and inode: an unchanged file costs one `stat`, and a
-file that any ordinary program has touched is read again.
+file that any ordinary program has touched is read again. The memory is sealed as a whole: one that is
+not as it was written is forgotten.
 """
 
 import contextlib
@@ -57,11 +58,16 @@ def read_json(path: Path) -> Any:
 
 
 def append_line(path: Path, value: Any) -> None:
-    """Append one JSON line in a single write, so that writers of one file never mix lines."""
+    """Append one JSON line in a single write, so that writers of one file never mix lines.
+
+    Where whoever wrote last was stopped in the middle of a line, this one begins on a line of its own.
+    """
     data = (json.dumps(value, ensure_ascii=False) + "\n").encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(descriptor, data)
+        size = os.fstat(descriptor).st_size
+        is_torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.write(descriptor, b"\n" + data if is_torn else data)
     finally:
         os.close(descriptor)
 
@@ -136,8 +142,8 @@ class FileHasher:
         self._known: dict[str, list[Any]] = {}
         self._changed = False
         if memory is not None and memory.exists():
-            with contextlib.suppress(OSError, ValueError):
-                self._known = _valid(read_json(memory))
+            known = _remembered(memory)
+            self._known, self._changed = known or {}, known is None
 
     def __call__(self, path: Path) -> str:
         """Return the sha256 of the file at `path` as it is now."""
@@ -163,18 +169,27 @@ class FileHasher:
             return
         with contextlib.suppress(OSError):
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self._memory, {k: v for k, v in self._known.items() if os.path.exists(k)})
+            known = {k: v for k, v in self._known.items() if os.path.exists(k)}
+            write_json(self._memory, {"known": known, "sha256": _sha256_of(known)})
             self._changed = False
 
 
-def _valid(memory: Any) -> dict[str, list[Any]]:
-    """Return the entries that have the form in which they are written."""
-    items = memory.items() if isinstance(memory, dict) else ()
-    return {
-        key: entry
-        for key, entry in items
-        if isinstance(entry, list) and [type(value) for value in entry] == [int, int, int, int, str]
-    }
+def is_memory(path: Path) -> bool:
+    """Whether a file is what `FileHasher.save` wrote."""
+    return _remembered(path) is not None
+
+
+def _remembered(memory: Path) -> dict[str, list[Any]] | None:
+    """Return the entries of a memory; None where they are not as they were written."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        value = read_json(memory)
+        if isinstance(value, dict) and value.get("sha256") == _sha256_of(value.get("known")):
+            return dict(value["known"])
+    return None
+
+
+def _sha256_of(known: Any) -> str:
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 def _signature(path: Path) -> list[int]:

@@ -2,24 +2,31 @@
 
 Kept are the artifacts of every named run (of all runs where none is named), of every run that goes on
 at this moment, and whatever a process computes now. Everything else can be computed again, as long as
-the files outside the store that some artifacts were made from are still there.
+the files outside the store that some artifacts were made from are still there. Where the record of a run
+is lost nobody knows what it needs, and nothing is garbage until it is known.
 
-Downloads in the cache are swept only on demand, since they may be slow or gone at their origin, and
-never while a run goes on.
+Only what has a name that lmexp gives goes, and only from a store. Downloads in the cache are swept only
+on demand, since they may be slow or gone at their origin, and never while a run goes on.
 """
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lmexp.core.disk import directory_bytes
 from lmexp.core.files import remove_tree
-from lmexp.core.lease import is_held
+from lmexp.core.lease import collect, is_held
 from lmexp.core.record import Record
-from lmexp.core.runs import find_run, list_runs
+from lmexp.core.runs import find_run, list_runs, lost_runs
 from lmexp.core.store import Store
-from lmexp.errors import ConfigError
+from lmexp.errors import ConfigError, StoreError
+
+_SCRATCH = re.compile(r"[0-9a-f]{64}|replay-[0-9a-f]{8}")
+_TRASH = re.compile(r".+-[0-9a-f]{8}")
+_DOWNLOADS = ("downloads", "curves", "hub/*")
+_KEPT_DOWNLOADS = frozenset({"resolved"})
+"""Which commit a revision stood for: nothing else says it once the revision has moved on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,20 +43,18 @@ class Garbage:
 def find_garbage(store: Store, keep: Sequence[str] = (), *, downloads: bool = False) -> list[Garbage]:
     """Return what a sweep would delete, with `downloads` also what the cache holds of them.
 
-    Errors: `ConfigError` for a name that is no run, or for downloads while a run goes on.
+    Errors: `ConfigError` for no store, a name that is no run, or for downloads while a run goes on;
+    `StoreError` where the record of a run, or of all, is lost.
     """
+    _require_known(store)
     marked = _marked(store, keep)
     found = [
         Garbage(record.path, record.num_bytes, _reason(record), record.fingerprint)
         for record in store.records()
         if record.fingerprint not in marked
     ]
-    for path in sorted((store.root / "scratch").glob("*")):
-        if path.name in marked:  # a kept run goes on from there
-            continue
-        if re.fullmatch(r"[0-9a-f]{64}|replay-[0-9a-f]{8}", path.name) and not is_held(
-            store.leases(path.name)
-        ):
+    for path in _named(store.root / "scratch", _SCRATCH):
+        if path.name not in marked and not is_held(store.leases(path.name)):
             size = directory_bytes(path)
             found.append(Garbage(path, size, "an attempt that nobody continues", path.name))
     if downloads:
@@ -58,13 +63,12 @@ def find_garbage(store: Store, keep: Sequence[str] = (), *, downloads: bool = Fa
             raise ConfigError(f"{busy[0]} goes on and may need its downloads; wait until it has ended.")
         found += [
             Garbage(path, directory_bytes(path), "can be downloaded again")
-            for path in sorted([*store.cache.glob("*/"), *store.cache.glob("hub/*/")])
-            if path.name not in {"hub", "resolved"}  # which commit a revision stood for
+            for pattern in _DOWNLOADS
+            for path in sorted(store.cache.glob(f"{pattern}/"))
+            if path.name not in _KEPT_DOWNLOADS
         ]
-    trash = store.root / "trash"
-    if trash.exists():
-        found.append(Garbage(trash, directory_bytes(trash), "was replaced"))
-    return found
+    trash = _named(store.root / "trash", _TRASH)
+    return [*found, *(Garbage(path, directory_bytes(path), "was replaced") for path in trash)]
 
 
 def sweep(store: Store, garbage: Sequence[Garbage], keep: Sequence[str] = ()) -> list[Garbage]:
@@ -72,7 +76,9 @@ def sweep(store: Store, garbage: Sequence[Garbage], keep: Sequence[str] = ()) ->
 
     `keep` is what it was found with. An artifact leaves by one rename first, so that no reader ever
     sees half of one.
+    Errors: as `find_garbage`.
     """
+    _require_known(store)
     deleted = []
     for item in garbage:
         if item.fingerprint is not None and (
@@ -84,8 +90,30 @@ def sweep(store: Store, garbage: Sequence[Garbage], keep: Sequence[str] = ()) ->
         else:
             remove_tree(item.path)
         deleted.append(item)
-    remove_tree(store.root / "trash")
+    for path in (store.root / "leases").glob("*/"):  # of no size, and of no use without an attempt
+        if not store.scratch(path.name).exists():
+            collect(path, store.trash_for(path))
+    for path in _named(store.root / "trash", _TRASH):
+        remove_tree(path)
     return deleted
+
+
+def _require_known(store: Store) -> None:
+    """Raise where it cannot be known what is needed."""
+    store.require()
+    lost = lost_runs(store)
+    if lost:
+        raise StoreError(f"it is not known what can go: {lost[0]}")
+    if not store.runs.is_dir() and store.records():
+        raise StoreError(
+            f"it is not known what can go: {store.runs} is gone; restore it, or make an empty directory of "
+            f"that name if none of its runs is wanted."
+        )
+
+
+def _named(folder: Path, pattern: re.Pattern[str]) -> Iterator[Path]:
+    """Yield what lies in a directory of the store and has a name that lmexp gives."""
+    return (path for path in sorted(folder.glob("*")) if pattern.fullmatch(path.name))
 
 
 def _marked(store: Store, keep: Sequence[str]) -> set[str]:

@@ -26,10 +26,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import read_json, write_json, write_text
+from lmexp.core.files import write_text
+from lmexp.core.sealed import read_sealed, write_sealed
 
 BEAT_EVERY_S = 1.0
 _GENERATION = re.compile(r"([0-9]{4,})\.json")
+_FILE = re.compile(r"[0-9]{4,}\.(json|beat|done)")
+_CONTENT = {"beat": re.compile(rb"[0-9]+\n"), "done": re.compile(rb"")}
 
 
 class Lease:
@@ -97,7 +100,7 @@ class Waiter:
         token = uuid.uuid4().hex
         temporary = self._directory / f".{token}.tmp"
         try:
-            write_json(temporary, {**this_process(), "token": token})
+            write_sealed(temporary, {**this_process(), "token": token})
             os.link(temporary, self._directory / f"{generation + 1:04d}.json")
         except (FileExistsError, FileNotFoundError):  # another was first, or collects the directory
             return None
@@ -142,10 +145,42 @@ def holder(directory: Path) -> dict[str, Any] | None:
 def _who(directory: Path, generation: int) -> dict[str, Any]:
     """Return what a generation's file says, empty where it is damaged. Errors: `OSError`."""
     try:
-        who = read_json(directory / f"{generation:04d}.json")
+        return read_sealed(directory / f"{generation:04d}.json")
     except ValueError:
         return {}
-    return who if isinstance(who, dict) else {}
+
+
+def lease_problems(directory: Path) -> list[str]:
+    """Return one sentence for each file of a lease's directory that is not as a holder wrote it."""
+    found = []
+    for path in sorted(directory.iterdir()):
+        match = _FILE.fullmatch(path.name)
+        try:
+            if match is None or not path.is_file():
+                found.append(f"{path} is nothing that lmexp wrote")
+            elif match[1] == "json":
+                read_sealed(path)
+            elif not _CONTENT[match[1]].fullmatch(path.read_bytes()):
+                found.append(f"{path} is not as lmexp wrote it")
+        except (OSError, ValueError):
+            found.append(f"{path} is not as lmexp wrote it")
+    return found
+
+
+def collect(directory: Path, trash: Path) -> bool:
+    """Move the directory of a lease that nobody holds to `trash`, and return whether that was so.
+
+    It is held meanwhile, so that whoever comes to need it waits, and then begins another.
+    """
+    if is_held(directory):
+        return False
+    lease = Waiter(directory, stale_after_s=float("inf")).try_acquire()
+    if lease is None:
+        return False
+    trash.parent.mkdir(parents=True, exist_ok=True)
+    directory.rename(trash)
+    lease.release()
+    return True
 
 
 def is_process(who: Any) -> bool:

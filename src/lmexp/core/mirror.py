@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lmexp.core.calling import verb
-from lmexp.core.files import read_json
 from lmexp.core.lease import Lease, Waiter
+from lmexp.core.sealed import read_sealed
 from lmexp.core.settings import TrackingConfig
 from lmexp.core.store import Store
 from lmexp.core.tracking import STATE, resolve_mode, server
@@ -149,7 +149,7 @@ class Mirror:
     def state(self) -> Mapping[str, Any]:
         """Return what the last mirror left in `tracking.json`; empty where it was killed or never ran."""
         try:
-            return dict(read_json(self._path / STATE))
+            return read_sealed(self._path / STATE)
         except (OSError, ValueError):
             return {}
 

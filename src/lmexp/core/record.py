@@ -4,11 +4,13 @@ What the record lists is the artifact; another file that lies in its directory i
 it there, and no reader takes it in. So readers that look for files by a pattern ask `listed_files`.
 """
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lmexp.core.files import sha256_file
 from lmexp.core.sealed import read_sealed
 from lmexp.errors import VerificationError
 
@@ -77,6 +79,22 @@ def listed_files(path: Path, pattern: str = "*") -> list[Path]:
     is_published = os.path.lexists(path / RECORD)
     names = sorted(read_record(path).data["files"]) if is_published else files_in(path)
     return [path / name for name in names if PurePosixPath(f"/{name}").match(f"/{pattern}")]
+
+
+def intact_file(path: Path, name: str) -> Path | None:
+    """Return a file of the artifact in directory `path`; None where it has none of that name, or is gone.
+
+    Errors: `VerificationError` where the record or the file is not as it was published.
+    """
+    if not os.path.lexists(path / RECORD):
+        return None
+    entry = read_record(path).data["files"].get(name)
+    if entry is None:
+        return None
+    with contextlib.suppress(OSError):
+        if sha256_file(path / name) == entry["sha256"]:
+            return path / name
+    raise VerificationError(f"{path / name} is not as it was published; lmexp verify names all that is not.")
 
 
 def files_in(path: Path) -> list[str]:

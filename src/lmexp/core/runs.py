@@ -5,24 +5,33 @@
 
 A run's name is its experiment's name and a hash of its stages' fingerprints: the same experiment is
 the same run, whenever and wherever it is started. Re-issuing a run is resuming it.
+
+Both files are sealed. A `run.json` that is lost, or is not what lmexp wrote, is rebuilt from the newest
+line of the other, which holds all that it said when that invocation ended; a run of which neither can be
+read is lost: it is named, and never taken for one that needs nothing. What an earlier version wrote has
+no seal and is read as it is, where its form is right.
 """
 
 import dataclasses
 import datetime
 import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from lmexp.core.files import append_line, read_json, read_lines, write_json
+from lmexp.core.files import parse_json, read_json
 from lmexp.core.fingerprint import digest
-from lmexp.core.lease import known_dead, this_process
+from lmexp.core.lease import known_dead
 from lmexp.core.plan import Plan
-from lmexp.core.record import Record
-from lmexp.core.redact import redact_values, redact_words
+from lmexp.core.run_form import is_unsealed_invocation, is_unsealed_run
+from lmexp.core.sealed import BrokenSeal, has_seal, unsealed
 from lmexp.core.store import Store
 from lmexp.errors import ConfigError, StoreError, nearest
+
+RUN = "run.json"
+INVOCATIONS = "invocations.jsonl"
+OTHERS = ("report.html", "tracking.json", "wandb.log")
+"""The other files of a run's directory: its page, and what became of its mirror."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +40,8 @@ class Run:
 
     path: Path
     data: dict[str, Any]
+    seal: Literal["sealed", "not sealed", "rebuilt"] = "sealed"
+    """Rebuilt: its `run.json` is lost or damaged, and this is what its newest invocation noted."""
 
     @property
     def name(self) -> str:
@@ -65,140 +76,6 @@ class Run:
         return self.path.parents[1] / str(self.stages[name]["artifact"])
 
 
-class RunWriter:
-    """Keeps `run.json` true while a run goes on and appends its invocation at the end."""
-
-    def __init__(
-        self,
-        store: Store,
-        plan: Plan,
-        *,
-        experiment: str,
-        group: str,
-        config: Mapping[str, Any],
-        command: Sequence[str] | None = None,
-        changes: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.name = run_name(experiment, plan)
-        self.path = store.runs / self.name
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._store = store
-        self._started = now()
-        before = self._before()
-        if before is not None:
-            self._note_killed(before)
-        self._data: dict[str, Any] = {
-            "run": self.name,
-            "recording": self._recording(before, plan),
-            "experiment": experiment,
-            "group": group,
-            "status": "running",
-            "started": self._started,
-            "finished": None,
-            "argv": redact_words(sys.argv),
-            "command": None if command is None else redact_words(command),
-            "process": this_process(),
-            "config": dict(config),
-            "changes": redact_values(changes),
-            "planned": {stage.name: stage.fingerprint for stage in plan.stages},
-            "stages": {},
-            "current": None,
-            "metrics": {},
-        }
-        self.save()
-
-    @property
-    def run(self) -> Run:
-        """The run as it stands."""
-        return Run(path=self.path, data=self._data)
-
-    def save(self) -> None:
-        """Write `run.json`."""
-        write_json(self.path / "run.json", self._data)
-
-    def started(self, name: str, attempt: Path) -> None:
-        """Note that a stage computes now, and where its curve grows."""
-        relative = (attempt / "metrics.jsonl").relative_to(self._store.root)
-        self._data["current"] = {"name": name, "metrics_file": relative.as_posix()}
-        self.save()
-
-    def finished(self, name: str, record: Record, action: str, changed: Sequence[str] = ()) -> None:
-        """Note a stage's artifact, what of its code has changed since, and merge its metrics."""
-        self._data["current"] = None
-        self._data["stages"][name] = {
-            "stage": record.stage,
-            "artifact": record.path.relative_to(self._store.root).as_posix(),
-            "fingerprint": record.fingerprint,
-            "action": action,
-            "seconds": record.data["seconds"],
-            "world_size": record.data["world_size"],
-            **({"changed": list(changed)} if changed else {}),
-        }
-        self._data["metrics"] |= {f"{name}/{key}": value for key, value in record.metrics.items()}
-        self.save()
-
-    def _before(self) -> Run | None:
-        """Return the run as the invocation before this one left it; None where there is none."""
-        try:
-            return _read_run(self.path / "run.json")
-        except (FileNotFoundError, StoreError):
-            return None
-
-    def _recording(self, before: Run | None, plan: Plan) -> int:
-        """Return which of its recordings at wandb this is: a curve that is computed anew begins another."""
-        if before is None:
-            return 1
-        forced = {stage.name for stage in plan.stages if stage.force}
-        artifacts = {name: self._store.root / entry["artifact"] for name, entry in before.stages.items()}
-        anew = any(
-            not path.is_dir() or (name in forced and (path / "metrics.jsonl").exists())
-            for name, path in artifacts.items()
-        )
-        return int(before.data.get("recording", 1)) + anew
-
-    def _note_killed(self, before: Run) -> None:
-        """Append the line that an invocation which was killed could not write itself."""
-        lines = self.path / "invocations.jsonl"
-        if before.status == "killed" and before.data["started"] not in {
-            x["started"] for x in read_lines(lines)
-        }:
-            append_line(lines, _invocation(before.data, "killed"))
-
-    def close(
-        self,
-        status: str,
-        *,
-        message: str = "",
-        traceback: str = "",
-        before_the_end: Callable[[Run], None] = lambda _run: None,
-    ) -> None:
-        """Append this invocation and write the final state; the stage that failed stays the current one.
-
-        `before_the_end` is called with the run as it will stand, before `run.json` says that it has
-        ended: who waits for that finds what was made of it.
-        """
-        self._data |= {"status": status, "finished": now()}
-        if message:
-            self._data["message"] = message
-        line = {**_invocation(self._data, status), "message": message, "traceback": traceback}
-        append_line(self.path / "invocations.jsonl", line)
-        before_the_end(self.run)
-        self.save()
-
-
-def _invocation(data: Mapping[str, Any], outcome: str) -> dict[str, Any]:
-    return {
-        "argv": data["argv"],
-        "started": data["started"],
-        "finished": data["finished"],
-        "host": data["process"]["host"],
-        "outcome": outcome,
-        "stages": {name: entry["action"] for name, entry in data["stages"].items()},
-        "message": "",
-        "traceback": "",
-    }
-
-
 def run_name(experiment: str, plan: Plan) -> str:
     """Return ``<experiment>-<hash8>``, the same for the same content."""
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", experiment)
@@ -208,13 +85,21 @@ def run_name(experiment: str, plan: Plan) -> str:
 def find_run(store: Store, name: str) -> Run:
     """Return the run with this name, a unique prefix of it, or the `last` one.
 
-    Errors: `ConfigError` for no run, several runs or an unknown name, with the nearest one.
+    Errors: `ConfigError` for no run, several runs or an unknown name, with the nearest one; `StoreError`
+    for one whose record is lost, also where that may be the last.
     """
-    runs = list_runs(store)
+    runs, lost = _read_all(store)
+    if name == "last" and runs:
+        last = max(runs, key=lambda r: str(r.data["started"]))
+        for folder, reason in lost.items():
+            if _touched(folder) > _touched(last.path):
+                raise StoreError(reason)
+        return last
+    for folder, reason in lost.items():
+        if name in {folder.name, "last"}:
+            raise StoreError(reason)
     if not runs:
         raise ConfigError(f"the store {store.root} holds no runs yet.")
-    if name == "last":
-        return max(runs, key=lambda r: str(r.data["started"]))
     matches = [r for r in runs if r.name == name] or [r for r in runs if r.name.startswith(name)]
     if len(matches) == 1:
         return matches[0]
@@ -227,23 +112,83 @@ def find_run(store: Store, name: str) -> Run:
 
 
 def list_runs(store: Store) -> list[Run]:
-    """Return all runs of a store, oldest first."""
-    runs = [_read_run(path) for path in store.runs.glob("*/run.json")]
-    return sorted(runs, key=lambda r: str(r.data["started"]))
+    """Return all runs of a store whose records can be read or rebuilt, oldest first."""
+    return _read_all(store)[0]
 
 
-def _read_run(path: Path) -> Run:
+def lost_runs(store: Store) -> list[str]:
+    """Return one sentence, with the remedy, for each run whose record is lost."""
+    return list(_read_all(store)[1].values())
+
+
+def _read_all(store: Store) -> tuple[list[Run], dict[Path, str]]:
+    runs, lost = [], {}
+    for folder in sorted(path for path in store.runs.glob("*") if path.is_dir()):
+        try:
+            runs.append(read_run(folder))
+        except StoreError as error:
+            lost[folder] = str(error)
+    return sorted(runs, key=lambda r: str(r.data["started"])), lost
+
+
+def read_run(folder: Path) -> Run:
+    """Return the run in a directory. Errors: `StoreError`, with the remedy, where its record is lost."""
+    path = folder / RUN
     try:
-        data = read_json(path)
-        if isinstance(data, dict) and {"run", "status", "started", "stages", "planned", "process"} <= set(
-            data
-        ):
-            return Run(path=path.parent, data=data)
-    except ValueError:
-        pass
+        value = read_json(path)
+    except FileNotFoundError:
+        why = "is missing"
+    except (OSError, ValueError):
+        why = "cannot be read"
+    else:
+        try:
+            data = unsealed(value)
+            if data["run"] == folder.name:
+                return Run(path=folder, data=data)
+        except BrokenSeal:
+            if not has_seal(value) and is_unsealed_run(value) and value["run"] == folder.name:
+                return Run(path=folder, data=value, seal="not sealed")
+        why = "is not as lmexp wrote it"
+    for line in reversed(read_invocations(folder)):
+        data = line.get("record")
+        if isinstance(data, dict) and data.get("run") == folder.name and "format" in data:
+            return Run(path=folder, data=data, seal="rebuilt")
     raise StoreError(
-        f"{path} is not a run's record; restore it, or delete it and give the run's command again."
+        f"{path} {why} and nothing is left to rebuild it from; restore it, or give the run's command again, "
+        f"which reuses all that is published and writes it anew, or delete {folder} if the run can go."
     )
+
+
+def read_invocations(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's `invocations.jsonl` that are as lmexp wrote them, oldest first."""
+    return [line for line in _invocations(folder) if line is not None]
+
+
+def damaged_invocations(folder: Path) -> list[int]:
+    """Return the numbers, from 1, of the lines that are not as lmexp wrote them."""
+    return [number for number, line in enumerate(_invocations(folder), 1) if line is None]
+
+
+def _invocations(folder: Path) -> Iterator[dict[str, Any] | None]:
+    try:
+        lines = (folder / INVOCATIONS).read_bytes().splitlines(keepends=True)
+    except OSError:
+        return
+    for line in lines:
+        try:
+            value = parse_json(line.decode())
+            if line.endswith(b"\n") and not has_seal(value) and is_unsealed_invocation(value):
+                yield value
+            else:
+                yield unsealed(value if line.endswith(b"\n") else None)
+        except ValueError:
+            yield None
+
+
+def _touched(folder: Path) -> float:
+    """Return when a run's record, or else its directory, was last changed."""
+    path = folder / RUN
+    return (path if path.exists() else folder).stat().st_mtime
 
 
 def now() -> str:

@@ -6,11 +6,13 @@ a seal is of an earlier version, or is not a record; its reader decides what it 
 """
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import append_line, read_json, read_lines, write_json
+from lmexp.core.files import append_line, parse_json, read_json, read_lines, write_json, write_text
 from lmexp.core.fingerprint import digest
 
 SEAL = "record_sha256"
@@ -21,8 +23,12 @@ class BrokenSeal(ValueError):
 
 
 def sealed(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the data with its seal."""
-    return {**data, SEAL: digest(data)}
+    """Return the data, as JSON gives it back, with its seal.
+
+    Errors: `ValueError` for a number that is not finite.
+    """
+    plain = parse_json(json.dumps(data, allow_nan=False))
+    return {**plain, SEAL: digest(plain)}
 
 
 def unsealed(value: Any) -> dict[str, Any]:
@@ -63,3 +69,18 @@ def read_sealed_lines(path: Path) -> Iterator[dict[str, Any]]:
     for line in read_lines(path):
         with contextlib.suppress(BrokenSeal):
             yield unsealed(line)
+
+
+def write_sealed_page(path: Path, page: str) -> None:
+    """Replace `path` by a page of HTML whose last line, a comment, is its seal."""
+    write_text(path, f"{page}\n<!-- {SEAL} {hashlib.sha256(page.encode()).hexdigest()} -->\n")
+
+
+def is_sealed_page(path: Path) -> bool:
+    """Whether a page is as `write_sealed_page` wrote it."""
+    try:
+        text = path.read_bytes().decode()  # as bytes, since line ends are part of what was sealed
+    except (OSError, ValueError):
+        return False
+    page, _, seal = text.rpartition(f"\n<!-- {SEAL} ")
+    return seal == f"{hashlib.sha256(page.encode()).hexdigest()} -->\n"

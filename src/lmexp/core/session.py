@@ -16,7 +16,8 @@ from lmexp.core.foresight import foresee
 from lmexp.core.mirror import Mirror
 from lmexp.core.plan import Plan, make_plan
 from lmexp.core.record import Record
-from lmexp.core.runs import Run, RunWriter
+from lmexp.core.run_writer import RunWriter
+from lmexp.core.runs import Run
 from lmexp.core.store import Store
 from lmexp.errors import Interrupted, LmexpError
 

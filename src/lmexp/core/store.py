@@ -188,10 +188,14 @@ class Store:
         return new
 
     def discard(self, path: Path) -> None:
-        """Move an artifact's directory to the trash."""
-        target = self.root / "trash" / f"{path.parent.name}-{path.name}-{uuid.uuid4().hex[:8]}"
+        """Move an artifact's directory, or what lies in the place of lmexp's own, to the trash."""
+        target = self.trash_for(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
+
+    def trash_for(self, path: Path) -> Path:
+        """Return a new name in the trash for something of the store."""
+        return self.root / "trash" / f"{path.parent.name}-{path.name}-{uuid.uuid4().hex[:8]}"
 
     def discard_damaged(self, stage: str, fingerprint: str) -> None:
         """Move what lies where an artifact of this fingerprint belongs, and is none, to the trash."""

@@ -4,7 +4,7 @@
     <store>/sweeps/<group>/points/<run>.json     one point: its place, its overrides
 
 A run belongs to the sweeps that have reached it, whatever else it is part of. Each point is a file of its
-own, so that several processes may work on one sweep.
+own, so that several processes may work on one sweep. All of them are sealed.
 """
 
 import dataclasses
@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import read_json, write_json
+from lmexp.core.files import read_json
 from lmexp.core.redact import redact_words
 from lmexp.core.runs import Run, list_runs
+from lmexp.core.sealed import has_seal, unsealed, write_sealed
 from lmexp.core.store import Store
-from lmexp.errors import ConfigError, nearest
+from lmexp.errors import ConfigError, StoreError, nearest
+
+SWEEP = "sweep.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ def note_sweep(store: Store, group: str, *, command: Sequence[str], num_points: 
     """Write what the sweep is; `num_points` is None where its sweeper chooses them as it goes."""
     path = store.root / "sweeps" / group
     (path / "points").mkdir(parents=True, exist_ok=True)
-    write_json(path / "sweep.json", {"command": redact_words(command), "num_points": num_points})
+    write_sealed(path / SWEEP, {"command": redact_words(command), "num_points": num_points})
     return path
 
 
@@ -53,7 +56,7 @@ def note_point(store: Store, group: str, run: str, *, index: int, overrides: Seq
     """Write that a run is the point with this index (from 0)."""
     points = store.root / "sweeps" / group / "points"
     points.mkdir(parents=True, exist_ok=True)
-    write_json(points / f"{run}.json", {"run": run, "index": index, "overrides": redact_words(overrides)})
+    write_sealed(points / f"{run}.json", {"run": run, "index": index, "overrides": redact_words(overrides)})
 
 
 def find_sweep(store: Store, group: str) -> Sweep:
@@ -62,14 +65,54 @@ def find_sweep(store: Store, group: str) -> Sweep:
     if group not in names:
         raise ConfigError(f"the store {store.root} has no sweep {group!r}{nearest(group, names)}.")
     path = store.root / "sweeps" / group
-    listed = sorted((read_json(p) for p in path.glob("points/*.json")), key=lambda p: (p["index"], p["run"]))
+    data = read_sweep_file(path / SWEEP)
+    if data is None:
+        raise StoreError(
+            f"{path / SWEEP} is not as lmexp wrote it; restore it, or give the sweep's command again, which "
+            f"reuses all that is published and writes it anew."
+        )
+    found = (read_sweep_file(p) for p in path.glob("points/*.json"))
+    listed = sorted((p for p in found if p is not None), key=lambda p: (p["index"], p["run"]))
     runs = {run.name: run for run in list_runs(store)}
     points = tuple(
         Point(overrides=tuple(p["overrides"]), run=runs[p["run"]]) for p in listed if p["run"] in runs
     )
-    return Sweep(path=path, data=read_json(path / "sweep.json"), points=points)
+    return Sweep(path=path, data=data, points=points)
+
+
+def read_sweep_file(path: Path) -> dict[str, Any] | None:
+    """Return what `sweep.json`, or the file of a point, says; None where it is not as lmexp wrote it.
+
+    What an earlier version wrote has no seal, and is read where its form is right.
+    """
+    try:
+        value = read_json(path)
+        return unsealed(value) if has_seal(value) or not _FORM[path.name == SWEEP](value) else dict(value)
+    except (OSError, ValueError):
+        return None
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_sweep(value: Any) -> bool:
+    count = value.get("num_points") if isinstance(value, dict) else ""
+    return (count is None or type(count) is int) and _is_texts(value.get("command"))
+
+
+def _is_point(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("run"), str)
+        and type(value.get("index")) is int
+        and _is_texts(value.get("overrides"))
+    )
+
+
+_FORM = {True: _is_sweep, False: _is_point}
 
 
 def sweep_names(store: Store) -> list[str]:
     """Return the names of all sweeps of a store, in order of the alphabet."""
-    return sorted(path.parent.name for path in store.root.glob("sweeps/*/sweep.json"))
+    return sorted(path.parent.name for path in store.root.glob(f"sweeps/*/{SWEEP}"))

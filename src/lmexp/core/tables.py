@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import read_json, read_lines
+from lmexp.core.files import read_lines
 from lmexp.core.fingerprint import SHORT
+from lmexp.core.record import intact_file, listed_files
 
 MAX_ROWS = 100
 """Rows of each file that are shown; the artifact has them all."""
@@ -41,10 +42,10 @@ def tables_of(run: Mapping[str, Any], store: Path) -> Iterator[Table]:
     )
     for name, entry in run["stages"].items():
         path = store / entry["artifact"]
-        for file in read_json(path / "artifact.json")["files"]:
-            stem = file.removesuffix(".jsonl")
-            if stem not in (file, "metrics") and "/" not in file:
-                table = _rows_of(name if stem == name else f"{name}/{stem}", path / file)
+        for listed in listed_files(path, "*.jsonl"):
+            stem = listed.name.removesuffix(".jsonl")
+            if stem != "metrics" and (file := intact_file(path, listed.name)) is not None:
+                table = _rows_of(name if stem == name else f"{name}/{stem}", file)
                 if table.rows:
                     yield table
 

@@ -26,9 +26,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import LineFollower, read_json, read_lines, write_json
+from lmexp.core.files import LineFollower, read_lines
 from lmexp.core.fingerprint import SHORT
+from lmexp.core.record import read_record
 from lmexp.core.redact import redact_values
+from lmexp.core.runs import read_run
+from lmexp.core.sealed import write_sealed
 from lmexp.core.tables import tables_of
 from lmexp.core.worker import die_with_parent
 from lmexp.errors import ConfigError
@@ -44,7 +47,7 @@ def main(run_directory: str, mode: str, note: str = "") -> None:
     """Mirror the run, and say in `tracking.json` where it went and whether all of it arrived."""
     die_with_parent()
     path = Path(run_directory)
-    data = read_json(path / "run.json")
+    data = read_run(path).data
     if mode == "online" and not server_answers():
         mode, note = "offline", "the wandb server did not answer"
     if mode == "offline":
@@ -59,14 +62,14 @@ def main(run_directory: str, mode: str, note: str = "") -> None:
     try:
         directory, status = _mirrored(path, data, mode)
     except Exception as error:
-        write_json(path / STATE, {**state, "sent": False, "complete": False, "note": _sentence(error)})
+        write_sealed(path / STATE, {**state, "sent": False, "complete": False, "note": _sentence(error)})
         raise
     if mode != "offline":  # all of it is on the server
         _drop_recordings(path, "*run-*", keep=directory)
         shutil.rmtree(path / "wandb-data", ignore_errors=True)
     complete = status == "done"
     more = {"directory": str(directory), "sent": True, "complete": complete, "note": note}
-    write_json(path / STATE, {**state, **more})
+    write_sealed(path / STATE, {**state, **more})
 
 
 def resolve_mode(mode: str) -> str:
@@ -206,7 +209,7 @@ class _Mirror:
     def follow(self) -> str:
         """Send what grows until the run has ended, then the rest; return the run's status."""
         while True:
-            data = read_json(self._path / "run.json")
+            data = read_run(self._path).data
             for name, file in self._curves(data):
                 self._send(name, file)
             status = str(data["status"])
@@ -284,7 +287,7 @@ class _Mirror:
     def _send_artifact(self, name: str, path: Path) -> None:
         import wandb
 
-        record = read_json(path / "artifact.json")
+        record = read_record(path).data
         metadata = {
             "fingerprint": record["fingerprint"],
             "inputs": {key: entry["fingerprint"] for key, entry in record["inputs"].items()},

@@ -23,7 +23,11 @@ def show(arguments: argparse.Namespace) -> int:
         return 0
     run = find_run(store, words[0])
     if arguments.json:
-        print_json({**run.data, "status": run.status})
-    else:
-        print(summary(run))
+        print_json({**run.data, "status": run.status, "seal": run.seal})
+        return 0
+    print(summary(run))
+    if run.seal == "rebuilt":
+        print("\nits run.json is missing or damaged: this is what its last invocation noted")
+    if run.seal == "not sealed":
+        print("\nits run.json is not sealed, since an earlier version wrote it: lmexp verify compares it")
     return 0
