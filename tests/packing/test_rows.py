@@ -246,6 +246,23 @@ def test_the_order_in_each_best_fit_row_and_of_the_rows_is_drawn():
     assert first_skew(packed, starts, sizes) == pytest.approx(abs(shorter.mean() - 0.5), abs=1e-12)
 
 
+def test_the_inputs_and_labels_of_rows_are_pinned(tmp_path):
+    split, metrics, _ = pack(tmp_path, [2, 6, 1], "best_fit", 5)  # tokens 1 2, 3 to 8 and 9
+    samples = split.samples(5)
+    assert [[part.tolist() for part in samples.read(i)] for i in range(3)] == [
+        [[0, 1, 2, 0, 9], [1, 2, 0, 9, 0]],
+        [[7, 8, 0, 0, 0], [8, 0, -100, -100, -100]],
+        [[0, 3, 4, 5, 6], [3, 4, 5, 6, 7]],
+    ]
+    assert metrics == {
+        "rows": 3,
+        "padding": pytest.approx(3 / 15),
+        "cut_documents": 1 / 3,
+        "dropped_tokens": 0,
+        "first_skew": pytest.approx(1 / 3),
+    }
+
+
 def test_the_rows_of_seed_zero_are_pinned_because_artifacts_depend_on_them():
     sizes = np.array([3, 9, 2, 5, 4, 3, 12, 2])
     starts = np.cumsum(sizes) - sizes

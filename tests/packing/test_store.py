@@ -56,6 +56,34 @@ def test_the_stream_does_not_depend_on_the_shard_size(documents, shard_tokens, d
         assert all(f.stat().st_size == 2 * shard_tokens for f in files[:-1])
 
 
+def test_the_bytes_of_a_store_are_pinned(tmp_path):
+    # 0 ends each document, the empty one too; the third document runs over the border of two shards
+    pack(tmp_path, [([1, 2], 3), ([], 0), ([3, 258, 4, 5], 7)], shard_tokens=6, vocab_size=300)
+    found = {path.name: path.read_bytes() for path in tmp_path.glob("*.bin")}
+    assert found == {
+        "train-00000.bin": bytes([1, 0, 2, 0, 0, 0, 0, 0, 3, 0, 2, 1]),
+        "train-00001.bin": bytes([4, 0, 5, 0, 0, 0]),
+    }
+    assert np.load(tmp_path / "train.documents.npy").tolist() == [[0, 3], [3, 0], [4, 7]]
+    assert json.loads((tmp_path / "packing.json").read_text()) == {
+        "version": 1,
+        "dtype": "<u2",
+        "vocab_size": 300,
+        "eos_token_id": 0,
+        "splits": {
+            "train": {
+                "shards": [
+                    {"file": "train-00000.bin", "tokens": 6},
+                    {"file": "train-00001.bin", "tokens": 3},
+                ],
+                "documents": 3,
+                "tokens": 9,
+                "bytes": 10,
+            }
+        },
+    }
+
+
 @pytest.mark.parametrize(("vocab_size", "itemsize"), [(65_536, 2), (65_537, 4)])
 def test_ids_take_two_bytes_up_to_65536_and_four_past_it(tmp_path, vocab_size, itemsize):
     ids = [1, vocab_size - 1]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import lmexp
 from lmexp.core.config import build
@@ -48,6 +49,11 @@ def train(finished, tmp_path):
 def test_chosen_steps_are_whole_model_folders_beside_the_last_weights(train):
     out, metrics, _ = train(publish_steps=[2, 6])
     assert metrics["steps"] == 6
+    for path in (out, out / "steps" / "2"):  # each weight once; the head is the embedding
+        assert sorted(load_file(path / "model.safetensors")) == sorted(
+            name for name, _ in lmexp.load_model(path).named_parameters()
+        )
+        assert "lm_head.weight" not in load_file(path / "model.safetensors")
     last, second, sixth = (lmexp.load_model(path) for path in (out, out / "steps" / "2", out / "steps" / "6"))
     for name, weight in last.state_dict().items():
         assert torch.equal(weight, sixth.state_dict()[name])

@@ -57,6 +57,7 @@ def texts(train, validation, documents=2):
             r"holds 5 bytes .* does not fill one row",
         ),
         (upstream(corpus=texts(6, 100)), "the train split holds 6 bytes"),
+        (upstream(corpus=texts(100, 7, documents=1)), "holds 7 bytes in 1 document, so at most 8 tokens"),
     ],
 )
 def test_a_split_without_one_sample_is_named_with_the_keys_that_help(above, sentence):

@@ -1,6 +1,7 @@
 """Pretraining on one rank: against a plain loop, through stops and resumes, and when it goes wrong."""
 
 import gc
+import math
 import signal
 
 import numpy as np
@@ -12,7 +13,7 @@ from lmexp.core.config import replace
 from lmexp.errors import DataError, StageError
 from lmexp.models.gpt import GPT
 from lmexp.packing.batches import BatchOrder
-from lmexp.packing.samples import RowSamples
+from lmexp.packing.samples import RowSamples, StreamSamples
 from lmexp.training.schedules import lr_ratio
 from tests.training.pretrain_runs import VOCAB, ArrayTokens, noise, run, tiny, train
 
@@ -48,14 +49,14 @@ def plain_loop(config):
         loss.backward()
         norm = sum(float(p.grad.square().sum()) for p in model.parameters()) ** 0.5
         for parameter in model.parameters():
-            parameter.grad *= min(1.0, config.trainer.gradient_clip_val / norm)
+            parameter.grad *= min(1.0, (config.trainer.gradient_clip_val or math.inf) / norm)
         for group in optimizer.param_groups:
             group["lr"] = settings.lr * lr_ratio(config.schedule, step, config.trainer.max_steps)
         optimizer.step()
         yield {"train/loss": loss.item(), "grad_norm": norm, "lr": optimizer.param_groups[0]["lr"]}
 
 
-@pytest.mark.parametrize("clip", [1.0, 0.3])
+@pytest.mark.parametrize("clip", [1.0, 0.3, None])
 def test_the_curve_is_that_of_a_plain_loop_without_lightning(tmp_path, clip):
     changes = {"trainer.gradient_clip_val": clip, "optimizer.eps": 1e-6}
     _, points = run(changes, tmp_path)
@@ -64,6 +65,7 @@ def test_the_curve_is_that_of_a_plain_loop_without_lightning(tmp_path, clip):
         # Not tighter: clip_grad_norm_ adds 1e-6 to the norm that it divides by.
         assert [p[key] for p in points] == pytest.approx([e[key] for e in expected], rel=1e-5), key
     assert points[0]["train/loss"] == pytest.approx(expected[0]["train/loss"], rel=1e-12)
+    assert max(point["grad_norm"] for point in points) > 0.5, "else clipping shows nothing"
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -98,7 +100,9 @@ def test_a_training_stopped_twice_ends_in_the_same_bits_as_one_that_ran_through(
         assert result.metrics["steps"] == (stop_after or 12)
         resumed_curve += points
     assert [p["step"] for p in resumed_curve] == list(range(1, 13))
-    assert losses(resumed_curve) == losses(curve)
+    for key in ("train/loss", "lr", "grad_norm", "tokens_seen"):
+        assert [p[key] for p in resumed_curve] == [p[key] for p in curve], key
+    assert [p["tokens_seen"] for p in curve] == [step * 12 * 8 for step in range(1, 13)]
     assert_same_bits(result.model.state_dict(), whole.model.state_dict())
     assert result.metrics["tokens_seen"] == whole.metrics["tokens_seen"] == 12 * 12 * 8
 
@@ -143,6 +147,50 @@ def test_only_the_newest_checkpoint_is_kept_and_a_finished_training_is_not_repea
     assert again.metrics["train/loss"] == result.metrics["train/loss"] == points[-1]["train/loss"]
     assert again.metrics["cpu_seconds"] >= result.metrics["cpu_seconds"] * 0.5
     assert set(again.metrics) == set(result.metrics) - {"tokens_per_second"}
+
+
+def test_a_finished_training_that_is_resumed_reports_what_the_first_did(tmp_path):
+    changes = {"checkpoint_every_steps": 4, "validation_every_steps": 5, "validation_samples": 6}
+    result, points = run(changes, tmp_path)
+    again, _ = run(changes, tmp_path)
+    for key in ("steps", "tokens_seen", "parameters", "validation/loss", "validation/bits_per_byte"):
+        assert again.metrics[key] == result.metrics[key], key
+    assert result.metrics["validation/loss"] == points[-1]["validation/loss"]
+    assert (result.metrics["steps"], result.metrics["tokens_seen"]) == (12, 12 * 12 * 8)
+
+
+class Watched:
+    """Samples that remember which of them were read."""
+
+    def __init__(self, samples):
+        self.samples, self.indices = samples, []
+        self.num_samples, self.context_length = samples.num_samples, samples.context_length
+
+    def read(self, index):
+        self.indices.append(index)
+        return self.samples.read(index)
+
+    def num_valid(self, indices):
+        return self.samples.num_valid(indices)
+
+
+@pytest.mark.parametrize(("train_samples", "last"), [(7, 6), (12, 11), (None, 186)])
+def test_training_reads_the_first_train_samples_each_equally_often_and_no_others(
+    tmp_path, train_samples, last
+):
+    watched = Watched(StreamSamples(noise(), 8))
+    train(tiny(train_samples=train_samples, **{"trainer.max_steps": 35}), tmp_path, samples=watched)
+    counts = np.bincount(watched.indices)
+    assert len(watched.indices) == 35 * 12
+    assert len(counts) == last + 1
+    assert counts.max() - counts.min() <= 1
+
+
+def test_one_batch_again_and_again_is_learnt_by_heart(tmp_path):
+    changes = {"train_samples": 12, "trainer.max_steps": 60, "optimizer.lr": 3e-2}
+    _, points = run(changes, tmp_path / "few")
+    _, all_of_it = run({**changes, "train_samples": None}, tmp_path / "all")
+    assert points[-1]["train/loss"] < all_of_it[-1]["train/loss"] - 0.5
 
 
 @pytest.mark.parametrize("max_steps", [1, 2, 3])

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from lmexp.errors import ConfigError
 from lmexp.models.build import build_model
@@ -91,6 +92,7 @@ def test_chosen_steps_are_published_also_after_a_stop(tmp_path):
             result, _ = run(changes, tmp_path / directory, stop_after)
         assert list(result.snapshots) == [3, 7, 12]
         for step, path in result.snapshots.items():
+            assert set(load_file(path)) == {name for name, _ in result.model.named_parameters()}
             model = build_model(tiny().model, VOCAB).double()
             load_snapshot(model, path)
             if step == 12:

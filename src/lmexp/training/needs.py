@@ -48,6 +48,7 @@ def _samples(split: str, length: int, upstream: Mapping[str, Upstream]) -> tuple
         return None
     size, documents = int(corpus.metrics[f"{split}/bytes"]), int(corpus.metrics[f"{split}/documents"])
     most = size + documents  # each document is followed by the end of text
-    words = f"{size:,} bytes in {documents:,} documents, so at most {most:,} tokens"
+    plural = "" if documents == 1 else "s"
+    words = f"{size:,} bytes in {documents:,} document{plural}, so at most {most:,} tokens"
     in_rows = packing.config.mode != "concatenate"
     return (most - (not in_rows)) // length, words, in_rows
