@@ -10,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "lmexp"
+COMPOSITION = ("core/compose.py", "core/composing_errors.py", "core/multirun.py")
+"""The files that compose configurations."""
 
 
 def test_no_layer_imports_one_above_it():
@@ -32,8 +34,8 @@ def imports(path: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("hydra", {"run.py", "core/compose.py"}),
-        ("omegaconf", {"run.py", "core/compose.py"}),
+        ("hydra", {"run.py", *COMPOSITION}),
+        ("omegaconf", {"run.py", *COMPOSITION}),
         ("wandb", {"core/tracking.py"}),
         ("wandb_workspaces", {"core/dashboard.py"}),
         ("pytorch_lightning", {"training/"}),

@@ -16,7 +16,8 @@ from omegaconf import open_dict
 
 from lmexp import run
 from lmexp.core import compose as composing
-from lmexp.core.compose import compose, config_class, find_pipeline, translated_errors
+from lmexp.core.compose import compose, config_class, find_pipeline
+from lmexp.core.composing_errors import translated_errors
 from lmexp.core.config import Config
 from lmexp.errors import ConfigError
 

@@ -7,6 +7,7 @@ resumable by the same command.
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import sys
 import tempfile
@@ -14,24 +15,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra.version
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from lmexp.analysis.report import PAGE, report_at_end, sweep_report_at_end
-from lmexp.core import compose
 from lmexp.core.arguments import in_one_sentence
 from lmexp.core.calling import run_words
-from lmexp.core.compose import CONFIG_NAME, Composition, Origin
-from lmexp.core.config import to_dict
+from lmexp.core.compose import (
+    CONFIG_NAME,
+    Composition,
+    Origin,
+    check,
+    hydra_of,
+    own_config_dir,
+    register_schemas,
+)
+from lmexp.core.composing_errors import translated_errors
 from lmexp.core.entry import command_line, expected
-from lmexp.core.fingerprint import digest
+from lmexp.core.multirun import PlannedSweep, planned_sweep
 from lmexp.core.own import shipped
 from lmexp.core.runs import Run
 from lmexp.core.session import run_composition
-from lmexp.core.spelling import command
+from lmexp.core.spelling import command, override
 from lmexp.core.store import Store
-from lmexp.core.sweeps import note_point, note_sweep
+from lmexp.core.sweep_recorder import SweepRecorder
+from lmexp.core.sweeps import exit_code_of, note_point
 from lmexp.core.terminal import printable
 from lmexp.errors import ConfigError, Diverged, Interrupted, LmexpError, VerificationError
 from lmexp.summary import summary
@@ -66,37 +76,68 @@ def _main(arguments: list[str]) -> int:
         raise  # nobody reads what was printed
     except Exception as error:
         runner.report(expected(error))
-    runner.end_sweep()
+    if runner.fault is not None:
+        raise runner.fault
     return runner.exit_code
 
 
 def _run_points(options: argparse.Namespace, parser: argparse.ArgumentParser, runner: "_Runner") -> None:
     """Let Hydra compose and run the one point, or every point of a sweep."""
-    config_name = options.config_name or CONFIG_NAME
-    own = compose.own_config_dir(options.config_dir)
-    compose.register_schemas(config_name, own)
     if options.experimental_rerun is not None:
         raise ConfigError("--experimental-rerun is not accepted: give the same command again to resume.")
     if options.config_path is not None:
         raise ConfigError("--config-path is not accepted: add your configs with --config-dir DIR.")
-    runner.config_dir = options.config_dir
-    if options.multirun and not any(getattr(options, name, None) for name in _INFORMATION):
-        runner.group, runner.num_points = _check_sweep(options.overrides, options.config_dir, config_name)
-        runner.sweep_command = Origin(
-            overrides=("-m", *options.overrides),
-            config_name=config_name,
-            config_dir=options.config_dir,
-        ).command
+    origin = Origin(
+        overrides=tuple(options.overrides),
+        config_name=options.config_name or CONFIG_NAME,
+        config_dir=options.config_dir,
+    )
+    if any(getattr(options, name, None) for name in _INFORMATION):
+        _inform(options, parser, origin)
+        return
+    with hydra_of(origin) as hydra:
+        flag = True if options.multirun else False if options.run else None
+        sweep = planned_sweep(hydra, origin, multirun=flag)
+        if sweep is None:
+            runner.origin = dataclasses.replace(origin, overrides=())
+            hydra.run(origin.config_name, runner.run_point, [*origin.overrides, "hydra.mode=RUN"])
+        else:
+            _run_sweep(hydra, origin, sweep, runner)
+
+
+def _run_sweep(hydra: Hydra, origin: Origin, sweep: PlannedSweep, runner: "_Runner") -> None:
+    words = [*(["-m"] if "-m" in runner.words or "--multirun" in runner.words else []), *origin.overrides]
+    recorder = {
+        "_target_": f"{SweepRecorder.__module__}.{SweepRecorder.__qualname__}",
+        "store": str(sweep.store),
+        "group": sweep.group,
+        "command": dataclasses.replace(origin, overrides=tuple(words)).command,
+        "num_points": len(sweep.points),
+    }
+    Store(sweep.store).prepare()
+    runner.origin, runner.sweep = dataclasses.replace(origin, overrides=sweep.single), sweep
+    with tempfile.TemporaryDirectory() as scratch:  # Hydra writes a file of its own about each sweep
+        own = [override("hydra.sweep.dir", scratch), override("++hydra.callbacks.lmexp", recorder)]
+        try:
+            hydra.multirun(
+                origin.config_name, runner.run_point, [*origin.overrides, *own, "hydra.mode=MULTIRUN"]
+            )
+        finally:
+            runner.end_sweep()
+
+
+def _inform(options: argparse.Namespace, parser: argparse.ArgumentParser, origin: Origin) -> None:
+    """Let Hydra print what one of its own options asks for."""
+    own = own_config_dir(origin.config_dir)
+    register_schemas(origin.config_name, own)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed
     options.config_dir = own
     hydra.version.setbase("1.3")
-    with tempfile.TemporaryDirectory() as scratch, compose.translated_errors():
-        if options.multirun:  # Hydra writes a file of its own about each sweep
-            options.overrides = [*options.overrides, f"hydra.sweep.dir={scratch}"]
+    with translated_errors():
         _run_hydra(
             args=options,
             args_parser=parser,
-            task_function=runner.run_point,
+            task_function=lambda _config: None,
             config_path=str(shipped("conf")),
             config_name=CONFIG_NAME,
         )
@@ -104,7 +145,7 @@ def _run_points(options: argparse.Namespace, parser: argparse.ArgumentParser, ru
 
 def _help(config_dir: str | None) -> str:
     """Return how to use the command, with every config group; composes nothing, to answer at once."""
-    own = compose.own_config_dir(config_dir)
+    own = own_config_dir(config_dir)
     groups: dict[str, set[str]] = {}
     for root in [shipped("conf"), *([Path(own)] if own else [])]:
         for path in root.glob("*/*.yaml"):
@@ -131,65 +172,52 @@ def _help(config_dir: str | None) -> str:
     )
 
 
-def _check_sweep(
-    overrides: Sequence[str], config_dir: str | None, config_name: str
-) -> tuple[str, int | None]:
-    """Compose every point of a sweep, so that a mistake in the last shows first; return group and size.
-
-    The group's name comes from the points themselves: the same sweep, re-issued, is the same group.
-    A sweeper other than Hydra's basic one chooses its points as it goes: nothing is checked ahead.
-    """
-    if any(o.startswith("hydra/sweeper") for o in overrides):
-        return f"sweep-{digest(sorted(overrides))[:8]}", None
-    points = [
-        compose.compose(point, config_name=config_name, config_dir=config_dir)
-        for point in compose.expand([o for o in overrides if not o.startswith("hydra")])
-    ]
-    engine = {"store", "tracking", "executor", "force", "only"}
-    configs = [{k: v for k, v in to_dict(p.config).items() if k not in engine} for p in points]
-    return f"{points[0].experiment}-sweep-{digest(configs)[:8]}", len(points)
-
-
 class _Runner:
     """Hydra's task function: runs one composed point and remembers how it went."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = list(words)
         """The words that it was given."""
-        self.group: str | None = None
-        """The sweep's name, where there is one."""
-        self.num_points: int | None = None
-        self.sweep_command: list[str] = []
-        self.config_dir: str | None = None
+        self.origin = Origin(overrides=())
+        """Where the configurations of points come from, and what is added to a point's own command."""
+        self.sweep: PlannedSweep | None = None
         self.exit_code = 0
+        self.fault: Exception | None = None
+        """What was raised by a mistake in lmexp or in a user's code, not about anybody's input."""
         self._page: Path | None = None
         """The page of the point that ended last."""
-        self._store: Store | None = None
-        """Where the points of a sweep were run."""
 
-    def run_point(self, composed: DictConfig) -> None:
-        """Run one point, printing its table; Hydra calls this."""
-        choices = HydraConfig.get().runtime.choices
+    def run_point(self, composed: DictConfig) -> int:
+        """Run one point, printing its table; Hydra calls this, in a sweep for each point."""
+        hydra_config = HydraConfig.get()
+        words = tuple(hydra_config.overrides.task)
+        index = int(hydra_config.job.num) if self.sweep is not None else 0
         try:
-            hydra_config = HydraConfig.get()
-            origin = Origin(
-                overrides=tuple(hydra_config.overrides.task),
-                config_name=str(hydra_config.job.config_name),
-                config_dir=self.config_dir,
-            )
-            self._run(compose.check(composed, choices, origin))
+            origin = dataclasses.replace(self.origin, overrides=(*words, *self.origin.overrides))
+            self._run(check(composed, hydra_config.runtime.choices, origin), index, words)
         except Interrupted as error:
-            sys.exit(self.report(error))  # the points that follow in a sweep do not start
-        except LmexpError as error:
-            self.report(error)  # Hydra would print it again; the other points of a sweep still run
+            code = self.report(error)
+            if self.sweep is not None:
+                self._note_point(self.sweep, index, words, run=None, exit_code=code)
+            sys.exit(code)  # the points that follow in a sweep do not start
+        except Exception as error:
+            try:  # the other points of a sweep still run
+                return self.report(expected(error))
+            except Exception as fault:
+                self.fault = self.fault or fault
+                self.exit_code = max(self.exit_code, 1)
+                return 1
+        return 0
 
-    def _run(self, composition: Composition) -> None:
+    def _run(self, composition: Composition, index: int, words: Sequence[str]) -> None:
         self._page = None
-        if self.group is not None and composition.origin is not None:
-            number = f"{int(HydraConfig.get().job.num) + 1} of {self.num_points or 'more'}"
-            print(f"\npoint {number}: {' '.join(composition.origin.overrides)}", file=sys.stderr)
+        if self.sweep is not None:
+            number = f"{index + 1} of {len(self.sweep.points)}"
+            print(f"\npoint {number}: {printable(' '.join(words))}", file=sys.stderr)
         finished = run_composition(
-            composition, group=self.group, at_end=lambda run: self._ended(composition, run)
+            composition,
+            group=self.sweep.group if self.sweep is not None else None,
+            at_end=lambda run: self._ended(run, index, words),
         )
         with contextlib.suppress(OSError):  # the run is done, whether or not anybody reads it
             print(summary(finished.run))
@@ -199,30 +227,31 @@ class _Runner:
                 print(f"report: {finished.run.path / PAGE}")
             sys.stdout.flush()
 
-    def _ended(self, composition: Composition, run: Run) -> None:
+    def _ended(self, run: Run, index: int, words: Sequence[str]) -> None:
         """Write the run's page, and its place in the sweep."""
-        if self.group is not None and composition.origin is not None:
-            try:
-                self._note_point(self.group, composition, run, composition.origin.overrides)
-            except OSError as error:  # the run itself is recorded all the same
-                print(f"lmexp: the sweep's record could not be written ({error}).", file=sys.stderr)
+        if self.sweep is not None:
+            self._note_point(self.sweep, index, words, run=run.name, exit_code=None)
         report_at_end(run)
         self._page = run.path / PAGE
 
-    def _note_point(self, group: str, composition: Composition, run: Run, overrides: Sequence[str]) -> None:
-        """Record the point in the sweep's own record."""
-        if self._store is None:
-            store = Store(composition.store)
-            note_sweep(store, group, command=self.sweep_command, num_points=self.num_points)
-            self._store = store
-        index = int(HydraConfig.get().job.num)
-        note_point(self._store, group, run.name, index=index, overrides=overrides)
+    def _note_point(
+        self, sweep: PlannedSweep, index: int, words: Sequence[str], *, run: str | None, exit_code: int | None
+    ) -> None:
+        try:
+            note_point(
+                Store(sweep.store), sweep.group, index=index, overrides=words, run=run, exit_code=exit_code
+            )
+        except OSError as error:  # the run itself is recorded all the same
+            print(f"lmexp: the sweep's record could not be written ({error}).", file=sys.stderr)
 
     def end_sweep(self) -> None:
-        """Write the sweep's page, if there was a sweep that reached a point, and say where it is."""
-        if self._store is None or self.group is None:
+        """Write the sweep's page, say where it is, and take the exit code from what the points have left."""
+        if self.sweep is None:
             return
-        page = sweep_report_at_end(self._store, self.group)
+        store = Store(self.sweep.store)
+        with contextlib.suppress(OSError):
+            self.exit_code = max(self.exit_code, exit_code_of(store, self.sweep.group))
+        page = sweep_report_at_end(store, self.sweep.group)
         if page is not None:
             with contextlib.suppress(OSError):
                 print(f"\nsweep report: {page}", flush=True)

@@ -1,6 +1,7 @@
 import pytest
 
-from lmexp.core.compose import compose, expand
+from lmexp.core.compose import compose
+from lmexp.core.multirun import expand
 from lmexp.core.worker import load_file
 from lmexp.errors import ConfigError
 

@@ -10,9 +10,9 @@ Shipped configs and pipelines are found beside the package (`_conf`, `_pipelines
 the root of the checkout; `conf/` and `pipelines/` of the current directory are found beside them.
 """
 
+import contextlib
 import dataclasses
 import functools
-import logging
 import re
 import threading
 import typing
@@ -20,42 +20,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from hydra import compose as hydra_compose
 from hydra import version
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    MissingConfigException,
-    OverrideParseException,
-)
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from lmexp.core.calling import run_words
+from lmexp.core.composing_errors import REFUSED, translated_errors
 from lmexp.core.config import Config, build, refused_names
 from lmexp.core.own import shipped
 from lmexp.core.plan import differences
 from lmexp.core.redact import refuse_secrets
+from lmexp.core.removed import refuse_removed
 from lmexp.core.settings import RunConfig, absolute_store, default_store
-from lmexp.core.spelling import command, meant
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
 from lmexp.core.yaml_files import check_yaml_files
 from lmexp.errors import ConfigError, LmexpError, nearest
 
 CONFIG_NAME = "config"
-_REFUSED: dict[str, str] = {}
-"""Names that shipped pipelines refuse, with the reason; filled by `register_schemas`."""
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME = threading.RLock()
 """Hydra keeps the composition that goes on in a global."""
 
 
@@ -143,7 +132,7 @@ def register_schemas(config_name: str = CONFIG_NAME, own: str | None = None) -> 
     for path in sorted(shipped("pipelines").glob("*.py")):
         cls = config_class(path)
         store.store(name=f"{path.stem}_schema", node=_defaults(cls))
-        _REFUSED.update(refused_names(cls))
+        REFUSED.update(refused_names(cls))
     primary = Path(own or ".") / f"{config_name.removesuffix('.yaml')}.yaml"
     if own is None or not primary.is_file():
         return
@@ -160,11 +149,19 @@ def compose(
     Errors: `ConfigError` or `DataError`, one sentence.
     """
     origin = Origin(overrides=tuple(overrides), config_name=config_name, config_dir=config_dir)
-    composed = _composed(origin)
+    with hydra_of(origin) as hydra:
+        return compose_with(hydra, origin)
+
+
+def compose_with(hydra: Hydra, origin: Origin) -> Composition:
+    """Compose and check an origin's words by a Hydra that was made for its configurations."""
+    composed = _composed(hydra, origin)
     return check(composed, dict(composed.hydra.runtime.choices), origin)
 
 
-def _composed(origin: Origin) -> DictConfig:
+@contextlib.contextmanager
+def hydra_of(origin: Origin) -> Iterator[Hydra]:
+    """Give the Hydra that knows an origin's configurations; its errors become `ConfigError`."""
     own = own_config_dir(origin.config_dir)
     register_schemas(origin.config_name, own)
     version.setbase("1.3")
@@ -174,11 +171,20 @@ def _composed(origin: Origin) -> DictConfig:
     with _ONE_AT_A_TIME, translated_errors():
         before = get_gh_backup()  # a notebook may use Hydra for itself
         GlobalHydra.instance().clear()
-        Hydra.create_main_hydra2(task_name="lmexp", config_search_path=search_path)
         try:
-            return hydra_compose(origin.config_name, list(origin.overrides), return_hydra_config=True)
+            yield Hydra.create_main_hydra2(task_name="lmexp", config_search_path=search_path)
         finally:
             restore_gh_from_backup(before)
+
+
+def _composed(hydra: Hydra, origin: Origin) -> DictConfig:
+    return hydra.compose_config(
+        config_name=origin.config_name,
+        overrides=list(origin.overrides),
+        run_mode=RunMode.RUN,
+        from_shell=False,
+        with_log_configuration=False,
+    )
 
 
 def check(composed: DictConfig, choices: Mapping[str, Any], origin: Origin | None = None) -> Composition:
@@ -188,6 +194,12 @@ def check(composed: DictConfig, choices: Mapping[str, Any], origin: Origin | Non
         name = choices.get("experiment")
         raise ConfigError(f"the experiment file {name}.yaml must begin with the line '# @package _global_'.")
     config, handles = _build(values)
+    removed = (
+        [o.lstrip("~").partition("=")[0].partition("@")[0] for o in origin.overrides if o[:1] == "~"]
+        if origin
+        else []
+    )
+    refuse_removed([*removed, *(str(k) for k, v in choices.items() if v is None)], type(config), handles)
     experiment = str(choices.get("experiment") or Path(config.pipeline).stem)
     return Composition(experiment=experiment, config=config, handles=handles, values=values, origin=origin)
 
@@ -195,7 +207,8 @@ def check(composed: DictConfig, choices: Mapping[str, Any], origin: Origin | Non
 @functools.lru_cache(maxsize=8)
 def _unchanged_values(origin: Origin, _files: tuple[Any, ...]) -> dict[str, Any]:
     """Return what an experiment composes to as it is written: once for all points of a sweep."""
-    return _values(_composed(origin))
+    with hydra_of(origin) as hydra:
+        return _values(_composed(hydra, origin))
 
 
 def _signature(config_dir: str | None) -> tuple[Any, ...]:
@@ -244,13 +257,6 @@ def _build(values: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Handle]]:
         raise
     except Exception as error:
         raise ConfigError(f"{pipeline} cannot build its graph: {type(error).__name__}: {error}") from error
-
-
-def expand(overrides: Sequence[str]) -> list[list[str]]:
-    """Return the points of a sweep, each a list of overrides, in Hydra's order."""
-    with translated_errors():
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        return [list(p) for batch in BasicSweeper.split_arguments(parsed, None) for p in batch]
 
 
 def find_pipeline(name: str) -> Path:
@@ -312,87 +318,3 @@ def _absolute_paths(config: typing.Any) -> typing.Any:
             paths = [str(Path(p).expanduser().absolute()) for p in ([value] if one else value or ())]
             changes[field.name] = paths[0] if one else (value if value is None else tuple(paths))
     return dataclasses.replace(config, **changes)
-
-
-class translated_errors:  # noqa: N801 - reads as a context
-    """Turn what Hydra and OmegaConf raise into one sentence."""
-
-    def __enter__(self) -> None:
-        logging.getLogger("hydra").setLevel(logging.ERROR)
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, HydraException | OmegaConfBaseException):
-            raise ConfigError(_sentence(error)) from None
-        if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
-            text = " ".join(str(error).split())
-            raise ConfigError(f"a configuration file cannot be read: {text}") from None
-        if isinstance(error, RecursionError):
-            raise ConfigError("the configuration nests too deeply, or refers to itself.") from None
-        if isinstance(error, ValueError):
-            raise ConfigError(f"the configuration cannot be composed: {error}") from None
-
-
-def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
-        options = list(error.options or []) or _primary_names() * (not group)
-        known = f" (known: {', '.join(options)})" if options else ""
-        return f"there is no {group or 'configuration'} {name!r}{nearest(name, options)}{known}."
-    if isinstance(error, OverrideParseException):
-        return f"the override {error.override!r} cannot be read; {_readable(str(error.override))}."
-    if "Ambiguous value for argument" in text:
-        found = re.search(r"argument '([^']*)'", text)
-        return f"{found[1] if found else 'a value'} has several values: add -m to run one after the other."
-    key = re.search(r"Could not (?:override|append to|delete from) '([^']+)'", text)
-    if key and "No match in the defaults list" in text:
-        return f"{key[1]} is a group without a default: write +{key[1]}=NAME."
-    if key and isinstance(error, ConfigCompositionException | OmegaConfBaseException):
-        return _about_key(key[1])
-    return f"the configuration cannot be composed: {text}"
-
-
-def _readable(word: str) -> str:
-    """Return how an override that Hydra cannot read has to be written."""
-    spelled = meant(word)
-    if spelled is None or spelled == word:
-        return "write key=value, where a value that is no plain word needs quotes of its own: key='a b'"
-    try:
-        OverridesParser.create().parse_override(spelled)
-    except HydraException:
-        return "write key=value, where a value that is no plain word needs quotes of its own: key='a b'"
-    return f"its value needs quotes of its own, and the shell needs some around them: {command([spelled])}"
-
-
-def _primary_names() -> list[str]:
-    """Return the names of the primary configurations, shipped and of the current directory."""
-    roots = (shipped("conf"), Path.cwd() / "conf")
-    return sorted({path.stem for root in roots for path in root.glob("*.yaml")} - {"engine"})
-
-
-def _about_key(key: str) -> str:
-    """Return why a key cannot be overridden."""
-    if key in _REFUSED:
-        return f"{key} is not accepted: {_REFUSED[key]}."
-    known = list(_known_keys())
-    if key not in known:
-        return f"{key} is not a known key{nearest(key, known)}."
-    return (
-        f"{key} is not in this configuration: write +{key}=VALUE, or add the pipeline's NAME_schema to its "
-        f"defaults list."
-    )
-
-
-def _known_keys() -> Iterator[str]:
-    for entry in ConfigStore.instance().repo.values():
-        node = getattr(entry, "node", None)
-        if node is not None and str(entry.name).endswith("_schema.yaml"):
-            yield from _dotted(OmegaConf.to_container(node), "")
-
-
-def _dotted(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _dotted(item, f"{path}.{key}" if path else key)
-    else:
-        yield path

@@ -1,10 +1,11 @@
 """Sweep records: which runs one multirun has led to.
 
     <store>/sweeps/<group>/sweep.json            the command, and how many points it has
-    <store>/sweeps/<group>/points/<run>.json     one point: its place, its overrides
+    <store>/sweeps/<group>/points/<index>.json   one point: its place, its overrides, its run, how it ended
 
 A run belongs to the sweeps that have reached it, whatever else it is part of. Each point is a file of its
-own, so that several processes may work on one sweep. All of them are sealed.
+own, so that several processes may work on one sweep, and what became of it is read from there. All of
+them are sealed.
 """
 
 import dataclasses
@@ -44,19 +45,39 @@ class Sweep:
         return self.path.name
 
 
-def note_sweep(store: Store, group: str, *, command: Sequence[str], num_points: int | None) -> Path:
-    """Write what the sweep is; `num_points` is None where its sweeper chooses them as it goes."""
+def note_sweep(store: Store, group: str, *, command: Sequence[str], num_points: int) -> None:
+    """Write what the sweep is."""
     path = store.root / "sweeps" / group
     (path / "points").mkdir(parents=True, exist_ok=True)
     write_sealed(path / SWEEP, {"command": redact_words(command), "num_points": num_points})
-    return path
 
 
-def note_point(store: Store, group: str, run: str, *, index: int, overrides: Sequence[str]) -> None:
-    """Write that a run is the point with this index (from 0)."""
-    points = store.root / "sweeps" / group / "points"
-    points.mkdir(parents=True, exist_ok=True)
-    write_sealed(points / f"{run}.json", {"run": run, "index": index, "overrides": redact_words(overrides)})
+def note_point(
+    store: Store, group: str, *, index: int, overrides: Sequence[str], run: str | None, exit_code: int | None
+) -> None:
+    """Write which run the point with this index (from 0) has led to, and how it ended.
+
+    `run` is None where it came to none, `exit_code` None while it is not known. A later note replaces an
+    earlier one, and keeps its run if it names none itself.
+    """
+    path = store.root / "sweeps" / group / "points" / f"{index:06d}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if run is None:
+        run = (read_sweep_file(path) or {}).get("run")
+    words = redact_words(overrides)
+    write_sealed(path, {"index": index, "overrides": words, "run": run, "exit_code": exit_code})
+
+
+def exit_code_of(store: Store, group: str) -> int:
+    """Return the exit code of a sweep: the greatest of its points', a point without one being a failure."""
+    path = store.root / "sweeps" / group
+    sweep = read_sweep_file(path / SWEEP)
+    if sweep is None:
+        return 1
+    count = int(sweep["num_points"] or 0)
+    points = [read_sweep_file(path / "points" / f"{index:06d}.json") or {} for index in range(count)]
+    codes = [point.get("exit_code") for point in points]
+    return max((1 if code is None else int(code) for code in codes), default=0)
 
 
 def find_sweep(store: Store, group: str) -> Sweep:
@@ -72,10 +93,11 @@ def find_sweep(store: Store, group: str) -> Sweep:
             f"reuses all that is published and writes it anew."
         )
     found = (read_sweep_file(p) for p in path.glob("points/*.json"))
-    listed = sorted((p for p in found if p is not None), key=lambda p: (p["index"], p["run"]))
+    listed = sorted((p for p in found if p is not None), key=lambda p: (p["index"], str(p["run"])))
     runs = {run.name: run for run in list_runs(store)}
+    first = {p["run"]: p for p in reversed(listed) if p["run"] in runs}  # equal points have led to one run
     points = tuple(
-        Point(overrides=tuple(p["overrides"]), run=runs[p["run"]]) for p in listed if p["run"] in runs
+        Point(overrides=tuple(p["overrides"]), run=runs[p["run"]]) for p in listed if first.get(p["run"]) is p
     )
     return Sweep(path=path, data=data, points=points)
 
@@ -104,7 +126,7 @@ def _is_sweep(value: Any) -> bool:
 def _is_point(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and isinstance(value.get("run"), str)
+        and isinstance(value.get("run"), str | None)
         and type(value.get("index")) is int
         and _is_texts(value.get("overrides"))
     )
