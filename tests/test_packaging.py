@@ -2,8 +2,10 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -13,15 +15,81 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
-    """A directory that holds nothing but the unpacked wheel."""
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel) -> Path:
+    """A directory that holds nothing but the unpacked wheel."""
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
-    return folder / "site"
+        archive.extractall(wheel.parent / "site")
+    return wheel.parent / "site"
+
+
+@pytest.fixture(scope="module")
+def tool(wheel) -> Path:
+    """The script of the wheel in an environment of its own, as tool managers install it."""
+    home = wheel.parent / "tool"
+    venv.create(home, with_pip=False)
+    (site,) = home.glob("lib/python*/site-packages")
+    others = [path for path in sys.path if path.endswith("-packages")]
+    (site / "dependencies.pth").write_text("\n".join(others))
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install", "-q"]
+    subprocess.run([*pip, "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
+    return home / "bin" / "lmexp"
+
+
+def give(tool: Path, cwd: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Give a command as a person whose shell finds the tool by its name."""
+    environment = {**os.environ, "PATH": f"{tool.parent}:/usr/bin:/bin", **variables}
+    environment.pop("PYTHONPATH", None)
+    command = ["lmexp", *words]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_a_tools_script_runs_sweeps_resumes_and_prints_hints_that_it_can_be_given(tool, tmp_path):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "hello.yaml").write_text("defaults: [engine, _self_]\npipeline: hello\ntimes: 3\n")
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "hello.py").write_text(HELLO)
+    failing = ["run", "--config-name", "hello", "times=13"]
+    done = give(tool, tmp_path, *failing)
+    assert done.returncode == 1, done.stderr
+    assert "To resume: lmexp run --config-name hello times=13\n" in done.stderr
+    done = give(tool, tmp_path, "run", "--config-name", "hello", "-m", "times=1,2", "store=a b")
+    assert done.returncode == 0, done.stderr
+    (sync,) = {line.partition("with: ")[2] for line in done.stdout.splitlines() if "with: " in line}
+    assert shlex.split(sync) == ["lmexp", "sync", f"store='{tmp_path / 'a b'}'"]
+    done = give(tool, tmp_path, *shlex.split(sync)[1:], "timeout_s=x")
+    assert (done.returncode, "timeout_s must be seconds" in done.stderr) == (2, True), "the store is found"
+    (run, *_) = (tmp_path / "a b" / "runs").glob("*/run.json")
+    assert json.loads(run.read_text())["command"][:2] == ["lmexp", "run"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--version"], "lmexp 0."),
+        (["run", "--version"], "(Hydra 1.3"),
+        (["--help"], "lmexp VERB --help"),
+        (["gc", "--help"], "--delete"),
+        (["run", "--help"], "usage: lmexp run [-m]"),
+        (["run", "--info", "plugins"], "Installed Hydra Plugins"),
+        (["run", "+experiment=tiny", "--cfg", "job", "--package", "model"], "num_layers: 2"),
+        (["completion", "bash"], "complete -o default -F _lmexp lmexp"),
+        (["run", "--shell-completion", "install=zsh"], "compdef _lmexp lmexp"),
+        (["completion", "query", "--", "lmexp run +experiment=ti"], "+experiment=tiny"),
+    ],
+)
+def test_a_tools_script_informs(tool, tmp_path, words, expected):
+    done = give(tool, tmp_path, *words)
+    assert (done.returncode, expected in done.stdout) == (0, True), done.stdout + done.stderr
 
 
 def call(installed: Path, cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -91,6 +159,8 @@ class HelloExperiment(RunConfig):
 
 @stage("hello", version=1, produces=Artifact)
 def hello(run: StageRun, config: HelloConfig) -> Metrics:
+    if config.times == 13:
+        raise ValueError("an unlucky number")
     (run.out / "hello.txt").write_text(" ".join(["hello"] * config.times))
     return {"times": config.times}
 

@@ -2,28 +2,18 @@
 
 Every verb takes ``store=PATH`` among its words (default: $LMEXP_STORE, else ``outputs`` here) and
 has the exit codes of ``python -m lmexp.run``. Nothing here imports torch; what a verb needs is
-imported when it is given.
+imported when it is given. ``lmexp run`` is ``python -m lmexp.run``.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from lmexp.core.arguments import in_one_sentence
+from lmexp.core.calling import version
 from lmexp.core.entry import command_line
 from lmexp.errors import ConfigError, nearest
-from lmexp.verbs.adopt import adopt
-from lmexp.verbs.dashboard import dashboard
-from lmexp.verbs.gc import gc
-from lmexp.verbs.generate import generate
-from lmexp.verbs.ls import ls
-from lmexp.verbs.plan import plan
-from lmexp.verbs.replay import replay
-from lmexp.verbs.report import report
-from lmexp.verbs.show import show
-from lmexp.verbs.sync import sync
-from lmexp.verbs.verify import verify
-from lmexp.verbs.why import why
+from lmexp.verbs.table import OPTIONS, VERBS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,60 +22,66 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: list[str]) -> int:
-    parser = in_one_sentence(_parser())
-    arguments = parser.parse_intermixed_args(argv)
-    if arguments.verb is None:
-        parser.print_help()
-        return 0
-    return int(_verb(arguments.verb)(arguments))
+    if argv[:1] == ["run"]:  # its words are Hydra's, options included
+        from lmexp.run import run_words_given
+
+        return run_words_given(argv[1:])
+    name = next((word for word in argv if word in VERBS), None)
+    if name is None:
+        return _without_verb(argv)
+    rest = [*argv[: argv.index(name)], *argv[argv.index(name) + 1 :]]
+    arguments = in_one_sentence(_parser(name)).parse_intermixed_args(rest)
+    return int(VERBS[name].function(arguments))
 
 
-def _parser() -> argparse.ArgumentParser:
-    verbs = "\n".join(f"  {name:9} {(verb.__doc__ or '').splitlines()[0]}" for name, verb in VERBS.items())
+def _without_verb(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="lmexp",
-        description="Read what runs of `python -m lmexp.run` left behind.",
-        epilog=f"verbs:\n{verbs}\n\nRUN is a name, a unique prefix of one, or `last`.",
+        usage="lmexp VERB [words] [options]; lmexp VERB --help",
+        description="Repeatable language-model experiments.",
+        epilog=_verbs_text(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("verb", nargs="?", help="what to do")
-    parser.add_argument("words", nargs="*", help="names or overrides, and store=PATH")
-    parser.add_argument("--json", action="store_true", help="print JSON (plan, ls, show, verify, gc)")
-    parser.add_argument("--config-dir", metavar="DIR", help="your own configs (plan, why)")
-    parser.add_argument("--config-name", metavar="NAME", default="config", help="primary config (plan, why)")
-    parser.add_argument("--pipeline", metavar="FILE", help="the file that defines your own stages (replay)")
-    parser.add_argument("--prompt", metavar="TEXT", default="", help="what to continue (generate)")
-    parser.add_argument(
-        "--sweep", metavar="NAME", action="append", default=[], help="this sweep's page (report)"
+    parser.add_argument("--version", action="version", version=f"lmexp {version()}", help="print it and exit")
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    words = in_one_sentence(parser).parse_args(argv).words
+    if words:
+        known = ("run", *VERBS)
+        raise ConfigError(f"{words[0]!r} is not a verb{nearest(words[0], known)}; known: {', '.join(known)}.")
+    parser.print_help()
+    return 0
+
+
+def _verbs_text() -> str:
+    lines = [f"  {name:10} {verb.about}" for name, verb in VERBS.items()]
+    return "\n".join(
+        [
+            "verbs:",
+            "  run        OVERRIDES: run an experiment, or a sweep with -m; see lmexp run --help",
+            *lines,
+            "",
+            "RUN is a name, a unique prefix of one, or `last`; store=PATH is another store than outputs.",
+        ]
     )
-    parser.add_argument("--keep", metavar="RUN", action="append", default=[], help="keep this run only (gc)")
-    parser.add_argument("--save", action="store_true", help="put it on the wandb server (dashboard)")
-    parser.add_argument("--downloads", action="store_true", help="also what can be downloaded again (gc)")
-    parser.add_argument("--delete", action="store_true", help="really delete (gc)")
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    verb = VERBS[name]
+    words, colon, about = verb.about.partition(": ")
+    parser = argparse.ArgumentParser(
+        prog=f"lmexp {name}",
+        description=about if colon else verb.about,
+        epilog="\n".join(verb.notes),
+        usage=f"lmexp {name} {words + ' ' if colon else ''}[store=PATH] [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    for option in verb.options:
+        parser.add_argument(option, **OPTIONS[option])
     return parser
 
-
-def _verb(name: str) -> Callable[[argparse.Namespace], int]:
-    if name not in VERBS:
-        raise ConfigError(f"{name!r} is not a verb{nearest(name, VERBS)}; known: {', '.join(VERBS)}.")
-    return VERBS[name]
-
-
-VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "plan": plan,
-    "why": why,
-    "ls": ls,
-    "show": show,
-    "report": report,
-    "verify": verify,
-    "replay": replay,
-    "generate": generate,
-    "adopt": adopt,
-    "sync": sync,
-    "dashboard": dashboard,
-    "gc": gc,
-}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,6 +8,7 @@ resumable by the same command.
 import argparse
 import contextlib
 import dataclasses
+import logging
 import os
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from omegaconf import DictConfig
 
 from lmexp.analysis.report import PAGE, report_at_end, sweep_report_at_end
 from lmexp.core.arguments import in_one_sentence
-from lmexp.core.calling import run_words
+from lmexp.core.calling import run_words, verb, version
 from lmexp.core.compose import (
     CONFIG_NAME,
     Composition,
@@ -34,6 +35,7 @@ from lmexp.core.compose import (
 )
 from lmexp.core.composing_errors import translated_errors
 from lmexp.core.entry import command_line, expected
+from lmexp.core.groups import choice, groups
 from lmexp.core.multirun import PlannedSweep, planned_sweep
 from lmexp.core.own import shipped
 from lmexp.core.runs import Run
@@ -45,17 +47,19 @@ from lmexp.core.sweeps import exit_code_of, note_point
 from lmexp.core.terminal import printable
 from lmexp.errors import ConfigError, Diverged, Interrupted, LmexpError, VerificationError
 from lmexp.summary import summary
+from lmexp.verbs.completion import completion_script
 
 _INFORMATION = ("hydra_help", "version", "cfg", "info", "shell_completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    return command_line(_main, argv)
+    return command_line(run_words_given, argv)
 
 
-def _main(arguments: list[str]) -> int:
-    parser = in_one_sentence(get_args_parser())
+def run_words_given(arguments: list[str]) -> int:
+    """Run the words of a command line, which ``lmexp run`` has too, and return the exit code."""
+    parser = _parser()
     runner = _Runner(arguments)
     try:
         options = parser.parse_intermixed_args(arguments)
@@ -81,10 +85,21 @@ def _main(arguments: list[str]) -> int:
     return runner.exit_code
 
 
+def _parser() -> argparse.ArgumentParser:
+    """Return Hydra's parser, with lmexp's own version."""
+    parser = in_one_sentence(get_args_parser())
+    for action in parser._actions:
+        if "--version" in action.option_strings:
+            action.version = f"lmexp {version()} (Hydra {hydra.__version__})"  # type: ignore[attr-defined]
+    return parser
+
+
 def _run_points(options: argparse.Namespace, parser: argparse.ArgumentParser, runner: "_Runner") -> None:
     """Let Hydra compose and run the one point, or every point of a sweep."""
     if options.experimental_rerun is not None:
         raise ConfigError("--experimental-rerun is not accepted: give the same command again to resume.")
+    if options.resolve and options.cfg is None:
+        raise ConfigError("--resolve goes with --cfg: --cfg job --resolve.")
     if options.config_path is not None:
         raise ConfigError("--config-path is not accepted: add your configs with --config-dir DIR.")
     origin = Origin(
@@ -128,12 +143,17 @@ def _run_sweep(hydra: Hydra, origin: Origin, sweep: PlannedSweep, runner: "_Runn
 
 def _inform(options: argparse.Namespace, parser: argparse.ArgumentParser, origin: Origin) -> None:
     """Let Hydra print what one of its own options asks for."""
+    if options.shell_completion:
+        shell = dict(word.partition("=")[::2] for word in origin.overrides).get("install", "bash")
+        print(completion_script(shell))
+        return
     own = own_config_dir(origin.config_dir)
     register_schemas(origin.config_name, own)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed
     options.config_dir = own
     hydra.version.setbase("1.3")
     with translated_errors():
+        logging.getLogger("hydra").setLevel(logging.NOTSET)  # --info speaks through it
         _run_hydra(
             args=options,
             args_parser=parser,
@@ -146,28 +166,21 @@ def _inform(options: argparse.Namespace, parser: argparse.ArgumentParser, origin
 def _help(config_dir: str | None) -> str:
     """Return how to use the command, with every config group; composes nothing, to answer at once."""
     own = own_config_dir(config_dir)
-    groups: dict[str, set[str]] = {}
-    for root in [shipped("conf"), *([Path(own)] if own else [])]:
-        for path in root.glob("*/*.yaml"):
-            groups.setdefault(path.parent.name, set()).add(path.stem)
-    added = ("experiment", "debug")
-    lines = [
-        f"  {'+' if name in added else ''}{name}={'|'.join(sorted(options))}"
-        for name, options in sorted(groups.items(), key=lambda item: (item[0] not in added, item[0]))
-    ]
+    found = groups([shipped("conf"), *([Path(own)] if own else [])])
+    run = command(run_words(typed=True))
     return "\n".join(
         [
-            "usage: python -m lmexp.run [-m] [--config-dir DIR] [--config-name N] +experiment=E [key=value]",
+            f"usage: {run} [-m] [--config-dir DIR] [--config-name N] +experiment=E [key=value]",
             "",
             "Runs an experiment; given again, it reuses what is there and resumes what was stopped.",
             "With -m, values separated by commas are swept: model.num_layers=1,2,4 seed=1,2",
             "",
             "groups:",
-            *lines,
+            *(f"  {choice(group, '|'.join(options))}" for group, options in found.items()),
             "",
-            "every key with its value:   python -m lmexp.run +experiment=NAME --cfg job",
-            "what a run would do:        lmexp plan +experiment=NAME [key=value ...]",
-            "Hydra's own options:        python -m lmexp.run --hydra-help",
+            f"every key with its value:   {run} +experiment=NAME --cfg job",
+            f"what a run would do:        {verb('plan', '+experiment=NAME')} [key=value ...]",
+            f"Hydra's own options:        {run} --hydra-help",
         ]
     )
 

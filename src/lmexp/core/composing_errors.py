@@ -91,7 +91,7 @@ def _about_key(key: str) -> str:
     """Return why a key cannot be overridden."""
     if key in REFUSED:
         return f"{key} is not accepted: {REFUSED[key]}."
-    known = list(_known_keys())
+    known = list(known_keys())
     if key not in known:
         return f"{key} is not a known key{nearest(key, known)}."
     return (
@@ -100,7 +100,8 @@ def _about_key(key: str) -> str:
     )
 
 
-def _known_keys() -> Iterator[str]:
+def known_keys() -> Iterator[str]:
+    """Yield the dotted names of all keys and groups of the schemas that are registered."""
     for entry in ConfigStore.instance().repo.values():
         node = getattr(entry, "node", None)
         if node is not None and str(entry.name).endswith("_schema.yaml"):

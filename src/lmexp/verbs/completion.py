@@ -1,0 +1,107 @@
+"""Completes the words of the ``lmexp`` command in a shell."""
+
+import argparse
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from lmexp.errors import ConfigError, LmexpError, nearest
+
+_BASH = """\
+_lmexp() {
+    local line=${COMP_LINE:0:COMP_POINT} word IFS=$'\\n'
+    word=${line##*[[:space:]]}
+    COMPREPLY=($(lmexp completion query -- "$line" 2>/dev/null))
+    [[ $word == *=* ]] && COMPREPLY=("${COMPREPLY[@]#"${word%=*}="}")
+    [[ ${COMPREPLY[0]} == *[=.] ]] && compopt -o nospace
+}
+complete -o default -F _lmexp lmexp"""
+_ZSH = """\
+_lmexp() {
+    local -a found
+    found=("${(@f)$(lmexp completion query -- "${LBUFFER}" 2>/dev/null)}")
+    compadd -Q -S '' -- $found
+}
+compdef _lmexp lmexp"""
+_FISH = """\
+complete -c lmexp -f -a '(lmexp completion query -- (commandline -c) 2>/dev/null)'"""
+SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+_COMPOSED = ("run", "plan", "why")
+_OF_RUNS = ("show", "report", "verify", "replay", "generate", "sync")
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    """bash|zsh|fish: print the script that completes words; put it where your shell reads it"""
+    words = list(arguments.words)
+    if words[:1] == ["query"]:
+        with contextlib.suppress(LmexpError, OSError):
+            print("\n".join(query(words[-1])))
+        return 0
+    shell = words[0] if len(words) == 1 else ""
+    print(completion_script(shell))
+    return 0
+
+
+def completion_script(shell: str) -> str:
+    """Return the script of a shell. Errors: `ConfigError` for another shell."""
+    if shell not in SCRIPTS:
+        raise ConfigError(
+            f"completion takes one of {', '.join(SCRIPTS)}, was {shell!r}{nearest(shell, SCRIPTS)}."
+        )
+    return SCRIPTS[shell]
+
+
+def query(line: str) -> list[str]:
+    """Return what the last word of a command line may become; none where the line ends a word of its own."""
+    from lmexp.verbs.table import VERBS
+
+    words = line.split(" ")[1:]
+    if len(words) <= 1:
+        return _beginning(words[-1] if words else "", ("run", *VERBS))
+    verb, word = words[0], words[-1]
+    if word.startswith("-"):
+        options = (
+            VERBS[verb].options if verb in VERBS else ("--multirun", "--config-dir", "--config-name", "--cfg")
+        )
+        return _beginning(word, (*options, "--help"))
+    if verb in _COMPOSED:
+        return _overrides(word)
+    if verb in _OF_RUNS:
+        return _beginning(word, ("last", *_runs()))
+    return _beginning(word, SCRIPTS if verb == "completion" else ())
+
+
+def _overrides(word: str) -> list[str]:
+    """Return groups and keys, up to the next dot or equals sign."""
+    from lmexp.core.compose import own_config_dir, register_schemas
+    from lmexp.core.composing_errors import known_keys
+    from lmexp.core.groups import choice, groups
+    from lmexp.core.shipped import shipped
+
+    own = own_config_dir(None)
+    found = groups([shipped("conf"), *([Path(own)] if own else [])])
+    if "=" in word:
+        return _beginning(
+            word, (choice(group, option) for group, options in found.items() for option in options)
+        )
+    register_schemas(own=own)
+    every = [*(choice(group, "") for group in found), *(f"{key}=" for key in known_keys())]
+    return list(dict.fromkeys(_next_part(name, len(word)) for name in every if name.startswith(word)))
+
+
+def _next_part(name: str, typed: int) -> str:
+    """Return the name up to the first dot or equals sign behind what is typed, that sign included."""
+    ends = [name.find(sign, typed) for sign in ".="]
+    return name[: min((end for end in ends if end >= 0), default=len(name)) + 1]
+
+
+def _runs() -> list[str]:
+    from lmexp.core.runs import list_runs
+    from lmexp.core.settings import absolute_store, default_store
+    from lmexp.core.store import Store
+
+    return [run.name for run in list_runs(Store(absolute_store(default_store())))]
+
+
+def _beginning(word: str, candidates: Iterable[str]) -> list[str]:
+    return [candidate for candidate in candidates if candidate.startswith(word)]

@@ -1,0 +1,68 @@
+"""All verbs of the ``lmexp`` command, each with the options that it reads."""
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from lmexp.verbs.adopt import adopt
+from lmexp.verbs.completion import completion
+from lmexp.verbs.dashboard import dashboard
+from lmexp.verbs.gc import gc
+from lmexp.verbs.generate import generate
+from lmexp.verbs.ls import ls
+from lmexp.verbs.plan import plan
+from lmexp.verbs.replay import replay
+from lmexp.verbs.report import report
+from lmexp.verbs.show import show
+from lmexp.verbs.sync import sync
+from lmexp.verbs.verify import verify
+from lmexp.verbs.why import why
+
+
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """A function of the command's arguments, and the options that it reads."""
+
+    function: Callable[[argparse.Namespace], int]
+    options: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> str:
+        """The words that it takes and what it does, in a line."""
+        return (self.function.__doc__ or "").splitlines()[0]
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--json": {"action": "store_true", "help": "print JSON"},
+    "--config-dir": {"metavar": "DIR", "help": "your own configs; default: conf here"},
+    "--config-name": {"metavar": "NAME", "default": "config", "help": "the primary config"},
+    "--pipeline": {"metavar": "FILE", "help": "the file that defines your own stages"},
+    "--prompt": {"metavar": "TEXT", "default": "", "help": "what to continue"},
+    "--sweep": {"metavar": "NAME", "action": "append", "default": [], "help": "this sweep's page"},
+    "--keep": {"metavar": "RUN", "action": "append", "default": [], "help": "keep this run only"},
+    "--save": {"action": "store_true", "help": "put it on the wandb server"},
+    "--downloads": {"action": "store_true", "help": "also what can be downloaded again"},
+    "--delete": {"action": "store_true", "help": "really delete"},
+}
+
+_COMPOSING = ("--config-dir", "--config-name")
+
+VERBS: dict[str, Verb] = {
+    "plan": Verb(plan, ("--json", *_COMPOSING)),
+    "why": Verb(why, _COMPOSING),
+    "ls": Verb(ls, ("--json",)),
+    "show": Verb(show, ("--json",)),
+    "report": Verb(report, ("--sweep",)),
+    "verify": Verb(verify, ("--json",)),
+    "replay": Verb(replay, ("--pipeline",)),
+    "generate": Verb(
+        generate, ("--prompt",), ("KEY=VALUE: max_new_tokens, temperature, top_k, top_p, seed",)
+    ),
+    "adopt": Verb(adopt),
+    "sync": Verb(sync),
+    "dashboard": Verb(dashboard, ("--save",)),
+    "gc": Verb(gc, ("--json", "--keep", "--downloads", "--delete")),
+    "completion": Verb(completion),
+}
