@@ -7,7 +7,6 @@ exactly is refused here, with its reason, and never half-adopted.
 
 import fnmatch
 import os
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from lmexp.core.config import Config, option
 from lmexp.core.files import FileHasher
 from lmexp.core.foreign import file_inside
+from lmexp.core.spelling import command
 from lmexp.core.stage import Metrics, StageRun, stage
 from lmexp.errors import DataError
 from lmexp.stages.pretrain import ModelArtifact
@@ -84,7 +84,7 @@ def _converted(folder: Path, kind: str) -> str:
     whole = ", max_shard_size='999GB'" if kind == "AutoModelForCausalLM" else ""
     path = repr(str(folder))
     code = f"from transformers import {kind} as A; A.from_pretrained({path}).save_pretrained({path}{whole})"
-    return f"convert it by: {shlex.join(['python', '-c', code])}"
+    return f"convert it by: {command(['python', '-c', code])}"
 
 
 def _check_header(path: Path) -> None:
