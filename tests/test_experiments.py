@@ -16,7 +16,7 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "359b42c80898",
         "perplexity": "e258ff570e35",
-        "prompts": "21a6b510a274",
+        "prompts": "73029d1d744e",
         "samples": "9f867e08e2dc",
     },
     "in_context": {
@@ -25,7 +25,7 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "264a6193aaa7",
         "perplexity": "560f182809ab",
-        "prompts": "70efdd529963",
+        "prompts": "b5c527046f23",
         "samples": "2a6d7cb77d8b",
     },
     "known": {
@@ -34,7 +34,7 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "76bd69e11848",
         "perplexity": "01229c9af762",
-        "prompts": "e85b33fe673e",
+        "prompts": "9b641ecb7ff5",
         "samples": "9f867e08e2dc",
     },
     "small_gpt": {
@@ -43,7 +43,7 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "86a711970b1c",
         "perplexity": "01229c9af762",
-        "prompts": "e85b33fe673e",
+        "prompts": "9b641ecb7ff5",
         "samples": "9f867e08e2dc",
     },
     "tiny": {
@@ -52,7 +52,7 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "bfa0663a48fc",
         "perplexity": "d5bedc419987",
-        "prompts": "62e30eda9170",
+        "prompts": "d8cad613536e",
         "samples": "9f867e08e2dc",
     },
 }

@@ -38,11 +38,36 @@ def test_the_table_shows_bits_per_byte_beside_compressors_and_accuracies_beside_
     assert "perplexity/test model 1.500 ± 0.020 perplexity 13.25 per token" in lines
     assert "perplexity/test xz 1.750" in lines
     assert "prompts shots accuracy chance bigram items change" in lines
-    assert "prompts/python_operator 0 0.900 ± 0.010 0.500 0.800 500" in lines
-    assert "prompts/python_operator 4 0.900 0.500 0.800 500 +0.000 ± 0.020" in lines
-    assert "prompts/python_operator 4 permuted 0.600 0.500 0.800 500 -0.300" in lines
-    assert "prompts/sums 1 0.250 8" in lines
+    assert "prompts/python_operator 0 0.900 [0.871, 0.923] 0.500 0.800 500" in lines
+    assert "prompts/python_operator 4 0.900 [0.871, 0.923] 0.500 0.800 500 +0.000 [-0.039, +0.039]" in lines
+    assert "prompts/python_operator 4 permuted 0.600 [0.556, 0.642] 0.500 0.800 500 -0.300" in lines
+    assert "prompts/sums 1 0.250 [0.071, 0.591] 8" in lines
     assert "prompts/python_bracket no items here 0" in lines
+
+
+def test_the_table_says_what_was_cut_dropped_and_could_not_be_right():
+    metrics = {
+        "prompts/a/acc/0": 0.0,
+        "prompts/a/acc/0/stderr": 0.0,
+        "prompts/a/acc/4": 1.0,
+        "prompts/a/permuted_acc/4": 0.5,
+        "prompts/a/permutation_loss/4": 0.5,
+        "prompts/a/permutation_loss/4/low": 0.1,
+        "prompts/a/permutation_loss/4/high": 0.9,
+        "prompts/a/truncated/0": 0,
+        "prompts/a/truncated/4": 2,
+        "prompts/a/dropped": 1234,
+        "prompts/a/items": 2,
+        "prompts/b/items": 0,
+        "prompts/b/dropped": 7,
+    }
+    run = Run(Path("x"), {"run": "r-1", "status": "done", "stages": {}, "metrics": metrics})
+    lines = [" ".join(line.split()) for line in summary(run).splitlines()]
+    assert "prompts shots accuracy chance bigram items change remarks" in lines
+    assert "prompts/a 0 0.000 [0.000, 0.658] 2 1,234 rows dropped" in lines
+    assert "prompts/a 4 1.000 [0.342, 1.000] 2 2 of 2 prompts cut, 1,234 rows dropped" in lines
+    assert "prompts/a 4 permuted 0.500 [0.095, 0.905] 2 -0.500 [-0.900, -0.100]" in lines
+    assert "prompts/b no items here 0 7 rows dropped" in lines
 
 
 def test_rows_of_documents_have_a_line_for_each_split_with_the_skew_of_their_first_places():

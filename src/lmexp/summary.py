@@ -1,9 +1,12 @@
 """The table that a run ends with, and a few lines of what its model writes: functions of its records."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from lmexp.analysis.accuracies import Task, tasks
 from lmexp.analysis.corpora import corpora
+from lmexp.analysis.formats import ranged
 from lmexp.core.drift import named
 from lmexp.core.files import read_lines
 from lmexp.core.record import intact_file
@@ -82,42 +85,48 @@ def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
 
 def _prompts(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
     """Return one row for each task and number of shots, and one for a task that has no items."""
-    rows: list[tuple[str, ...]] = []
-    for key, value in metrics.items():
-        task, _, rest = key.partition("/items")
-        if not rest and task != key and value == 0:
-            rows.append((task, "", "no items here", "", "", "0", ""))
-            continue
-        parts = key.split("/")
-        name = parts[-2].removeprefix("permuted_") if len(parts) > 2 else ""
-        if name not in ("acc", "exact_match") or not parts[-1].isdigit():
-            continue
-        task, n = "/".join(parts[:-2]), parts[-1]
-        permuted = name != parts[-2]
-        change = "" if permuted else _signed(metrics, f"{task}/gain/{n}")
-        if permuted:
-            change = _signed(metrics, f"{task}/permutation_loss/{n}", sign=-1)
-        rows.append(
-            (
-                task,
-                f"{n} permuted" if permuted else n,
-                _value(value, metrics.get(f"{key}/stderr")),
-                _plain(metrics.get(f"{task}/chance")),
-                _plain(metrics.get(f"{task}/bigram_acc")),
-                f"{metrics.get(f'{task}/items', 0):.0f}",
-                change,
-            )
-        )
-    head = ("prompts", "shots", "accuracy", "chance", "bigram", "items", "change")
+    found = tasks(metrics)
+    rows: list[tuple[str, ...]] = [row for task in found for row in _task(task)]
+    empty = [key.removesuffix("/items") for key, n in metrics.items() if key.endswith("/items") and n == 0]
+    rows += [(name, "", "no items here", "", "", "0", "", _none(metrics, name)) for name in empty]
+    head: tuple[str, ...] = ("prompts", "shots", "accuracy", "chance", "bigram", "items", "change", "remarks")
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
     return [head, *rows] if rows else []
 
 
-def _signed(metrics: Mapping[str, float], key: str, sign: int = 1) -> str:
-    """Return a paired difference: over zero shots, or of permuted over true labels."""
-    if key not in metrics:
-        return ""
-    error = metrics.get(f"{key}/stderr")
-    return f"{sign * metrics[key] + 0.0:+.3f}" + ("" if error is None else f" ± {error:.3f}")
+def _task(task: Task) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for n in sorted({*task.acc, *task.permuted}):
+        for permuted, shares in ((False, task.acc), (True, task.permuted)):
+            if n not in shares:
+                continue
+            changes = task.permutation_loss if permuted else task.gain
+            rows.append(
+                (
+                    task.name,
+                    f"{n} permuted" if permuted else str(n),
+                    ranged(*shares[n]),
+                    _plain(task.chance),
+                    _plain(task.bigram),
+                    f"{task.items or 0:.0f}",
+                    _change(changes[n], -1 if permuted else 1) if n in changes else "",
+                    "" if permuted else ", ".join(task.remarks(n)),
+                )
+            )
+    return rows
+
+
+def _none(metrics: Mapping[str, float], task: str) -> str:
+    dropped = metrics.get(f"{task}/dropped", 0)
+    return f"{dropped:,.0f} rows dropped" if dropped else ""
+
+
+def _change(difference: tuple[float, float, float], sign: int) -> str:
+    """Return a paired difference with its 95 % interval: over zero shots, or of permuted over true labels."""
+    value, *ends = (sign * part + 0.0 for part in difference)
+    low, high = sorted(ends)
+    return f"{value:+.3f}" + (f" [{low:+.3f}, {high:+.3f}]" if math.isfinite(low + high) else "")
 
 
 def _plain(value: float | None) -> str:

@@ -56,6 +56,17 @@ def test_plots_of_accuracies_speak_of_bars_where_they_have_some():
     assert note({**metrics, "e/t/items": 8}) == ["8 items each. Bars are 95 % intervals."]
 
 
+def test_plots_say_what_was_cut_and_left_out():
+    metrics = {"e/t/acc/0": 0.2, "e/t/acc/4": 0.5, "e/t/items": 200, "e/t/truncated/0": 0, "e/t/dropped": 3}
+    metrics |= {"e/t/truncated/4": 200, "e/t/unreachable/0": 2, "e/t/equal_choices": 1}
+    said = (
+        "200 of 200 prompts cut at 4 shots. 2 of 200 answers too long at 0 shots. 3 rows dropped. 1 with equ"
+    )
+    assert said in note(metrics)[0]
+    single = {key: value for key, value in metrics.items() if not key.endswith("/4")} | {"e/u/acc/0": 0.5}
+    assert "t: 2 of 200 answers too long at 0 shots, 3 rows dropped, 1 with equal choices." in note(single)[0]
+
+
 def test_a_task_has_its_accuracies_by_number_of_shots():
     metrics = {
         "e/t/acc/0": 0.2,

@@ -1,5 +1,8 @@
 """Exact match: greedy as one token after another without a cache, and comparison by stated rules."""
 
+import dataclasses
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -68,7 +71,10 @@ def test_greedy_takes_the_most_likely_token_each_time(model, prompts, batch_size
         ("four\nfive", ("\n",), "four"),
         ("a.b;c", (";", "."), "a"),
         ("none", ("\n",), "none"),
-        ("\nlate", ("\n",), ""),
+        ("\nlate", ("\n",), "\nlate"),
+        (" four five", (" ",), " four"),
+        ("\n\n four\nfive", ("\n",), "\n\n four"),
+        ("\t", ("\t",), "\t"),
         ("x", (), "x"),
     ],
 )
@@ -111,6 +117,91 @@ def test_a_row_says_what_was_generated_and_whether_it_matches(tokenizer):
     assert [row["exact_match"] for row in rows_of(task_of([texts[0], "y", texts[2]], **how))] == [1, 0, 1]
     long = len(tokenizer.encode("what is 0?"))
     assert [row["truncated"] for row in rows] == [long > SHAPE.context_length - 4] * 3
+
+
+WORDS = ["one", "two", "three", "four", "five", "six"]
+
+
+@pytest.fixture(scope="module")
+def reader():
+    """A tokenizer whose words begin with their space, and a model that goes on from a word with the next."""
+    tokenizer = train_tokenizer(TokenizerConfig(vocab_size=300), iter([" ".join(WORDS * 40)]))
+    following = {}
+    for word, after in zip(WORDS, WORDS[1:] + WORDS[:1], strict=True):
+        ids = tokenizer.encode(f" {word} {after}")
+        following |= dict(itertools.pairwise(ids))
+
+    class Counts:
+        config = SHAPE
+        device = torch.device("cpu")
+
+        def hidden_states(self, ids, _cache=None):
+            return ids
+
+        def logits(self, ids):
+            after = torch.tensor([following.get(int(token), EOS) for token in ids.flatten()])
+            return torch.nn.functional.one_hot(after, tokenizer.vocab_size).float()
+
+    return tokenizer, Counts()
+
+
+@pytest.mark.parametrize("until", [(" ",), ("\n",), (" ", "\n")])
+@pytest.mark.parametrize(("prompt", "delimiter"), [("say {}", " "), ("say {} ", ""), ("say {}", "\n")])
+def test_an_answer_that_is_the_model_s_own_next_word_is_right(reader, until, prompt, delimiter):
+    tokenizer, model = reader
+    pairs = list(zip(WORDS, WORDS[1:] + WORDS[:1], strict=True))
+    items = tuple(
+        Item(word, prompt.format(word), (delimiter + after,), 0, delimiter=delimiter) for word, after in pairs
+    )
+    how = ExactMatch(until=until, max_new_tokens=1 if "\n" in until else 8)
+    task = Task(name="toy", kind="exact_match", items=items, exact_match=how)
+    rows = score_answers(model, tokenizer, task, prompts_of(task, num_fewshot=0, seed=0), batch_size=4)
+    assert [row["exact_match"] for row in rows] == [1] * 6
+
+
+def test_any_of_the_aliases_is_right_and_a_row_keeps_them(reader):
+    tokenizer, model = reader
+    items = (
+        Item("a", "say one", (" 2",), 0, delimiter=" ", aliases=("zwei", "Two!")),
+        Item("b", "say one", (" 2",), 0, delimiter=" "),
+    )
+    how = ExactMatch(until=(" ",), max_new_tokens=4, ignore_case=True, ignore_punctuation=True)
+    task = Task(name="toy", kind="exact_match", items=items, exact_match=how)
+    rows = score_answers(model, tokenizer, task, prompts_of(task, num_fewshot=0, seed=0), batch_size=4)
+    assert [row["exact_match"] for row in rows] == [1, 0]
+    assert rows[0]["aliases"] == ["zwei", "Two!"]
+    assert "aliases" not in rows[1]
+
+
+def test_an_answer_of_more_tokens_than_are_written_is_counted(tokenizer):
+    model = shaken(tokenizer.vocab_size)
+    answer = "ÄÖ"  # two bytes each, four tokens, and one for the space
+    size = len(tokenizer.encode(f"what is 0? {answer}")) - len(tokenizer.encode("what is 0?"))
+    assert size == 5
+    item = Item("i", "what is 0?", (f" {answer}",), 0, delimiter=" ")
+    for most, expected in ((size - 1, True), (size, False)):
+        how = ExactMatch(max_new_tokens=most)
+        task = Task(name="t", kind="exact_match", items=(item,), exact_match=how)
+        (row,) = score_answers(model, tokenizer, task, prompts_of(task, num_fewshot=0, seed=0), batch_size=1)
+        assert row["unreachable"] is expected
+    item = dataclasses.replace(item, aliases=("x",))
+    task = Task(name="t", kind="exact_match", items=(item,), exact_match=ExactMatch(max_new_tokens=size - 1))
+    (row,) = score_answers(model, tokenizer, task, prompts_of(task, num_fewshot=0, seed=0), batch_size=1)
+    assert row["unreachable"] is False, "an alias fits"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_prompt_that_just_fits_is_read_whole_and_one_token_more_is_cut(tokenizer, extra):
+    model = shaken(tokenizer.vocab_size)
+    room = SHAPE.context_length + 1 - 5
+    text = "z" * (room + extra)
+    ids = tokenizer.encode(text)
+    assert len(ids) == room + extra
+    task = Task(name="t", kind="exact_match", items=(Item("i", text, (" x",), 0, delimiter=" "),),
+                exact_match=ExactMatch(until=(), max_new_tokens=5))  # fmt: skip
+    (row,) = score_answers(model, tokenizer, task, prompts_of(task, num_fewshot=0, seed=0), batch_size=1)
+    assert row["truncated"] is bool(extra)
+    assert row["generated"] == tokenizer.decode(naive(model, ids[extra:], 5, -1))
 
 
 def test_a_context_that_is_shorter_than_the_answer_is_a_sentence(tokenizer):

@@ -32,7 +32,7 @@ ROWS = [
     {"animal": animal, "sounds": sounds, "right": right, "tail": tail}
     for animal, sounds, right, tail in [
         ("dog", ["barks", "meows loudly", "moos"], 0, ""),
-        ("cat", ["barks all day", "meows"], 1, "  "),
+        ("cat", ["  barks all day", " meows"], 1, "  "),
         ("cow that is ölig", ["möös", "barks", "sings a song", "is"], 0, ""),
         ("whale", ["a", "sings in the deep blue sea"], 1, "\n"),
         ("bird " * 12, ["sings", "swims"], 0, ""),

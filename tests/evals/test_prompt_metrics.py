@@ -13,7 +13,6 @@ from lmexp.evals.prompt_metrics import (
     clustered_stderr,
     condition_metrics,
     difference_metrics,
-    t_quantile,
     task_metrics,
 )
 
@@ -24,7 +23,8 @@ def rows(outcomes, groups=None, choices=2):
     groups = groups or [""] * len(outcomes)
     return [
         {"id": str(i), "group": g, "choices": ["x"] * choices, "truncated": i == 0}
-        | dict.fromkeys(("acc", "acc_norm", "acc_bytes"), o)
+        | dict.fromkeys(("acc", "acc_norm", "acc_bytes", "exact_match"), o)
+        | {"unreachable": i == 1}
         for i, (o, g) in enumerate(zip(outcomes, groups, strict=True))
     ]
 
@@ -39,8 +39,10 @@ def test_accuracy_has_its_standard_error_and_its_distance_from_chance():
 
 
 def test_one_item_has_no_standard_error():
-    assert set(condition_metrics(rows([1]), "acc")) == {"acc", "acc/z", "acc_norm", "acc_bytes", "truncated"}
-    assert difference_metrics("gain/1", rows([1]), rows([0]), "acc") == {"gain/1": 1.0}
+    names = {"acc", "acc/low", "acc/high", "acc/z", "acc_norm", "acc_bytes", "truncated"}
+    assert set(condition_metrics(rows([1]), "acc")) == names
+    found = difference_metrics("gain/1", rows([1]), rows([0]), "acc")
+    assert set(found) == {"gain/1", "gain/1/low", "gain/1/high"}
 
 
 @given(OUTCOMES)
@@ -95,11 +97,18 @@ def test_one_group_and_groups_of_one_are_no_clusters(groups):
     assert "acc/clustered_stderr" not in condition_metrics(rows([1, 0, 1, 1], groups), "acc")
 
 
-@pytest.mark.parametrize(
-    ("degrees", "expected"), [(1, 12.7062), (2, 4.30265), (9, 2.26216), (30, 2.04227), (10**6, 1.95997)]
-)
-def test_quantiles_of_student_s_t_are_those_of_the_tables(degrees, expected):
-    assert t_quantile(degrees) == pytest.approx(expected, rel=2e-4)
+def test_items_that_could_never_be_right_are_counted_where_there_are_some():
+    found = condition_metrics(rows([1, 0, 1]), "exact_match")
+    assert (found["unreachable"], found["truncated"]) == (1, 1)
+    assert "unreachable" not in condition_metrics(rows([1]), "exact_match")
+    assert "exact_match/1/low" in task_metrics({(1, False): rows([1, 0])}, "exact_match")
+
+
+def test_the_interval_of_a_gain_is_student_s_with_one_degree_of_freedom_less_than_items():
+    found = difference_metrics("gain/1", rows([1, 1, 1, 0]), rows([0, 1, 1, 0]), "acc")
+    assert found["gain/1/stderr"] == 0.25
+    assert found["gain/1/low"] == pytest.approx(0.25 - 3.182446 * 0.25, abs=1e-6)
+    assert found["gain/1/high"] == pytest.approx(1.0)  # 1.0456, and no difference of shares is above 1
 
 
 def test_a_task_has_gains_over_zero_shots_and_losses_by_permuted_labels():

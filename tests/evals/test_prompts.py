@@ -158,3 +158,46 @@ def test_more_examples_than_there_are_is_a_sentence():
         DataError, match=r"task toy: prompts.num_fewshot asks for 12 .* there are 11 to choose from; lower"
     ):
         prompts_of(TASK, num_fewshot=12, seed=1)
+
+
+def test_acc_norm_counts_a_choice_s_own_white_space_and_not_the_delimiter(tokenizer):
+    class Sums:
+        context_length = None
+
+        def score(self, pairs):
+            return [np.array([value]) for value in (-6.05, -7.0)][: len(pairs)]
+
+    def outcome(*choices, delimiter=" "):
+        item = Item("a", "q", choices, 1, delimiter=delimiter)
+        (row,) = score_choices(Sums(), tokenizer, [Prompt(item, item.context, ())])
+        return row["acc"], row["acc_norm"], row["acc_bytes"]
+
+    assert outcome(" abcdef", " abcdefg") == (0, 1, 1)  # 6.05 / 6 > 7 / 7, but 6.05 / 7 < 7 / 8
+    assert outcome("  ab", " abc") == (0, 0, 0)  # 6.05 / 3 < 7 / 3, but 6.05 / 2 > 7 / 3
+    assert outcome("abcd", "ü\u4e2da", delimiter="") == (
+        0,
+        0,
+        1,
+    )  # 4 and 3 characters, 4 and 6 bytes
+    assert outcome(" ", " abcdef") == (0, 1, 1)  # an empty text counts as one character
+
+
+def test_what_is_read_of_a_choice_is_not_scored(tokenizer):
+    item = Item("a", "He said ", ("that he fell", "that Bob Ü fell"), 0, delimiter=" ", unscored=(7, 10))
+    pairs, owners = encode_choices(tokenizer, [Prompt(item, item.context, ())])
+    assert owners == [0, 0]
+    texts = [(tokenizer.decode(context), tokenizer.decode(scored)) for context, scored in pairs]
+    assert texts == [("He said that he", " fell"), ("He said that Bob Ü", " fell")]
+
+
+def test_a_choice_that_merges_into_the_context_s_last_token_keeps_a_token(tokenizer):
+    merged = "return a + b"
+    whole = tokenizer.encode(merged)
+    context = merged[: len(tokenizer.decode(whole[:-1])) + 1]
+    choice = merged[len(context) :]
+    assert choice, "the last token of the corpus's own words has several characters"
+    assert tokenizer.encode(context + choice) == whole
+    ((before, scored), _), _ = encode_choices(
+        tokenizer, [Prompt(Item("a", context, (choice, "x"), 0), context, ())]
+    )
+    assert (len(before) + len(scored), len(scored)) == (len(whole), 1)

@@ -11,7 +11,7 @@ from lmexp.evals.task_files import read_task_file
 
 ROWS = [
     {"question": "What is the sky?", "options": ["blue", "green"], "answer": "blue", "topic": "colours"},
-    {"question": "How many legs has an ant?", "options": [4, 6, 8], "answer": 1, "topic": "animals"},
+    {"question": "How many legs has an ant?", "options": [4, 6, 8], "answer": 6, "topic": "animals"},
 ]
 BASE = {
     "cloze": {
@@ -57,15 +57,18 @@ def items_of(path, limit=None):
 
 def test_a_cloze_item_has_the_texts_of_its_choices(write):
     assert items_of(write(BASE["cloze"])) == [
-        Item("toy:1", "Q: What is the sky?\nA:", (" blue", " green"), 0),
-        Item("toy:2", "Q: How many legs has an ant?\nA:", (" 4", " 6", " 8"), 1),
+        Item("toy:1", "Q: What is the sky?\nA:", (" blue", " green"), 0, delimiter=" "),
+        Item("toy:2", "Q: How many legs has an ant?\nA:", (" 4", " 6", " 8"), 1, delimiter=" "),
     ]
 
 
 def test_a_multiple_choice_item_shows_its_choices_and_has_their_letters(write):
     assert items_of(write(BASE["multiple_choice"])) == [
-        Item("toy:1", "Q: What is the sky?\n A. blue\n B. green\nA:", (" A", " B"), 0),
-        Item("toy:2", "Q: How many legs has an ant?\n A. 4\n B. 6\n C. 8\nA:", (" A", " B", " C"), 1),
+        Item("toy:1", "Q: What is the sky?\n A. blue\n B. green\nA:", (" A", " B"), 0, delimiter=" "),
+        Item(
+            *("toy:2", "Q: How many legs has an ant?\n A. 4\n B. 6\n C. 8\nA:", (" A", " B", " C"), 1),
+            delimiter=" ",
+        ),
     ]
     (first, _) = items_of(write({**BASE["multiple_choice"], "option": "({letter}) {choice}; "}))
     assert first.context == "Q: What is the sky?\n(A) blue; (B) green; A:"
@@ -89,7 +92,7 @@ def test_of_minimal_pairs_the_first_is_right_and_stands_first_in_about_half(writ
 def test_an_exact_match_item_has_its_answer(write):
     keys = {**BASE["exact_match"], "until": [";"], "max_new_tokens": 5, "ignore_case": True}
     task = read_task_file(write(keys)).task(limit=None, seed=0)
-    assert task.items[0] == Item("toy:1", "Q: What is the sky?\nA:", (" blue",), 0)
+    assert task.items[0] == Item("toy:1", "Q: What is the sky?\nA:", (" blue",), 0, delimiter=" ")
     assert task.exact_match == ExactMatch(until=(";",), max_new_tokens=5, ignore_case=True)
 
 
@@ -150,6 +153,21 @@ def without(key, kind="cloze"):
         ),
         (without("kind"), "kind must be one of"),
         (without("gold"), "has no gold, which the kind cloze needs"),
+        ({**BASE["cloze"], "gold_data": "toy.jsonl"}, "has gold and gold_data; keep one"),
+        (
+            {**BASE["cloze"], "gold_is": "index"},
+            "line 7, gold_is must be one of position, number, letter, text",
+        ),
+        (
+            {**BASE["cloze"], "equal_choices": "alow"},
+            r"must be one of allow, .* was 'alow' .did you mean 'al",
+        ),
+        ({**BASE["cloze"], "on_bad_row": "skip"}, "line 7, on_bad_row must be one of fail, drop, was 'skip'"),
+        ({**BASE["cloze"], "where": ["x"]}, "line 7, where must be keys of a row with the value"),
+        (
+            {**BASE["multiple_choice"], "option": "{choice}"},
+            "line 7, option must hold {letter} and {choice}, or else the letters mean nothing",
+        ),
         (without("answer", "exact_match"), "has no answer"),
         ({**BASE["cloze"], "name": "a/b"}, "line 1, name must be letters, digits and _"),
         ({**BASE["cloze"], "name": 5}, "line 1, name must be text .*was 5"),
@@ -211,13 +229,20 @@ def test_a_wrong_task_file_is_answered_with_one_sentence(write, keys, sentence):
         ({**ROWS[0], "options": "blue"}, "key 'options' must be a list of choices"),
         ({**ROWS[0], "options": ["blue", ["x"]]}, "key 'options', choice 1 must be text"),
         ({**ROWS[0], "options": ["blue"]}, "must be at least 2 choices, was 1"),
-        ({**ROWS[0], "options": ["blue", "x", "x"]}, "the choices 1 and 2 are equal"),
+        (
+            {**ROWS[0], "options": ["blue", "x", "blue"]},
+            "the choices 0 and 2 are equal .* the right one; `eq",
+        ),
         (
             {**ROWS[0], "answer": "bleu"},
-            r"key 'answer' must be a position .* was 'bleu' \(did you mean 'blue'\?\)",
+            r"key 'answer' must be the text of a choice as in 2 of 3 rows, was 'bleu' .did you mean 'blue'.",
         ),
-        ({**ROWS[0], "answer": 2}, "must be a position from 0 to 1"),
-        ({**ROWS[0], "answer": True}, "must be a position from 0 to 1"),
+        (
+            {**ROWS[0], "answer": 2},
+            "must be the text of a choice .* was 2, which is a number from 1 to 2; one",
+        ),
+        ({**ROWS[0], "answer": True}, "must be the text .* was True; `gold_is: position` takes false for"),
+        ({**ROWS[0], "answer": None}, "must be the text of a choice as in 2 of 3 rows, was None"),
     ],
 )
 def test_a_wrong_row_is_answered_with_its_line(write, row, sentence):
@@ -278,14 +303,200 @@ def test_a_file_that_is_not_there_names_the_nearest(tmp_path, write):
         read_task_file(tmp_path)
 
 
-def test_a_number_that_is_a_position_and_the_text_of_another_choice_is_refused(write):
-    row = {"question": "1 + 1", "options": [1, 2, 3], "answer": 2}
-    with pytest.raises(DataError, match="2 is a position, and also the text of choice 1"):
-        items_of(write(BASE["cloze"], [row]))
-    (item,) = items_of(write(BASE["cloze"], [{**row, "answer": "2"}]))
-    assert item.choices[item.gold] == " 2"
-
-
 def test_a_kind_that_is_no_text_is_refused(write):
     with pytest.raises(DataError, match="must be one of"):
         items_of(write({**BASE["cloze"], "kind": ["cloze"]}))
+
+
+def refused(path) -> str:
+    with pytest.raises(DataError) as error:
+        items_of(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (
+            {"prompt": "question"},
+            "line 4, prompt is 'question', the same text for every row; write {question}",
+        ),
+        ({"prompt": "Q: question\nA:"}, "the same text for every row; write {question} where"),
+        ({"prompt": "qestion"}, "write a key in braces (did you mean 'question'?)"),
+        ({"prompt": "<question>"}, "write {question} where"),
+        (
+            {"prompt": "{{question}}"},
+            "line 4, prompt shows {question} as it is, for every row: doubled braces",
+        ),
+        ({"prompt": "{topic}: {{ question }}"}, "prompt shows {question} as it is"),
+        (
+            {"prompt": "{question}", "description": "On {topic}."},
+            "description shows {topic} as it is, for eve",
+        ),
+        ({"prompt": "{question}", "delimiter": "{topic}"}, "delimiter shows {topic} as it is"),
+        ({"prompt": "{question}", "choices": ["blue", "topic"]}, "choices[1] is 'topic', the same text for"),
+    ],
+)
+def test_a_text_that_speaks_of_a_key_without_asking_for_it_is_refused(write, keys, sentence):
+    assert sentence in refused(write({**BASE["cloze"], **keys}))
+
+
+def test_an_answer_that_is_the_name_of_its_key_is_refused(write):
+    sentence = refused(write({**BASE["exact_match"], "answer": "topic"}))
+    assert "answer is 'topic', the same text for every row; write {topic} where the row's own" in sentence
+
+
+def test_a_constant_that_speaks_of_no_key_stays(write):
+    (item, _) = items_of(write({**BASE["cloze"], "prompt": "The sky is", "choices": "options"}))
+    assert item.context == "The sky is"
+    keys = {**BASE["cloze"], "choices": ["yes", "no"], "prompt": "{question}", "gold": "g"}
+    assert items_of(write(keys, [{"question": "?", "g": "no"}]))[0].gold == 1
+
+
+def test_two_equal_wrong_choices_are_allowed_and_counted_dropped_or_refused(write):
+    rows = [*ROWS, {**ROWS[0], "options": ["x", "blue", "x"]}]
+
+    def made(policy):
+        return read_task_file(write({**BASE["cloze"], **policy}, rows)).task(limit=None, seed=0)
+
+    assert (len(made({}).items), made({}).equal_choices, made({}).dropped) == (3, 1, {})
+    assert made({}) == made({"equal_choices": "allow"})
+    dropping = made({"equal_choices": "drop"})
+    assert (len(dropping.items), dropping.equal_choices, dropping.dropped) == (2, 0, {"equal choices": 1})
+    with pytest.raises(
+        DataError, match=r"line 3: the choices 0 and 2 are equal .'x'., both are wrong; the tas"
+    ):
+        made({"equal_choices": "refuse", "on_bad_row": "drop"})
+
+
+@pytest.mark.parametrize("policy", [{"equal_choices": "drop"}, {"on_bad_row": "drop"}])
+def test_a_wrong_choice_that_equals_the_right_one_is_refused_or_dropped_and_counted(write, policy):
+    rows = [*ROWS, {**ROWS[0], "options": ["x", "blue", "blue"]}]
+    sentence = refused(write(BASE["cloze"], rows))
+    assert (
+        "line 3: the choices 1 and 2 are equal ('blue'), one of them is the right one; `equal_cho" in sentence
+    )
+    task = read_task_file(write({**BASE["cloze"], **policy}, rows)).task(limit=None, seed=0)
+    assert (len(task.items), task.dropped) == (2, {"equal choices": 1})
+
+
+def test_equal_minimal_pairs_are_dropped_and_counted(write):
+    rows = [{"a": "x", "b": "y"}, {"a": "x", "b": "x"}]
+    assert "one of them is the right one" in refused(write(BASE["minimal_pairs"], rows))
+    path = write({**BASE["minimal_pairs"], "equal_choices": "drop"}, rows)
+    assert read_task_file(path).task(limit=None, seed=0).dropped == {"equal choices": 1}
+
+
+def test_bad_rows_are_dropped_by_their_reason_or_named_with_the_remedy(write):
+    rows = [
+        *ROWS,
+        {**ROWS[0], "question": None},
+        {**ROWS[0], "answer": "purple"},
+        {**ROWS[0], "options": ["blue", "blue"]},
+        {"question": "no more"},
+    ]
+    path = write(BASE["cloze"], [*ROWS, rows[2]])
+    assert refused(path).endswith("`on_bad_row: drop` in the task file leaves such rows out and counts them.")
+    path = write({**BASE["cloze"], "on_bad_row": "drop"}, rows)
+    with (path.parent / "toy.jsonl").open("a") as file:
+        file.write("{half\n[1]\n")
+    task = read_task_file(path).task(limit=None, seed=0)
+    assert [item.id for item in task.items] == ["toy:1", "toy:2"]
+    assert task.dropped == {
+        "not a row": 2,
+        "no right choice": 1,
+        "nothing usable under a key": 2,
+        "equal choices": 1,
+    }
+    assert sum(task.dropped.values()) == len(rows) + 2 - len(ROWS)
+
+
+def test_a_file_of_bad_rows_alone_says_so(write):
+    path = write({**BASE["cloze"], "on_bad_row": "drop"}, [{"question": 1}] * 3)
+    assert "has no rows that can be asked: 3 with nothing usable under a key" in refused(path)
+
+
+@pytest.mark.parametrize(("answer", "until"), [("a\nb", ["\n"]), ("New York", ["; ", " "]), ("x.y", ["."])])
+def test_an_answer_that_until_ends_can_never_be_right_and_is_refused_or_dropped(write, answer, until):
+    keys = {**BASE["exact_match"], "until": until}
+    rows = [*ROWS, {**ROWS[0], "answer": answer}]
+    assert f"line 3: the answer {answer!r} holds" in refused(write(keys, rows))
+    task = read_task_file(write({**keys, "on_bad_row": "drop"}, rows)).task(limit=None, seed=0)
+    assert (len(task.items), task.dropped) == (2, {"an answer that `until` ends": 1})
+
+
+def test_white_space_around_an_answer_is_not_within_it(write):
+    rows = [{**ROWS[0], "answer": " blue \n"}]
+    assert items_of(write({**BASE["exact_match"], "until": [" ", "\n"]}, rows))[0].answer == "  blue \n"
+
+
+def test_an_alias_that_can_be_generated_keeps_its_item(write):
+    keys = {**BASE["exact_match"], "aliases": "also.text", "until": [" "]}
+    rows = [{**ROWS[0], "answer": "New York", "also": {"text": ["NYC", "New York"]}}]
+    (item,) = items_of(write(keys, rows))
+    assert item.aliases == ("NYC", "New York")
+
+
+def test_nested_columns_and_lists_of_objects_are_keys(write):
+    rows = [
+        {
+            "q": {"stem": "Wo?", "choices": [{"label": "A", "text": "dä"}, {"label": "B", "text": "dort"}]},
+            "answerKey": "B",
+            "Best Answer": {"text": ["x", "y"]},
+        }
+    ]
+    keys = {
+        **BASE["cloze"],
+        "prompt": "{q.stem} {Best Answer.text.1}:",
+        "choices": "q.choices.text",
+        "gold": "answerKey",
+    }
+    (item,) = items_of(write(keys, rows))
+    assert item == Item("toy:1", "Wo? y:", (" dä", " dort"), 1, delimiter=" ")
+    sentence = refused(write({**keys, "choices": "q.choices.txt"}, rows))
+    assert (
+        "line 1: there is no key 'q.choices.txt' (did you mean 'text'?); its keys are label, text" in sentence
+    )
+
+
+def test_the_right_choices_may_stand_in_a_file_of_their_own(write):
+    keys = {**without("gold"), "choices": ["{a}", "{b}"], "prompt": "{q}", "gold_data": "toy.lst"}
+    path = write(keys, [{"q": "?", "a": "x", "b": "y"}] * 3)
+    labels = path.parent / "toy.lst"
+    labels.write_text("0\n1\n0\n")
+    assert [item.gold for item in items_of(path)] == [0, 1, 0]
+    assert set(read_task_file(path).content(str)) == {"task", "data", "gold_data"}
+    labels.write_text("0\n1\n")
+    assert "has fewer lines than" in refused(path)
+    labels.write_text("0\n1\n0\n1\n")
+    assert "has more lines than" in refused(path)
+
+
+def test_where_takes_the_rows_that_have_a_value(write):
+    rows = [{**ROWS[0], "idx": i, "of": {"part": "ab"[i % 2]}} for i in range(6)]
+    path = write({**BASE["cloze"], "where": {"of.part": "b"}}, rows)
+    task = read_task_file(path).task(limit=None, seed=0)
+    assert [item.id for item in task.items] == ["toy:2", "toy:4", "toy:6"]
+    assert task.dropped == {}
+    assert "has no rows of which `where` is true" in refused(
+        write({**BASE["cloze"], "where": {"idx": 9}}, rows)
+    )
+
+
+def test_the_last_word_of_a_text_may_be_the_answer(write):
+    keys = {"name": "toy", "kind": "exact_match", "data": "toy.jsonl", "last_word": "text"}
+    path = write({**keys, "prompt": "{before}", "answer": "{last_word}"}, [{"text": "A b, c d\n"}])
+    assert items_of(path) == [Item("toy:1", "A b, c", (" d",), 0, delimiter=" ")]
+
+
+def test_what_follows_the_choices_may_be_scored_in_their_place(write):
+    keys = {**BASE["cloze"], "prompt": "", "choices": "options", "scored": "{rest}"}
+    rows = [
+        {"options": ["He ran so he", "He ran so Bob Ü"], "rest": "fell.", "answer": 1},
+        ROWS[0] | {"rest": "x"},
+    ]
+    rows[1]["answer"] = 0
+    (item, _) = items_of(write(keys, rows))
+    assert item.choices == ("He ran so he fell.", "He ran so Bob Ü fell.")
+    assert (item.read, item.own(1), item.gold) == ((12, 15), "fell.", 1)

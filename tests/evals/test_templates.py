@@ -28,13 +28,52 @@ def test_plain_names_render_as_str_format_renders_them(first, a, b):
         "{a:{b}}",
         "{}",
         "{0}",
-        "{a b}",
+        "{ a }",
+        "{a..b}",
+        "{a.__class__}",
         "{__import__('os')}",
     ],
 )
 def test_anything_but_a_plain_name_is_refused(text):
     with pytest.raises(DataError, match=r"t.yaml, line 3, prompt: .* is not a plain name|braces"):
         Template(text, "t.yaml, line 3, prompt")
+
+
+def test_spaces_within_braces_are_answered_with_the_name():
+    with pytest.raises(DataError, match=r"\{ query \} is not a plain name; .*, as in \{query\}, and"):
+        Template("{ query }", "prompt")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.b", "plain"),
+        ("c.d", "1"),
+        ("c.e.1", "y"),
+        ("Best Answer", "z"),
+        ("frage-ä", "ü"),
+        ("c.f.0.g", "h"),
+    ],
+)
+def test_a_name_may_be_a_path_of_keys(name, expected):
+    row = {"a.b": "plain", "a": {"b": "nested"}, "c": {"d": 1, "e": ["x", "y"], "f": [{"g": "h"}]}}
+    row |= {"Best Answer": "z", "frage-ä": "ü"}
+    assert Template(f"{{{name}}}", "x").render(row, "row") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("c.x", r"no key 'c.x' \(did you mean 'xy'\?\); its keys are d, e, xy"),
+        ("c.e.2", "no key 'c.e.2': the list has 2 entries"),
+        ("c.d.x", "no key 'c.d.x': 'x' is asked of a number"),
+        ("c.e.x", "no key 'c.e.x': 'x' is asked of a list"),
+    ],
+)
+def test_a_path_that_leads_nowhere_says_where_it_ends(name, sentence):
+    row = {"c": {"d": 1, "e": ["x", "y"], "xy": 2}}
+    with pytest.raises(DataError, match=sentence):
+        Template(f"{{{name}}}", "x").render(row, "row 3")
 
 
 @pytest.mark.parametrize("text", ["{a", "a}", "{a}}"])

@@ -2,16 +2,22 @@
 
 import json
 import shlex
+import shutil
+import tempfile
 import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from lmexp.core.config import replace
+from lmexp.core.files import FileHasher
 from lmexp.core.stage import StageRun
+from lmexp.errors import DataError
 from lmexp.evals.config import PromptsConfig
+from lmexp.evals.tasks import content_hashes
 from lmexp.models.config import GPTConfig
 from lmexp.models.gpt import GPT
 from lmexp.stages.prompts import prompts
@@ -30,14 +36,22 @@ def encoder():
 
 @pytest.fixture
 def evaluate(encoder, tmp_path):
-    def call(config, documents):
+    def call(config, documents, out=tmp_path, stop=lambda: False, content=None):
         shape = GPTConfig(context_length=64, num_layers=1, num_heads=1, num_kv_heads=1, d_model=16)
+        torch.manual_seed(0)
         network = GPT(shape, encoder.vocab_size)
         tokens = np.array(encoder.encode(documents[0][1]))
         train = SimpleNamespace(num_tokens=len(tokens), read=lambda begin, end: tokens[begin:end])
         found = [SimpleNamespace(id=name, text=text) for name, text in documents]
+        out.mkdir(exist_ok=True)
+        work = tempfile.mkdtemp(dir=tmp_path) if out == tmp_path else tmp_path / "work"
         run = StageRun(
-            out=tmp_path, work=tmp_path, log=print, should_stop=lambda: False, cache=tmp_path / "cache"
+            out=out,
+            work=Path(work),
+            log=print,
+            should_stop=stop,
+            cache=tmp_path / "cache",
+            content=content or {},
         )
         return prompts.function(
             run,
@@ -123,3 +137,55 @@ def test_generated_answers_are_compared_and_kept(evaluate, tmp_path):
 def test_a_corpus_that_is_no_python_has_no_items_and_no_failure(evaluate, tmp_path):
     assert evaluate(replace(CONFIG, permute_labels=True), PROSE) == {"python_operator/items": 0}
     assert list(tmp_path.glob("*.jsonl")) == []
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_stage_that_was_stopped_goes_on_and_makes_the_same_bytes(evaluate, tmp_path):
+    config = replace(CONFIG, tasks=("python_operator", "sentence_choice"), permute_labels=True)
+    metrics = evaluate(config, PYTHON, tmp_path / "whole")
+    shutil.rmtree(tmp_path / "work")
+    for stop_at in (2, 3, 9):
+        answers = iter(range(1, 10))
+        found = evaluate(config, PYTHON, tmp_path / f"cut{stop_at}", stop=lambda: next(answers) >= stop_at)  # noqa: B023
+    assert found == metrics, "the last of them had less left than it might do"
+    assert files(tmp_path / "cut9") == files(tmp_path / "whole")
+    assert len(files(tmp_path / "cut2")) == 1
+    assert len(files(tmp_path / "cut3")) == 3, "it took one and did two more"
+
+
+def test_a_task_file_that_changes_while_being_read_is_refused(evaluate, tmp_path):
+    rows = [{"a": i, "b": i + 1} for i in range(5)]
+    (tmp_path / "next.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "next.yaml").write_text(
+        "name: next\nkind: exact_match\ndata: next.jsonl\nmax_new_tokens: 2\n"
+        'prompt: "{a} ->"\nanswer: "{b}"\n'
+    )
+    config = PromptsConfig(tasks=(), task_files=(str(tmp_path / "next.yaml"),))
+    planned = content_hashes(config, FileHasher())
+    assert evaluate(config, PROSE, tmp_path / "same", content=planned)["next/items"] == 5
+    with (tmp_path / "next.jsonl").open("a") as file:
+        file.write('{"a": 9, "b": 10}\n')
+    with pytest.raises(
+        DataError, match=r"a file of prompts.task_files changed while being read; give the comm"
+    ):
+        evaluate(config, PROSE, tmp_path / "changed", content=planned)
+
+
+def test_no_task_at_all_is_no_failure(evaluate, tmp_path):
+    assert evaluate(PromptsConfig(tasks=()), PROSE) == {}
+    assert json.loads((tmp_path / "tasks.json").read_text()) == {}
+
+
+def test_dropped_rows_and_equal_choices_are_counted_and_kept_with_the_task(evaluate, tmp_path):
+    rows = [{"q": f"{i}?", "c": ["a", "b", "b"], "g": "a"} for i in range(3)] + [{"q": None}]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "own.yaml").write_text(
+        'name: own\nkind: cloze\ndata: own.jsonl\nprompt: "{q}"\nchoices: c\ngold: g\non_bad_row: drop\n'
+    )
+    metrics = evaluate(PromptsConfig(tasks=(), task_files=(str(tmp_path / "own.yaml"),)), PROSE)
+    assert {"own/items": 3, "own/dropped": 1, "own/equal_choices": 3}.items() <= metrics.items()
+    card = json.loads((tmp_path / "tasks.json").read_text())["own"]
+    assert card["dropped"] == {"nothing usable under a key": 1}

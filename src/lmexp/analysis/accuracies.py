@@ -32,6 +32,26 @@ class Task:
     chance: float | None
     bigram: float | None
     items: float | None
+    truncated: Mapping[int, float]
+    """Prompts that lost tokens on their left, by number of shots."""
+    unreachable: Mapping[int, float]
+    """Items that could never be right, all their answers being too long."""
+    dropped: float
+    """Rows of the task's data that were left out."""
+    equal_choices: float
+    """Items with two equal wrong choices."""
+
+    def remarks(self, num_fewshot: int | None = None) -> list[str]:
+        """Return what one must know of the figures, in few words each; of one number of shots, or of all."""
+        of = f" of {self.items:,.0f}" if self.items else ""
+        found = []
+        for what, counts in (("prompts cut", self.truncated), ("answers too long", self.unreachable)):
+            for n, count in counts.items():
+                if count and num_fewshot in (None, n):
+                    found.append(f"{count:,.0f}{of} {what}{f' at {n} shots' if num_fewshot is None else ''}")
+        found += [f"{self.dropped:,.0f} rows dropped"] if self.dropped else []
+        found += [f"{self.equal_choices:,.0f} with equal choices"] if self.equal_choices else []
+        return found
 
 
 def tasks(metrics: Metrics) -> list[Task]:
@@ -52,6 +72,10 @@ def tasks(metrics: Metrics) -> list[Task]:
             chance=metrics.get(f"{name}/chance", metrics.get(f"{name}/chance/0")),
             bigram=metrics.get(f"{name}/bigram_acc"),
             items=metrics.get(f"{name}/items"),
+            truncated={n: count for n, (count, _) in _by_shots(metrics, f"{name}/truncated").items()},
+            unreachable={n: count for n, (count, _) in _by_shots(metrics, f"{name}/unreachable").items()},
+            dropped=metrics.get(f"{name}/dropped", 0),
+            equal_choices=metrics.get(f"{name}/equal_choices", 0),
         )
         for name, measure in names
     ]

@@ -128,6 +128,7 @@ def _shots_figure(task: Task, name: str) -> Html:
     references += [("bigram model, zero shots", task.bigram)] if task.bigram is not None else []
     said = [f"{task.items:,.0f} items."] if task.items else []
     said += _bars(interval for one in series for interval in one.intervals)
+    said += [f"{remark}." for remark in task.remarks()]
     return figure(
         Plot(
             title=f"{MEASURES[task.measure].capitalize()} by shots: {name}",
@@ -155,6 +156,7 @@ def _tasks_figure(single: list[Task], every: list[Task]) -> Html:
     items = {task.items for task in single}
     said = [f"{next(iter(items)):,.0f} items each."] if len(items) == 1 and None not in items else []
     said += _bars(dot.bar for _, dots in rows for dot in dots)
+    said += [f"{short_name(t.name, every)}: {', '.join(t.remarks())}." for t in single if t.remarks()]
     return dot_figure(
         DotPlot(
             title=f"{what.capitalize()} with {' or '.join(map(str, shots))} shots",

@@ -111,10 +111,10 @@ def _begin(attempt: Path, checkpoint: Path | None, segment: Mapping[str, Any]) -
         write_json(attempt / "segments.json", [{**segment, "from_step": 0}])
         return
     step, before = _step(checkpoint), checkpoint.parents[2]
-    with (attempt / "metrics.jsonl").open("w", encoding="utf-8") as file:
-        for line in read_lines(before / "metrics.jsonl"):
-            if line.get("step", 0) <= step:
-                file.write(json.dumps(line) + "\n")
+    curve = [line for line in read_lines(before / "metrics.jsonl") if line.get("step", 0) <= step]
+    if curve:  # a stage without a curve has no such file
+        text = "".join(json.dumps(line) + "\n" for line in curve)
+        (attempt / "metrics.jsonl").write_text(text, encoding="utf-8")
     segments: list[Any] = []
     with contextlib.suppress(OSError, ValueError):
         segments = _up_to(checkpoint, read_json(before / "segments.json"))

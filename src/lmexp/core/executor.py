@@ -258,7 +258,9 @@ class _Computation:
         if outcome.status == "complete":
             return
         if outcome.status in ("stopped", "killed"):
-            raise Interrupted(f"stopped in {name}; the same command goes on from there.")
+            resumes = self.planned.handle.stage.resumes
+            then = "goes on from there" if resumes else f"begins {name} again and keeps what came before it"
+            raise Interrupted(f"stopped in {name}; the same command {then}.")
         if outcome.status == "disk_full" or is_full(self.store.root):
             raise disk_full(self.store.root)
         if self.signals.count:  # it was asked to stop: the points of a sweep that follow do not start

@@ -53,7 +53,7 @@ class PromptsConfig(Config):
     """Prompts: choices scored by their log-likelihood, or generated answers compared."""
 
     tasks: tuple[str, ...] = option(tuple(PYTHON_TASKS), choices=tuple(TASKS))
-    """Names of embedded tasks; may be empty where `task_files` are given."""
+    """Names of embedded tasks; empty leaves them all out."""
 
     task_files: tuple[str, ...] = option((), by_content=True)
     """YAML files of tasks of one's own (docs/add-a-task.md), asked after `tasks`."""
@@ -76,7 +76,7 @@ class PromptsConfig(Config):
 
     def check(self) -> None:
         for name, values, needed in (
-            ("tasks", self.tasks, not self.task_files),
+            ("tasks", self.tasks, False),
             ("task_files", self.task_files, False),
             ("num_fewshot", self.num_fewshot, True),
         ):

@@ -2,13 +2,16 @@
 
 The model reads the prompt without the white space at its end, and goes on with its most likely token
 until one of the task's `until` texts appears, the end of text is chosen or `max_new_tokens` are written. What
-stands before the first `until` text is the generated answer. It matches where both are equal once
+stands before the first `until` text is the generated answer. White space at its beginning belongs to the
+delimiter between prompt and answer, and ends nothing: after "A:" a model begins with " 7", which an `until`
+of " " would cut to nothing. It matches where it and the answer, or one of its aliases, are equal once
 
 1. characters are composed (Unicode NFC),
 2. case is folded and the ASCII punctuation of `string.punctuation` removed, each where the task says so,
 3. runs of white space are one space, and none stands at either end.
 
-A prompt that leaves no room for `max_new_tokens` in the model's context loses tokens on its left.
+A prompt that leaves no room for `max_new_tokens` in the model's context loses tokens on its left. An item all
+of whose answers have more tokens than that can never be right: it is counted as `unreachable`.
 Prompts of equal length are continued together.
 """
 
@@ -33,8 +36,8 @@ def score_answers(
 ) -> list[dict[str, Any]]:
     """Generate an answer to each prompt and return one row for each.
 
-    Rows hold id, group, prompt (its last characters), shots, answer, generated, exact_match (1 or 0) and
-    truncated.
+    Rows hold id, group, prompt (its last characters), shots, answer, aliases (where there are some),
+    generated, exact_match (1 or 0), truncated and unreachable.
     Errors: `DataError` where the model's context is shorter than what is to be generated.
     """
     how = task.exact_match
@@ -52,20 +55,24 @@ def score_answers(
         [ids[-room:] for ids in encoded],
         max_new_tokens=how.max_new_tokens,
         eos_token_id=tokenizer.eos_token_id,
-        stops=lambda ids: any(stop in tokenizer.decode(ids) for stop in how.until),
+        stops=lambda ids: is_ended(tokenizer.decode(ids), how.until),
         batch_size=batch_size,
     )
     rows = []
     for prompt, ids, new in zip(prompts, encoded, continued, strict=True):
-        generated, answer = cut(tokenizer.decode(new), how.until), prompt.item.answer
-        matches = normalised(generated, how) == normalised(answer, how)
+        generated, item = cut(tokenizer.decode(new), how.until), prompt.item
+        matches = normalised(generated, how) in {normalised(a, how) for a in (item.answer, *item.aliases)}
+        rights = [item.answer, *(item.delimiter + alias for alias in item.aliases)]
+        needed = min(len(tokenizer.encode(prompt.text + right)) - len(ids) for right in rights)
         rows.append(
             {
                 **row_head(prompt),
-                "answer": answer,
+                "answer": item.answer,
+                **({"aliases": list(item.aliases)} if item.aliases else {}),
                 "generated": generated,
                 "exact_match": int(matches),
                 "truncated": len(ids) > room,
+                "unreachable": needed > how.max_new_tokens,
             }
         )
     return rows
@@ -133,8 +140,18 @@ def _continue(
 
 
 def cut(text: str, until: Sequence[str]) -> str:
-    """Return what stands before the first of the texts `until`."""
-    return text[: min((place for stop in until if (place := text.find(stop)) >= 0), default=len(text))]
+    """Return what stands before the first of the texts `until`, white space at the beginning apart."""
+    return text[: _end(text, until)]
+
+
+def is_ended(text: str, until: Sequence[str]) -> bool:
+    """Return whether a text `until` stands in `text` after the white space at its beginning."""
+    return _end(text, until) is not None
+
+
+def _end(text: str, until: Sequence[str]) -> int | None:
+    begin = len(text) - len(text.lstrip())
+    return min((place for stop in until if (place := text.find(stop, begin)) >= 0), default=None)
 
 
 def normalised(text: str, how: ExactMatch) -> str:

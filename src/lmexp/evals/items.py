@@ -5,7 +5,8 @@ them are written out (`lmexp.evals.prompts`). It scores choices by their log-lik
 `exact_match`, compares what a model generates with the answer.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,26 @@ class Item:
     gold: int
     group: str = ""
     """Shots come from examples of the same group."""
+    delimiter: str = ""
+    """What each choice begins with, or what is scored of it, that is not its own text."""
+    unscored: tuple[int, ...] = ()
+    """Characters at the beginning of each choice that are read and not scored; empty means none."""
+    aliases: tuple[str, ...] = ()
+    """Other right answers of an exact-match item."""
 
     @property
     def answer(self) -> str:
         """The right choice."""
         return self.choices[self.gold]
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """Characters at the beginning of each choice that are read and not scored."""
+        return self.unscored or (0,) * len(self.choices)
+
+    def own(self, choice: int) -> str:
+        """Return what is scored of a choice, without the task's delimiter."""
+        return self.choices[choice][self.read[choice] :].removeprefix(self.delimiter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +63,10 @@ class Task:
     """Whose the items are and what may be done with them; empty where that is not stated."""
     exact_match: "ExactMatch | None" = None
     """How answers are generated; None where choices are scored."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Rows that were left out, by the reason."""
+    equal_choices: int = 0
+    """Items of which two wrong choices are equal."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,8 @@ def _of_group(task: str, group: str, part: str, number: int, seed: int) -> list[
         choices = [example.answer, *example.others]
         rng.shuffle(choices)
         name = f"{task}:{part}:{group}:{len(items)}"
-        items.append(Item(name, example.question, tuple(choices), choices.index(example.answer), group))
+        gold = choices.index(example.answer)
+        items.append(Item(name, example.question, tuple(choices), gold, group, delimiter=" "))
     return items
 
 

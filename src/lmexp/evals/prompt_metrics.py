@@ -3,7 +3,8 @@
 Every condition (a number of shots, true or permuted labels) asks the same items, so that conditions are
 compared item by item: d_i is the difference of two outcomes of item i, its mean is the difference of the
 two accuracies, and the standard error is s(d) / sqrt(n), which is smaller than that of two independent
-samples where the outcomes agree (Miller, arXiv 2411.00640). Intervals are 95 % of Student's t.
+samples where the outcomes agree (Miller, arXiv 2411.00640). Their intervals are those of
+`lmexp.evals.intervals`, and Wilson's of a share.
 
 Items of one group share a rule, and may be right or wrong together. Where there are several groups and
 one has several items, the clustered standard error takes the groups as the sample:
@@ -13,7 +14,6 @@ Against chance, z counts standard errors of guessing: sum_i (outcome_i - c_i) / 
 c_i = 1 / choices of item i.
 """
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,19 +21,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmexp.analysis.intervals import wilson_interval
+from lmexp.evals.intervals import difference_interval
+
 Rows = Sequence[Mapping[str, Any]]
 
 
 def condition_metrics(rows: Rows, metric: str) -> dict[str, float]:
-    """Return ``metric``, ``metric/stderr`` and what else one condition of a task has, by name.
+    """Return ``metric``, its ``/stderr``, ``/low`` and ``/high``, and what else one condition has, by name.
 
-    `metric` is `acc` (then also ``acc/z``, acc_norm, acc_bytes and truncated) or `exact_match`. The
-    standard error is sqrt(p (1 - p) / (n - 1)), left out for a single item.
+    `metric` is `acc` (then also ``acc/z``, acc_norm, acc_bytes and truncated) or `exact_match` (then also
+    unreachable, where there are such items). The standard error is sqrt(p (1 - p) / (n - 1)), left out for a
+    single item; the interval is Wilson's.
     """
     n = len(rows)
     outcome = _column(rows, metric)
     p = float(outcome.mean())
-    found = {metric: p}
+    low, high = wilson_interval(p, n)
+    found = {metric: p, f"{metric}/low": low, f"{metric}/high": high}
     if n > 1:
         found[f"{metric}/stderr"] = math.sqrt(p * (1 - p) / (n - 1))
         if clusters := _clusters(rows):
@@ -44,6 +49,8 @@ def condition_metrics(rows: Rows, metric: str) -> dict[str, float]:
         if spread > 0:
             found["acc/z"] = float((outcome - by_chance).sum()) / spread
         found |= {name: float(_column(rows, name).mean()) for name in ("acc_norm", "acc_bytes")}
+    elif unreachable := int(_column(rows, "unreachable").sum()):
+        found["unreachable"] = unreachable
     found["truncated"] = int(_column(rows, "truncated").sum())
     return found
 
@@ -59,7 +66,8 @@ def task_metrics(conditions: Mapping[tuple[int, bool], Rows], metric: str) -> di
     for (n, permuted), rows in conditions.items():
         one = condition_metrics(rows, metric)
         if permuted:
-            kept = {key: value for key, value in one.items() if key in (metric, f"{metric}/stderr")}
+            names = (metric, *(f"{metric}/{name}" for name in ("stderr", "low", "high")))
+            kept = {key: value for key, value in one.items() if key in names}
             found |= {_key(f"permuted_{key}", n): value for key, value in kept.items()}
             found |= difference_metrics(f"permutation_loss/{n}", conditions[n, False], rows, metric)
             continue
@@ -77,17 +85,16 @@ def chance(rows: Rows) -> float:
 def difference_metrics(name: str, better: Rows, worse: Rows, metric: str) -> dict[str, float]:
     """Return the mean of `better` minus `worse`, paired by item, as `name` with its errors.
 
-    Beside it stand ``/stderr`` and the interval ``/low``, ``/high`` (for two items or more), and
+    Beside it stand the interval ``/low``, ``/high``, for two items or more ``/stderr``, and
     ``/clustered_stderr`` where items of several groups are clustered.
     """
     assert [row["id"] for row in better] == [row["id"] for row in worse]
     differences = _column(better, metric) - _column(worse, metric)
     mean, n = float(differences.mean()), len(differences)
-    found = {name: mean}
+    low, high = difference_interval(differences.tolist())
+    found = {name: mean, f"{name}/low": low, f"{name}/high": high}
     if n > 1:
-        stderr = float(differences.std(ddof=1)) / math.sqrt(n)
-        margin = t_quantile(n - 1) * stderr
-        found |= {f"{name}/stderr": stderr, f"{name}/low": mean - margin, f"{name}/high": mean + margin}
+        found[f"{name}/stderr"] = float(differences.std(ddof=1)) / math.sqrt(n)
         if clusters := _clusters(better):
             found[f"{name}/clustered_stderr"] = clustered_stderr(differences, clusters)
     return found
@@ -102,19 +109,6 @@ def clustered_stderr(values: NDArray[np.float64], clusters: Sequence[str]) -> fl
     sums = np.bincount(places, weights=values - values.mean(), minlength=len(names))
     total = float((sums**2).sum()) * len(names) / (len(names) - 1)
     return math.sqrt(total) / len(values)
-
-
-@functools.cache
-def t_quantile(degrees: int, coverage: float = 0.95) -> float:
-    """Return t with P(|T| <= t) = `coverage` for Student's T of `degrees` of freedom.
-
-    With T = sqrt(degrees) tan(u), u has a density proportional to cos(u)^(degrees - 1).
-    """
-    edges = np.linspace(0, math.pi / 2, 200_001)
-    middles = (edges[1:] + edges[:-1]) / 2
-    mass = np.concatenate(([0.0], np.cumsum(np.cos(middles) ** (degrees - 1))))
-    angle = float(np.interp(coverage, mass / mass[-1], edges))
-    return math.sqrt(degrees) * math.tan(angle)
 
 
 def _key(name: str, num_fewshot: int) -> str:

@@ -6,8 +6,8 @@ and then the item's context. The protocol, so that a figure can be reproduced el
 1. spaces and line breaks at the end of the context move into the choice; context and choice are
    encoded together, and the tokens after len(encode(context)) are the choice's;
 2. the prediction is the choice of the greatest summed log-likelihood (the first one of equals);
-   `acc_norm` divides by characters and `acc_bytes` by bytes of UTF-8, without the white space that a choice
-   begins with, as lm-eval does;
+   `acc_norm` divides by the characters and `acc_bytes` by the bytes of UTF-8 of the choice's own text, white
+   space that it begins with included and the task's delimiter not, as lm-eval does;
 3. which worked examples an item has, and what they answer where labels are permuted, stands in
    `lmexp.evals.shots`;
 4. a worked example is another item's context with an answer; of a long context its end, from a line start
@@ -93,13 +93,18 @@ def score_choices(scorer: Scorer, tokenizer: Tokenizer, prompts: Sequence[Prompt
 
 def encode_choices(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> tuple[list[Pair], list[int]]:
     """Return a (context ids, choice ids) pair for each choice of each prompt, and whose each is."""
-    contexts = [prompt.text.rstrip() for prompt in prompts]
     owners = [i for i, prompt in enumerate(prompts) for _ in prompt.item.choices]
     wholes = [prompt.text + choice for prompt in prompts for choice in prompt.item.choices]
-    lengths = [len(ids) for ids in tokenizer.encode_batch(contexts)]
+    contexts = [
+        (prompt.text + choice[:read]).rstrip()
+        for prompt in prompts
+        for choice, read in zip(prompt.item.choices, prompt.item.read, strict=True)
+    ]
+    different = list(dict.fromkeys(contexts))  # the choices of an item mostly share theirs
+    lengths = dict(zip(different, map(len, tokenizer.encode_batch(different)), strict=True))
     encoded = tokenizer.encode_batch(wholes)
     # the last token is the choice's, also where the choice merges into the context's last token
-    cuts = [min(lengths[i], max(len(ids) - 1, 0)) for i, ids in zip(owners, encoded, strict=True)]
+    cuts = [min(lengths[text], max(len(ids) - 1, 0)) for text, ids in zip(contexts, encoded, strict=True)]
     start = tokenizer.start_ids
     return [([*start, *ids[:cut]], ids[cut:]) for cut, ids in zip(cuts, encoded, strict=True)], owners
 
@@ -128,9 +133,9 @@ def _tail(context: str, limit: int | None) -> str:
 
 
 def _outcome(item: Item, sums: NDArray[np.float64]) -> dict[str, Any]:
-    bare = [choice.lstrip() for choice in item.choices]  # lm-eval counts no delimiter
-    characters = np.array([max(len(choice), 1) for choice in bare])
-    sizes = np.array([max(len(choice.encode()), 1) for choice in bare])
+    own = [item.own(i) for i in range(len(item.choices))]
+    characters = np.array([max(len(text), 1) for text in own])
+    sizes = np.array([max(len(text.encode()), 1) for text in own])
     prediction = int(sums.argmax())
     return {
         "gold": item.gold,

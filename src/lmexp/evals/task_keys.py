@@ -4,7 +4,7 @@ Errors name the file, the line and the key, and for an unknown one the nearest t
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,26 @@ from lmexp.errors import DataError, nearest
 from lmexp.evals.items import ExactMatch
 from lmexp.evals.templates import Template
 
-_COMMON = ("name", "kind", "data", "fewshot_data", "description", "separator", "group", "id", "licence")
+_COMMON = (
+    *("name", "kind", "data", "fewshot_data", "where", "on_bad_row", "last_word", "description", "separator"),
+    *("group", "id", "licence", "prompt", "delimiter"),
+)
+_CHOICES = ("choices", "equal_choices")
+_GOLD = ("gold", "gold_is", "gold_data")
 KEYS: dict[str, tuple[str, ...]] = {
-    "multiple_choice": (*_COMMON, "prompt", "choices", "gold", "delimiter", "option"),
-    "cloze": (*_COMMON, "prompt", "choices", "gold", "delimiter", "continuation"),
-    "minimal_pairs": (*_COMMON, "prompt", "choices", "delimiter"),
+    "multiple_choice": (*_COMMON, *_CHOICES, *_GOLD, "option"),
+    "cloze": (*_COMMON, *_CHOICES, *_GOLD, "continuation", "scored"),
+    "minimal_pairs": (*_COMMON, *_CHOICES),
     "exact_match": (
-        *(*_COMMON, "prompt", "answer", "delimiter"),
+        *(*_COMMON, "answer", "aliases"),
         *("until", "max_new_tokens", "ignore_case", "ignore_punctuation"),
     ),
 }
 """Keys of a file of each kind."""
 
 _REQUIRED: dict[str, tuple[str, ...]] = {
-    "multiple_choice": ("name", "data", "prompt", "choices", "gold"),
-    "cloze": ("name", "data", "prompt", "choices", "gold"),
+    "multiple_choice": ("name", "data", "prompt", "choices"),
+    "cloze": ("name", "data", "prompt", "choices"),
     "minimal_pairs": ("name", "data", "choices"),
     "exact_match": ("name", "data", "prompt", "answer"),
 }
@@ -53,7 +58,7 @@ class TaskKeys:
         """Return the error that says where `key` stands and what it was."""
         if key not in self._values:
             return DataError(f"{self._path}: {key} {must}; it is not there.")
-        return DataError(f"{self._at(key)} {must}, was {self._values[key]!r}{hint}.")
+        return DataError(f"{self.place(key)} {must}, was {self._values[key]!r}{hint}.")
 
     def kind(self) -> str:
         """Return the kind, once the keys are known to be those of a file of that kind."""
@@ -69,6 +74,13 @@ class TaskKeys:
         for key in _REQUIRED[kind]:
             if key not in self._values:
                 raise DataError(f"{self._path} has no {key}, which the kind {kind} needs.")
+        if "gold" in KEYS[kind] and self.has("gold") == self.has("gold_data"):
+            how = (
+                "has gold and gold_data; keep one"
+                if self.has("gold")
+                else f"has no gold, which the kind {kind} needs"
+            )
+            raise DataError(f"{self._path} {how}.")
         return str(kind)
 
     def text(self, key: str, default: str = "") -> str:
@@ -78,9 +90,33 @@ class TaskKeys:
             raise self.error(key, "must be text (put it in quotes)")
         return value
 
+    def optional(self, key: str) -> str | None:
+        """Return a text, or None where the key is left out."""
+        return self.text(key) if self.has(key) else None
+
+    def one_of(self, key: str, choices: Sequence[str]) -> str | None:
+        """Return one of the words `choices`, or None where the key is left out."""
+        value = self.optional(key)
+        if value is not None and value not in choices:
+            raise self.error(key, f"must be one of {', '.join(choices)}", nearest(value, choices))
+        return value
+
+    def where(self) -> dict[str, Any]:
+        """Return the values that rows must have to be taken, by key."""
+        found = self._values.get("where", {})
+        if not isinstance(found, dict) or not all(
+            isinstance(key, str) and isinstance(value, str | int | float) for key, value in found.items()
+        ):
+            raise self.error("where", "must be keys of a row with the value that each must have")
+        return found
+
+    def place(self, key: str) -> str:
+        """Return where a key stands: the file, the line and the key."""
+        return f"{self._path}, line {self._lines[key]}, {key}" if self.has(key) else str(self._path)
+
     def template(self, key: str, default: str = "") -> Template:
         """Return a text with names to fill in."""
-        return Template(self.text(key, default), self._at(key) if self.has(key) else str(self._path))
+        return Template(self.text(key, default), self.place(key))
 
     def file(self, key: str) -> Path:
         """Return a file of the folder that the task file lies in, and of no other folder."""
@@ -90,7 +126,7 @@ class TaskKeys:
             raise self.error(key, "must be a file in the task file's own folder")
         if not found.is_file():
             others = [other.name for other in folder.iterdir()]
-            raise DataError(f"{self._at(key)}: there is no file {str(found)!r}{nearest(name, others)}.")
+            raise DataError(f"{self.place(key)}: there is no file {str(found)!r}{nearest(name, others)}.")
         return found
 
     def choices(self, kind: str) -> str | tuple[Template, ...]:
@@ -104,7 +140,7 @@ class TaskKeys:
             raise self.error("choices", "must be two templates, the right one first")
         if len(choices) < 2:
             raise self.error("choices", "must be at least two templates")
-        return tuple(Template(choice, f"{self._at('choices')}[{i}]") for i, choice in enumerate(choices))
+        return tuple(Template(choice, f"{self.place('choices')}[{i}]") for i, choice in enumerate(choices))
 
     def exact_match(self) -> ExactMatch:
         """Return how answers are generated and compared."""
@@ -123,9 +159,6 @@ class TaskKeys:
             ignore_case=self._values.get("ignore_case", False),
             ignore_punctuation=self._values.get("ignore_punctuation", False),
         )
-
-    def _at(self, key: str) -> str:
-        return f"{self._path}, line {self._lines[key]}, {key}"
 
 
 def _mapping(path: Path) -> tuple[dict[str, Any], dict[str, int]]:

@@ -17,7 +17,8 @@ from lmexp.evals.items import Task
 from lmexp.evals.primer_tasks import EXAMPLES_PER_GROUP, PRIMER_TASKS, SEPARATOR, make_primer_items
 from lmexp.evals.python_pairs import make_pairs
 from lmexp.evals.shots import Examples
-from lmexp.evals.task_files import TaskFile, read_task_file
+from lmexp.evals.task_files import read_task_file
+from lmexp.evals.task_items import TaskFile
 
 EMBEDDED = Path(__file__).parent / "data"
 """Where the task files of lmexp itself lie, each named as its task."""

@@ -1,8 +1,13 @@
 """Templates of prompts: text in which {name} stands for a value, and nothing else is possible.
 
-A template has the braces of `str.format` without its reach: a name is a key of the row, and neither an
-attribute, an index, a conversion nor a format can be asked for, so that a task file holds no code.
-``{{`` and ``}}`` are braces.
+A template has the braces of `str.format` without its reach: a name is a key of the row, or a path of keys
+with dots between them, and neither an attribute, a conversion nor a format can be asked for, so that a task
+file holds no code. ``{{`` and ``}}`` are braces.
+
+    {question}          row["question"]; the key may hold spaces and hyphens inside
+    {answers.text}      row["answers"]["text"], unless the row has a key "answers.text"
+    {answers.text.0}    the first of a list
+    {choices.text}      of a list of objects, the list of their texts
 """
 
 import re
@@ -12,7 +17,8 @@ from typing import Any
 
 from lmexp.errors import DataError, nearest
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"[^\W\d](?:[\w -]*\w)?(?:\.\w(?:[\w -]*\w)?)*")
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
 class Template:
@@ -31,11 +37,13 @@ class Template:
         except ValueError as error:
             raise DataError(f"{where}: {error} in {text!r}; write {{{{ and }}}} for braces.") from None
         for literal, name, form, conversion in parsed:
-            if name is not None and (form or conversion or not _NAME.fullmatch(name)):
+            if name is not None and (form or conversion or not _is_plain(name)):
                 asked = name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+                bare = name.strip()
                 raise DataError(
                     f"{where}: {{{asked}}} is not a plain name; a template may only name keys of a row, as "
-                    f"in {{question}}, and {{{{ and }}}} stand for braces."
+                    f"in {{{bare if bare != name and _is_plain(bare) else 'question'}}}, and {{{{ and }}}} "
+                    f"stand for braces."
                 )
             self._parts.append((literal, name))
 
@@ -56,15 +64,69 @@ class Template:
         ]
         return "".join(filled)
 
+    def refuse_constant(self, keys: Collection[str], *, whole: bool = False) -> None:
+        """Refuse a text that is the same for every row though it speaks of a key of theirs.
 
-def lookup(row: Mapping[str, Any], key: str, place: str, hidden: Collection[str] = ()) -> Any:
-    """Return ``row[key]``. Errors: `DataError` naming the place, the key and the nearest one."""
-    if key not in row:
-        keys = [k for k in row if k not in hidden]
+        So it is where braces are doubled, and where they are missing: a text without names that holds a key
+        as a word, or (`whole`) is nothing but a key.
+        Errors: `DataError` naming the key.
+        """
+        refuse_unfilled(self.text_of_literals, keys, self._where, "doubled braces are braces; write one pair")
+        if self.names:
+            return
+        text = self.text.strip()
+        found = next((key for key in keys if text == key), None)
+        if found is None and not whole:
+            found = next((word for word in _WORD.findall(text) if word in keys), None)
+        close = nearest(text, keys) if _WORD.fullmatch(text) and not whole else ""
+        if found is not None or close:
+            like = f"{{{found}}}" if found is not None else f"a key in braces{close}"
+            raise DataError(
+                f"{self._where} is {self.text!r}, the same text for every row; write {like} where the row's "
+                f"own text is to stand (text that is the same for all belongs in `description`)."
+            )
+
+    @property
+    def text_of_literals(self) -> str:
+        """What stands outside of its names."""
+        return "".join(literal for literal, _ in self._parts)
+
+
+def refuse_unfilled(text: str, keys: Collection[str], where: str, hint: str) -> None:
+    """Refuse a text that shows ``{key}`` to the model. Errors: `DataError` with `hint` as the remedy."""
+    for key in keys:
+        if re.search(r"\{\s*" + re.escape(key) + r"\s*\}", text):
+            raise DataError(f"{where} shows {{{key}}} as it is, for every row: {hint}.")
+
+
+def lookup(row: Mapping[str, Any], key: str, place: str) -> Any:
+    """Return what `key`, a key or a path of keys with dots, stands for in `row`.
+
+    Errors: `DataError` naming the place, the key and the nearest one.
+    """
+    if key in row:
+        return row[key]
+    value: Any = row
+    for part in key.split("."):
+        value = _step(value, part, key, place)
+    return value
+
+
+def _step(value: Any, part: str, key: str, place: str) -> Any:
+    if isinstance(value, Mapping):
+        if part in value:
+            return value[part]
+        among = "" if part == key else f" ({part!r} is not among them)"
         raise DataError(
-            f"{place}: there is no key {key!r}{nearest(key, keys)}; its keys are {', '.join(keys)}."
+            f"{place}: there is no key {key!r}{nearest(part, value)}; its keys are {', '.join(value)}{among}."
         )
-    return row[key]
+    if isinstance(value, list) and part.isdecimal():
+        if int(part) < len(value):
+            return value[int(part)]
+        raise DataError(f"{place}: there is no key {key!r}: the list has {len(value)} entries.")
+    if isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
+        return [_step(one, part, key, place) for one in value]
+    raise DataError(f"{place}: there is no key {key!r}: {part!r} is asked of {_kind(value)}.")
 
 
 def as_text(value: Any, place: str) -> str:
@@ -81,6 +143,18 @@ def as_text(value: Any, place: str) -> str:
     raise DataError(f"{place} must be text or a number, was {_kind(value)}.")
 
 
+def _is_plain(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and not any(p.startswith("__") for p in name.split("."))
+
+
 def _kind(value: Any) -> str:
-    words = {bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
+    words = {
+        bool: "true or false",
+        list: "a list",
+        dict: "an object",
+        type(None): "null",
+        str: "text",
+        int: "a number",
+        float: "a number",
+    }
     return words.get(type(value), type(value).__name__)

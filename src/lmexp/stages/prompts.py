@@ -1,5 +1,6 @@
 """The prompts stage: each task at each number of worked examples, side by side on the same items."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from lmexp.core.files import FileHasher, write_json
@@ -7,6 +8,7 @@ from lmexp.core.stage import Artifact, Metrics, StageRun, stage
 from lmexp.errors import DataError
 from lmexp.evals.config import PromptsConfig
 from lmexp.evals.tasks import content_hashes
+from lmexp.stages.conditions import Conditions
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.packing import PackingArtifact
 from lmexp.stages.pretrain import ModelArtifact
@@ -14,12 +16,17 @@ from lmexp.stages.rows import write_rows
 from lmexp.stages.tokenizer import TokenizerArtifact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lmexp.evals.items import Task
     from lmexp.evals.prompt_metrics import Rows
+    from lmexp.evals.prompts import Prompt
+    from lmexp.tokenizer.tokenizer import Tokenizer
 
 
 class PromptsArtifact(Artifact):
     """Rows, one for each item, in ``<task>-<num_fewshot>.jsonl``, and with ``-permuted`` for permuted labels;
-    ``tasks.json`` says of each task its kind, its number of items and its licence."""
+    ``tasks.json`` says of each task its kind, number of items and licence, and which rows were dropped."""
 
 
 _BIGRAM_TOKENS = 100_000_000
@@ -28,9 +35,10 @@ _BIGRAM_TOKENS = 100_000_000
 
 @stage(
     "prompts",
-    version=2,
+    version=3,
     produces=PromptsArtifact,
     content=content_hashes,
+    resumes=True,
     label=lambda config: f"{len(config.tasks) + len(config.task_files)}-tasks",
 )
 def prompts(
@@ -44,60 +52,95 @@ def prompts(
 ) -> Metrics:
     """Evaluate each task at each number of worked examples, with a bigram of the same tokens beside it.
 
-    Metrics of a task: ``acc/<n>`` and its errors, ``chance``, ``bigram_acc`` at zero shots, ``items``; where
-    zero shots are among the numbers ``gain/<n>``, and with `permute_labels` ``permuted_acc/<n>`` and
-    ``permutation_loss/<n>``. Where answers are generated, ``exact_match`` stands in place of ``acc``, and
-    neither chance nor the bigram beside it. A task without items has ``items`` alone.
+    Metrics of a task: ``acc/<n>`` with its errors and interval, ``chance``, ``bigram_acc`` at zero shots,
+    ``items``; where zero shots are among the numbers ``gain/<n>``, and with `permute_labels`
+    ``permuted_acc/<n>`` and ``permutation_loss/<n>``. Where answers are generated, ``exact_match`` stands in
+    place of ``acc``, and neither chance nor the bigram beside it. A task without items has ``items`` alone.
+    ``dropped`` rows and items of ``equal_choices`` are counted where there are some. A condition that is done
+    is kept, and a run that was killed or stopped goes on with the next.
     """
-    from lmexp.evals.exact_match import score_answers
     from lmexp.evals.prompt_metrics import chance, task_metrics
     from lmexp.evals.prompts import prompts_of, score_choices
     from lmexp.evals.scoring import BigramScorer
-    from lmexp.evals.shared_prefix import SharedPrefixScorer
     from lmexp.evals.tasks import TaskMaker
     from lmexp.models.bigram import Bigram
 
-    encoder, network = tokenizer.load(), model.load()
-    scorer = SharedPrefixScorer(
-        network,
-        context_length=network.config.context_length,
-        batch_size=config.batch_size,
-        eos_token_id=encoder.bos_token_id,
-    )
-    train = packing.load().split("train")
-    counted = train.read(0, min(train.num_tokens, _BIGRAM_TOKENS))
-    bigram = BigramScorer(Bigram.fit(counted, encoder.vocab_size), eos_token_id=encoder.bos_token_id)
+    encoder = tokenizer.load()
+    score = _scoring(model, encoder, config.batch_size)
     maker = TaskMaker(
         lambda split: ((document.id, document.text) for document in corpus.documents(split)),
         limit=config.limit,
         seed=config.seed,
         needs_examples=max(config.num_fewshot) > 0,
     )
+
+    @functools.cache
+    def bigram() -> BigramScorer:
+        train = packing.load().split("train")
+        counted = train.read(0, min(train.num_tokens, _BIGRAM_TOKENS))
+        return BigramScorer(Bigram.fit(counted, encoder.vocab_size), eos_token_id=encoder.bos_token_id)
+
+    done = Conditions(run.work / "checkpoints", run.should_stop)
     metrics: dict[str, float] = {}
     cards: dict[str, dict[str, Any]] = {}
     for task in maker.tasks(config):
-        name = task.name
-        metrics[f"{name}/items"] = len(task.items)
-        cards[name] = {"kind": task.kind, "items": len(task.items), "licence": task.licence}
+        metrics |= {f"{task.name}/{key}": value for key, value in _counts(task).items()}
+        cards[task.name] = _card(task)
         if not task.items:
             continue
         conditions: dict[tuple[int, bool], Rows] = {}
         for num_fewshot in config.num_fewshot:
             for permuted in (False, True) if config.permute_labels and num_fewshot else (False,):
                 asked = prompts_of(task, num_fewshot=num_fewshot, seed=config.seed, permuted=permuted)
-                if task.exact_match is None:
-                    rows = score_choices(scorer, encoder, asked)
-                else:
-                    rows = score_answers(network, encoder, task, asked, batch_size=config.batch_size)
-                write_rows(run.out / f"{name}-{num_fewshot}{'-permuted' if permuted else ''}.jsonl", rows)
+                name = f"{task.name}-{num_fewshot}{'-permuted' if permuted else ''}"
+                rows = done.rows(name, functools.partial(score, task, asked))
+                if rows is None:
+                    return {"stopped": 1}
+                write_rows(run.out / f"{name}.jsonl", rows)
                 conditions[num_fewshot, permuted] = rows
         found = task_metrics(conditions, "acc" if task.exact_match is None else "exact_match")
         if task.exact_match is None:
-            baseline = score_choices(bigram, encoder, prompts_of(task, num_fewshot=0, seed=config.seed))
+            asked = prompts_of(task, num_fewshot=0, seed=config.seed)
+            baseline = score_choices(bigram(), encoder, asked)
             right = sum(row["acc"] for row in baseline)
             found |= {"chance": chance(baseline), "bigram_acc": right / len(baseline)}
-        metrics |= {f"{name}/{key}": value for key, value in found.items()}
+        metrics |= {f"{task.name}/{key}": value for key, value in found.items()}
     write_json(run.out / "tasks.json", cards)
     if run.content and content_hashes(config, FileHasher()) != run.content:
         raise DataError("a file of prompts.task_files changed while being read; give the command again.")
     return metrics
+
+
+def _scoring(
+    model: ModelArtifact, encoder: "Tokenizer", batch_size: int
+) -> "Callable[[Task, Sequence[Prompt]], Rows]":
+    """Return what gives a task's prompts their rows."""
+    from lmexp.evals.exact_match import score_answers
+    from lmexp.evals.prompts import score_choices
+    from lmexp.evals.shared_prefix import SharedPrefixScorer
+
+    network = model.load()
+    scorer = SharedPrefixScorer(
+        network,
+        context_length=network.config.context_length,
+        batch_size=batch_size,
+        eos_token_id=encoder.bos_token_id,
+    )
+
+    def score(task: "Task", asked: "Sequence[Prompt]") -> "Rows":
+        if task.exact_match is None:
+            return score_choices(scorer, encoder, asked)
+        return score_answers(network, encoder, task, asked, batch_size=batch_size)
+
+    return score
+
+
+def _counts(task: "Task") -> dict[str, int]:
+    """Return the number of items, and of rows that were dropped or are odd where there are some."""
+    odd = {"dropped": sum(task.dropped.values()), "equal_choices": task.equal_choices}
+    return {"items": len(task.items)} | {name: count for name, count in odd.items() if count}
+
+
+def _card(task: "Task") -> dict[str, Any]:
+    card = {"kind": task.kind, "items": len(task.items), "licence": task.licence}
+    return card | ({"dropped": dict(task.dropped)} if task.dropped else {})
