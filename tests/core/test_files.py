@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import re
 import threading
@@ -12,6 +13,7 @@ from lmexp.core.files import (
     FileHasher,
     LineFollower,
     append_line,
+    is_memory,
     parse_json,
     read_json,
     read_lines,
@@ -84,6 +86,67 @@ def test_a_file_that_was_just_written_is_not_remembered(tmp_path):
     hasher(path)
     hasher.save()
     assert not (tmp_path / "memory.json").exists()
+
+
+@pytest.mark.parametrize("damage", ["digit", "size", "key", "", "[]", "{}", '{"known": 1}', "old form"])
+def test_a_memory_that_was_changed_is_forgotten_and_written_anew(tmp_path, monkeypatch, damage):
+    monkeypatch.setattr(files, "_RACY_S", 0.0)
+    path, memory = tmp_path / "a.bin", tmp_path / "memory.json"
+    path.write_bytes(b"one")
+    right = hashlib.sha256(b"one").hexdigest()
+    hasher = FileHasher(memory)
+    hasher(path)
+    hasher.save()
+    assert is_memory(memory)
+    whole = memory.read_text()
+    if damage == "digit":
+        memory.write_text(whole.replace(right, right[:-1] + ("0" if right[-1] != "0" else "1")))
+    elif damage == "size":
+        memory.write_text(whole.replace(f"{path.stat().st_ino}", f"{path.stat().st_ino + 1}"))
+    elif damage == "key":
+        memory.write_text(whole.replace("a.bin", "b.bin"))
+    elif damage == "old form":
+        memory.write_text(json.dumps({str(path): [*files._signature(path), "0" * 64]}))
+    else:
+        memory.write_text(damage)
+    assert not is_memory(memory)
+    hasher = FileHasher(memory)
+    assert hasher(path) == right
+    hasher.save()
+    assert memory.read_text() == whole
+    (tmp_path / "memory.json").unlink()
+    (tmp_path / "memory.json").mkdir()
+    hasher = FileHasher(memory)
+    assert hasher(path) == right
+    hasher.save()
+
+
+def test_what_is_gone_is_forgotten_and_what_was_not_learnt_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_RACY_S", 0.0)
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"one")
+    hasher = FileHasher(tmp_path / "memory.json")
+    for name in ("a", "b"):
+        hasher(tmp_path / name)
+    (tmp_path / "b").unlink()
+    hasher.save()
+    assert list(read_json(tmp_path / "memory.json")["known"]) == [str(tmp_path / "a")]
+    before = (tmp_path / "memory.json").stat().st_mtime_ns
+    hasher = FileHasher(tmp_path / "memory.json")
+    hasher(tmp_path / "a")
+    hasher.save()
+    assert (tmp_path / "memory.json").stat().st_mtime_ns == before
+    assert hasher.cache == tmp_path
+    assert FileHasher().cache is None
+
+
+@pytest.mark.parametrize("torn", ["", '{"a": 1}', "\n", '{"a": 1}\n{"b'])
+def test_a_line_begins_where_a_torn_one_ends(tmp_path, torn):
+    path = tmp_path / "a.jsonl"
+    path.write_text(torn)
+    append_line(path, {"c": 3})
+    assert path.read_text() == torn + ("" if torn in ("", "\n") else "\n") + '{"c": 3}\n'
+    assert list(read_lines(path))[-1] == {"c": 3}
 
 
 def test_a_growing_file_is_followed_line_by_whole_line(tmp_path):

@@ -37,8 +37,10 @@ class CodeReader:
         self._known: dict[str, list[Any]] = {}
         self._changed = False
         if memory is not None:
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 self._known = read_sealed(memory)
+            except (OSError, ValueError):  # gone or damaged: it is written anew
+                self._changed = memory.exists()
 
     def functions(self, path: Path) -> Functions | None:
         """Return qualified name to hash of a file's definitions; None for a file that cannot be read."""

@@ -63,7 +63,7 @@ def read_record(path: Path) -> Record:
     """
     try:
         return Record(path=path, data=read_sealed(path / RECORD))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise VerificationError(f"{path} holds no {RECORD} and is no artifact") from None
     except (OSError, ValueError):
         raise VerificationError(f"{path / RECORD} is not as it was published") from None

@@ -41,6 +41,8 @@ def make_store(root: Path) -> None:
         if not is_store(root):  # after the look: who makes it one now writes the marker before all else
             if others:
                 raise ConfigError(_not_ours(root, others))
+            if root.resolve() in {Path(root.anchor), Path(os.path.expanduser("~")).resolve()}:
+                raise ConfigError(f"{root} is nobody's own place; give a directory below it with store=PATH.")
             write_json(root / MARKER, {"format": FORMAT})
     except OSError as error:
         if error.errno in FULL:

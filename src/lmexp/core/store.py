@@ -33,6 +33,7 @@ from lmexp.errors import LeaseLost, StageError, StoreError, VerificationError
 
 FORMAT = 1
 """Of a record."""
+CODE = "code.json"
 HASHES = "hashes.json"
 """In the cache: the hashes of files outside of the store, remembered."""
 
@@ -55,8 +56,8 @@ class Store:
 
     @functools.cached_property
     def code(self) -> CodeReader:
-        """What the Python files of lmexp and of the user hold now."""
-        return CodeReader(self.cache / "code.json")
+        """What the Python files of lmexp and of the user hold now; it remembers as the hasher does."""
+        return CodeReader(self.cache / CODE if is_store(self.root) else None)
 
     @property
     def runs(self) -> Path:

@@ -16,10 +16,11 @@ from lmexp.core.record import Record
 from lmexp.core.root import MARKER
 from lmexp.core.runs import INVOCATIONS, OTHERS, RUN, Run, damaged_invocations, list_runs, lost_runs
 from lmexp.core.sealed import is_sealed_page, read_sealed
-from lmexp.core.store import Store
+from lmexp.core.store import CODE, HASHES, Store
 from lmexp.core.sweeps import SWEEP, read_sweep_file
 
 _ROOMS = ("artifacts", "runs", "scratch", "leases", "trash", "cache", "sweeps")
+_CACHE_FOLDERS = ("curves", "downloads", "hub")
 _RUN_FOLDERS = ("wandb", "wandb-data")
 _DASHBOARD = re.compile(r"dashboard(-.*)?\.json")
 PAGE = "report.html"
@@ -111,10 +112,11 @@ def _sweep_problems(store: Store) -> Iterator[str]:
 
 
 def _cache_problems(store: Store) -> Iterator[str]:
-    for path in sorted(store.cache.glob("*.json")):
-        if path.name != "hashes.json":
+    memories = {HASHES: is_memory, CODE: _is_sealed}
+    for path in sorted(p for p in store.cache.glob("*") if p.name not in _CACHE_FOLDERS):
+        if path.name not in memories:
             yield f"{path} is nothing that lmexp wrote"
-        elif not is_memory(path):
+        elif not memories[path.name](path):
             yield f"{path} is not as lmexp wrote it, and is not used; the next run writes it anew"
     for path in sorted(store.cache.glob("curves/*")):
         if not _is_sealed(path):
@@ -123,6 +125,7 @@ def _cache_problems(store: Store) -> Iterator[str]:
 
 def _is_sealed(path: Path) -> bool:
     try:
-        return bool(read_sealed(path))
+        read_sealed(path)
     except (OSError, ValueError):
         return False
+    return True
