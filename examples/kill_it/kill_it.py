@@ -2,10 +2,11 @@
 
     python kill_it.py [kills=10] [seed=0] [key=value ...]      the rest are overrides of `tiny`
 
-Three stores are filled below ``outputs/``: `undisturbed`; `killed`, whose command is sent SIGKILL again and
-again and is then given once more; and `by_turns`, the same with one and two processes by turns. The first two
-end in the same bits. Two processes add the same numbers in another order, so that the third ends equal to
-rounding: its curve is drawn over the first one's in ``outputs/curves.html``.
+A kill comes soon after a step that is drawn at random; where the steps before it are already done, while the
+command still starts. Three stores are filled below ``outputs/``: `undisturbed`; `killed`, whose command is sent
+SIGKILL again and again and is then given once more; and `by_turns`, the same with one and two processes by
+turns. The first two end in the same bits. Two processes add the same numbers in another order, so that the third
+ends equal to rounding: its curve is drawn over the first one's in ``outputs/curves.html``.
 """
 
 import random
@@ -36,15 +37,11 @@ def main(words: Sequence[str]) -> None:
     kills, draw = int(own.get("kills", 10)), random.Random(int(own.get("seed", 0)))
 
     print("undisturbed ...", flush=True)
-    began = time.monotonic()
     calm = finish("undisturbed", overrides)
-    took = time.monotonic() - began
-    training = float(calm.stages["pretrain"]["seconds"])
-    longest = took - training + 3 * training / kills  # so that ten kills and the training last about as long
-
-    killed = disturbed("killed", [overrides] * kills, draw, longest)
+    moments = sorted(draw.choices(range(1, len(losses(calm)) + 1), k=kills))
+    killed = disturbed("killed", [overrides] * kills, moments, draw)
     turns = [[*overrides, f"trainer.devices={1 + number % 2}"] for number in range(kills)]
-    by_turns = disturbed("by_turns", turns, draw, longest)
+    by_turns = disturbed("by_turns", turns, moments, draw)
 
     print("\nsha256 of the weights")
     for name, run in (("undisturbed", calm), ("killed", killed), ("by turns", by_turns)):
@@ -55,23 +52,27 @@ def main(words: Sequence[str]) -> None:
     print(f"both curves: {OUTPUTS / 'curves.html'}")
 
 
-def disturbed(name: str, commands: Sequence[Sequence[str]], draw: random.Random, longest: float) -> Run:
-    """Give each command and kill it after at most `longest` seconds; then give the last one to its end."""
-    for number, overrides in enumerate(commands, start=1):
+def disturbed(
+    name: str, commands: Sequence[Sequence[str]], moments: Sequence[int], draw: random.Random
+) -> Run:
+    """Give each command and kill it soon after its step has come; then give the last one to its end."""
+    for overrides, moment in zip(commands, moments, strict=True):
         process = subprocess.Popen(command(name, overrides), stdout=SILENT, stderr=SILENT)
-        try:
-            process.wait(draw.uniform(0, longest))
-            break  # it was done before it could be killed
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            print(f"{name}: kill {number}, at step {step(name)}", flush=True)
+        while process.poll() is None and step(name) < moment:
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        print(f"{name}: killed at step {step(name)}", flush=True)
     return finish(name, commands[-1])
 
 
 def finish(name: str, overrides: Sequence[str]) -> Run:
     """Give a command and let it end."""
-    subprocess.run(command(name, overrides), check=True, stdout=SILENT, stderr=SILENT)
+    words = command(name, overrides)
+    done = subprocess.run(words, check=False, stdout=SILENT, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
     return find_run(Store(OUTPUTS / name), "last")
 
 
