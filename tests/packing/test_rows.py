@@ -210,6 +210,9 @@ def test_each_length_begins_as_many_aligned_rows_as_it_is_of_the_documents(corpu
     begins = np.flatnonzero(np.diff(packed.segments[:, 0], prepend=-1))
     firsts = sizes[np.searchsorted(starts, packed.segments[begins, 1] + 1)]
     assert len(firsts) == packed.num_rows >= 100
+    assert len(np.unique(packed.segments[:, 1])) == len(packed.segments), "no document is read twice"
+    filled = np.bincount(packed.segments[:, 0], weights=packed.segments[:, 2])
+    assert filled.tolist() == [context_length] * packed.num_rows
     edges = np.unique(np.quantile(sizes, np.arange(0, 1, 0.1)))
     for low, high in zip(edges, [*edges[1:], np.inf], strict=True):
         share = float(((sizes >= low) & (sizes < high)).mean())
