@@ -126,14 +126,19 @@ class Command:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def processes_of(path: Path) -> list[psutil.Process]:
-    """Return the live processes whose command line names `path`, and any wandb service left alone."""
+def processes_of(path: Path, module: str = "") -> list[psutil.Process]:
+    """Return the live processes whose command line names `path`, and wandb's that were started there.
+
+    With `module`, only those whose command line names that too.
+    """
     found = []
     for process in psutil.process_iter():
         try:
             words = " ".join(process.cmdline())
-            orphan = "wandb-core" in words and process.ppid() == 1
-            if (str(path) in words or orphan) and process.status() != psutil.STATUS_ZOMBIE:
+            is_there = str(path) in words or (
+                "wandb-core" in words and any(str(path) in value for value in process.environ().values())
+            )
+            if is_there and module in words and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

@@ -12,9 +12,10 @@ import pytest
 
 from lmexp.core.executor import execute
 from lmexp.core.files import read_json, read_lines
-from lmexp.core.runs import list_runs
+from lmexp.core.runs import list_runs, read_invocations
 from lmexp.core.settings import ExecutorConfig
 from lmexp.core.store import Store
+from lmexp.core.verification import verify_store
 from lmexp.errors import DataError, Diverged, LeaseLost, StageError, StoreError, VerificationError
 from lmexp.run import _Runner
 
@@ -173,15 +174,17 @@ def kill(process: subprocess.Popen[str], victim: str, directory: Path) -> None:
             os.kill(child.pid, signal.SIGKILL)
 
 
-def test_four_processes_at_once_compute_every_stage_once(command):
-    processes = [command.start("numbers.sleep_s=0.3", "total.step_s=0.05") for _ in range(4)]
+@pytest.mark.parametrize("count", [4, pytest.param(16, marks=pytest.mark.slow)])
+def test_of_several_that_start_at_once_one_computes_each_stage(command, count):
+    processes = [command.start("numbers.sleep_s=0.3", "total.step_s=0.05") for _ in range(count)]
     for process in processes:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-    lines = [json.loads(line) for line in next(command.store.glob("runs/*/invocations.jsonl")).open()]
-    assert len(lines) == 4
+    lines = read_invocations(next(command.store.glob("runs/*")))
+    assert len(lines) == count
     for name in ("numbers", "total"):
-        assert sorted(line["stages"][name] for line in lines) == ["ran", "reused", "reused", "reused"]
+        assert sorted(line["stages"][name] for line in lines) == ["ran", *["reused"] * (count - 1)]
+    assert verify_store(Store(command.store)).problems == ()
 
 
 def test_a_waiter_takes_over_when_the_holder_is_killed(command):

@@ -1,6 +1,7 @@
 """Keeps a run's record true while it goes on, and says at its end how it went."""
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from lmexp.errors import StoreError
 
 FORMAT = 2
 """Of `run.json`; the first had no seal, and did not say its format."""
+_WRITING_S = 0.2
+"""Longer than a line of another process is seen by half."""
 
 
 class RunWriter:
@@ -109,6 +112,8 @@ class RunWriter:
             if path.exists() and not path.is_file():
                 self._store.discard(path)
         lines = self.path / INVOCATIONS
+        if damaged_invocations(self.path):
+            time.sleep(_WRITING_S)  # unless another invocation is just ending
         if damaged_invocations(self.path):
             good = read_invocations(self.path)
             self._store.discard(lines)

@@ -175,6 +175,8 @@ def _invocations(folder: Path) -> Iterator[dict[str, Any] | None]:
     except OSError:
         return
     for line in lines:
+        if line == b"\n":  # two that ended at once have each begun a line of their own
+            continue
         try:
             value = parse_json(line.decode())
             if line.endswith(b"\n") and not has_seal(value) and is_unsealed_invocation(value):
