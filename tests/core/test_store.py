@@ -50,6 +50,34 @@ def test_an_identical_replacement_keeps_the_old_artifact(store):
     assert not (store.root / "trash").exists()
 
 
+def test_only_times_that_differ_leave_the_old_artifact_as_it_was(store):
+    first = published(store, files={"a": "1", "metrics.jsonl": "then"})
+    again = published(store, files={"a": "1", "metrics.jsonl": "now"}, replaces=first, finished="later")
+    assert again is first
+    assert (first.path / "metrics.jsonl").read_text() == "then"
+    assert not (store.root / "scratch" / "x" / "out").exists()
+    assert not (store.root / "trash").exists()
+    fewer = published(store, files={"a": "1", "b": ""}, replaces=first)
+    assert fewer.content_hashes().keys() == {"a", "b"}
+    assert len(list((store.root / "trash").iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["a file is another", "a file is gone", "a foreign file"])
+def test_an_identical_replacement_of_a_damaged_artifact_takes_its_place(store, damage):
+    first = published(store, files={"a": "1", "b": "2"})
+    if damage == "a file is another":
+        (first.path / "a").write_text("7")
+    elif damage == "a file is gone":
+        (first.path / "a").unlink()
+    else:
+        (first.path / "c").write_text("")
+    second = published(store, files={"a": "1", "b": "2"}, replaces=first)
+    assert second is not first
+    assert store.problems(second) == []
+    assert store.find("s", "ab" * 32).data == second.data
+    assert len(list((store.root / "trash").iterdir())) == 1
+
+
 def test_a_different_replacement_moves_the_old_artifact_to_the_trash(store):
     first = published(store)
     second = published(store, "other", replaces=first)
