@@ -128,6 +128,7 @@ def _is_point(value: Any) -> bool:
         isinstance(value, dict)
         and isinstance(value.get("run"), str | None)
         and type(value.get("index")) is int
+        and type(value.get("exit_code", 0)) in (int, type(None))
         and _is_texts(value.get("overrides"))
     )
 
