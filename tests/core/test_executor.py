@@ -58,6 +58,8 @@ def test_a_crash_is_a_stage_error_with_its_traceback_and_log(run_toy):
         run_toy(total={"fail_at": 2})
     assert "toy.py" in "".join(error.value.__notes__)
     assert "the toy was told to fail" in error.value.log.read_text()
+    said = read_lines(error.value.log.with_name("said.jsonl"))
+    assert [line["text"] for line in said] == ["adds 5 numbers"]
 
 
 def test_a_training_that_diverged_is_told_apart_from_a_failure_that_another_try_may_pass(run_toy, capsys):

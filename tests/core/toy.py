@@ -72,6 +72,7 @@ def refuse_thirteen(config: SumConfig, upstream: Mapping[str, Upstream]) -> None
 )
 def total(run: StageRun, config: SumConfig, *, numbers: Numbers) -> Metrics:
     values = numbers.load()
+    run.say(f"adds {len(values)} numbers")
     checkpoints = run.work / "checkpoints"
     done, result = 0, 0
     for path in checkpoints.glob("step-*.ckpt"):

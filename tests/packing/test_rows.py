@@ -57,7 +57,7 @@ def slow_fill(firsts, behind, capacity):
 
 
 @given(st.data(), st.integers(1, 30))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_best_fit_decreasing_fills_bins_like_a_slow_implementation(data, capacity):
     sizes = data.draw(st.lists(st.integers(1, capacity), max_size=80))
     bins, num_bins = best_fit_decreasing(np.array(sizes, dtype=np.int64), capacity)

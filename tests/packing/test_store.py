@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
@@ -36,6 +36,7 @@ def pack(out, documents, shard_tokens=1024, vocab_size=10):
     return TokenStore.open(out)
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, st.integers(1, 30), st.data())
 def test_the_stream_does_not_depend_on_the_shard_size(documents, shard_tokens, data):
     expected = [token for ids, _ in documents for token in (*ids, 0)]

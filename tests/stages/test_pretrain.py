@@ -27,13 +27,14 @@ def train(finished, tmp_path):
     _, run, _ = finished
 
     def call(**changes):
-        points = []
+        points, said = [], []
         stage_run = StageRun(
             out=tmp_path / "out",
             work=tmp_path / "work",
             log=points.append,
             should_stop=lambda: False,
             cache=tmp_path / "cache",
+            say=said.append,
         )
         metrics = pretrain.function(
             stage_run,
@@ -41,6 +42,8 @@ def train(finished, tmp_path):
             packing=PackingArtifact(run.artifact("packing")),
             tokenizer=TokenizerArtifact(run.artifact("tokenizer")),
         )
+        assert said[0] == "imports torch and Lightning"
+        assert said[1].startswith(f"trains {metrics['parameters']:,} parameters on ")
         return tmp_path / "out", metrics, points
 
     return call

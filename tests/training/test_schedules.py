@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lmexp.training.config import ScheduleConfig
@@ -26,6 +26,7 @@ def curve(config: ScheduleConfig, max_steps: int) -> list[float]:
     return [lr_ratio(config, step, max_steps) for step in range(max_steps)]
 
 
+@settings(deadline=None)
 @given(schedules())
 def test_warm_up_rises_evenly_to_the_peak_and_nothing_rises_after_it(case):
     config, max_steps = case
@@ -38,6 +39,7 @@ def test_warm_up_rises_evenly_to_the_peak_and_nothing_rises_after_it(case):
     assert all(config.min_lr_ratio - 1e-12 <= ratio <= 1.0 for ratio in rest)
 
 
+@settings(deadline=None)
 @given(schedules())
 def test_the_last_step_gets_the_minimum_where_there_is_a_step_to_decay_over(case):
     config, max_steps = case
@@ -46,6 +48,7 @@ def test_the_last_step_gets_the_minimum_where_there_is_a_step_to_decay_over(case
     assert lr_ratio(config, max_steps - 1, max_steps) == pytest.approx(config.min_lr_ratio)
 
 
+@settings(deadline=None)
 @given(schedules())
 def test_no_step_jumps_further_than_the_steepest_slope(case):
     config, max_steps = case

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -49,6 +49,7 @@ def test_points_carry_the_loss_and_the_bits_per_byte_of_samples_of_the_whole_spl
         assert result.metrics[name] == points[-1][name]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_samples_are_spread_over_the_split_with_equal_distances_and_are_all_where_there_are_few(count, all_):
     found = spread(min(count, all_), SimpleNamespace(num_samples=all_)).tolist()
