@@ -39,7 +39,8 @@ def file_inside(folder: Path, name: str) -> Path | None:
     """Return the path of the file `name` of `folder`, None where there is none.
 
     A link is followed within the folder, and from a snapshot of Hugging Face's cache to the blobs of the
-    same repository. Errors: `DataError` for any other link, and for what is no regular file.
+    same repository. Errors: `DataError` for any other link, for what is no regular file, and for JSON of
+    more than `MOST_BYTES`.
     """
     path = folder / name
     if not os.path.lexists(path):
@@ -50,7 +51,7 @@ def file_inside(folder: Path, name: str) -> Path | None:
         homes.append(root.parents[1] / "blobs")
     if not any(target.is_relative_to(home) for home in homes):
         raise DataError(f"{path} is a link to {target}, out of its folder; put the file itself in its place.")
-    refuse_odd_file(path)
+    refuse_odd_file(path, most_bytes=MOST_BYTES if path.suffix == ".json" else None)
     return path
 
 
