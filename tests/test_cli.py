@@ -165,9 +165,13 @@ def test_generate_continues_a_prompt_by_run_by_artifact_and_by_path(lmexp, finis
         (["last", "top_p=2"], "top_p must be greater than 0 and at most 1, was 2.0."),
         (["last", "top_k=many"], "top_k must be an integer, was 'many'."),
         (["last", "temperature=nan"], "temperature must be a finite number, was nan."),
-        ([], "generate takes one RUN or the PATH of a pretrain artifact; see lmexp ls."),
-        (["last", "tiny"], "generate takes one RUN or the PATH of a pretrain artifact; see lmexp ls."),
-        (["no/such/path"], "no/such/path is not the directory of a pretrain artifact; see lmexp ls."),
+        ([], "generate takes one RUN or the PATH of a model; see lmexp ls."),
+        (["last", "tiny"], "generate takes one RUN or the PATH of a model; see lmexp ls."),
+        (
+            ["no/such/path"],
+            "no/such/path is not the directory of a model, which holds config.json and model.safetensors; "
+            "see lmexp ls.",
+        ),
         (["last", "--promt", "x"], "--promt is not an option (did you mean '--prompt'?); see --help."),
     ],
 )
@@ -180,7 +184,7 @@ def test_generate_names_the_nearest_run_and_refuses_another_stages_artifact(lmex
     code, _, err = lmexp("generate", f"{run.name}x")
     assert (code, f"did you mean {run.name!r}" in err) == (2, True)
     code, _, err = lmexp("generate", run.stages["tokenizer"]["artifact"])
-    assert (code, "is not the directory of a pretrain artifact" in err) == (2, True)
+    assert (code, "is not the directory of a model" in err) == (2, True)
 
 
 def test_show_takes_the_beginning_of_the_one_artifact_that_has_it(lmexp, finished):

@@ -14,6 +14,7 @@ from lmexp.models.folder import save_model
 from lmexp.models.gpt import GPT
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.tokenizer import Tokenizer
+from tests.tokenizer.families import written
 
 VOCAB, EOS, LIMIT = 29, 0, 16
 GREEDY = SamplingConfig(temperature=0.0, max_new_tokens=10)
@@ -151,6 +152,35 @@ def tokenizer() -> Tokenizer:
     backend.decoder = tokenizers.decoders.ByteLevel()
     backend.add_special_tokens([END_OF_TEXT])
     return Tokenizer(backend)
+
+
+def test_padded_ids_are_never_chosen_however_likely(tokenizer):
+    model = awake(vocab_size=tokenizer.vocab_size + 40)
+    with torch.no_grad():  # the padding repeats the rows of real tokens, ten times as large
+        model.model.embed_tokens.weight[-40:] = 10 * model.model.embed_tokens.weight[1:41]
+    prompt = tokenizer.encode("abc")
+    (free,) = generate_ids(model, [prompt], GREEDY, eos_token_id=EOS)
+    assert max(free) >= tokenizer.vocab_size
+    for config in (GREEDY, SamplingConfig(max_new_tokens=30, seed=2)):
+        (ids,) = generate_ids(model, [prompt], config, eos_token_id=EOS, vocab_size=tokenizer.vocab_size)
+        assert ids
+        assert max(ids) < tokenizer.vocab_size
+        assert generate_text(model, tokenizer, "abc", config) == tokenizer.decode(ids)
+
+
+def test_a_text_begins_and_ends_as_its_tokenizer_says(tmp_path):
+    tokenizer = Tokenizer.load(written(tmp_path, "llama3"))
+    model = awake(vocab_size=tokenizer.vocab_size)
+    ids = [tokenizer.bos_token_id, *tokenizer.encode("The cats")]
+    (expected,) = generate_ids(model, [ids], GREEDY, eos_token_id=tokenizer.eos_token_id)
+    assert generate_text(model, tokenizer, "The cats", GREEDY) == tokenizer.decode(expected)
+    (empty,) = generate_ids(model, [ids[:1]], GREEDY, eos_token_id=tokenizer.eos_token_id)
+    assert generate_text(model, tokenizer, "", GREEDY) == tokenizer.decode(empty)
+    last = expected[3]
+    for ends in ({"eos_token_id": last}, {"eos_token_id": EOS, "bos_token_id": last}):
+        assert generate_ids(model, [ids], GREEDY, **ends) == [expected[: expected.index(last)]]
+    with pytest.raises(DataError, match="token id 999 is outside"):
+        generate_ids(model, [ids], GREEDY, eos_token_id=EOS, bos_token_id=999)
 
 
 def test_text_is_continued_by_the_text_of_the_ids_alone(tokenizer):

@@ -1,6 +1,7 @@
 """The pretrain stage on the finished run's tokens: what it leaves in its directory."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -61,6 +62,16 @@ def test_chosen_steps_are_whole_model_folders_beside_the_last_weights(train):
     for name, weight in last.state_dict().items():
         assert torch.equal(weight, sixth.state_dict()[name])
     assert any(not torch.equal(w, second.state_dict()[n]) for n, w in last.state_dict().items())
+    for folder, steps in ((out, 6), (out / "steps" / "2", 2), (out / "steps" / "6", 6)):
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        assert f"trained from its initial weights by lmexp for {steps}\nsteps" in card
+        assert "| `trainer.max_steps` | `6` |" in card
+        assert re.search(r"- `packing/\S+`\n- `tokenizer/\S+`\n", card)
+        assert str(out) not in card
+        assert "micro_batch_size" not in card, "the placement changes no card"
+        values = json.loads((folder / "tokenizer_config.json").read_text())
+        assert values["model_max_length"] == second.config.context_length
+        assert {"pad_token": "<|endoftext|>", "padding_side": "left"}.items() <= values.items()
     tokenizer = lmexp.load_tokenizer(out / "steps" / "2")
     assert isinstance(lmexp.generate(second, tokenizer, "def ", max_new_tokens=2), str)
 

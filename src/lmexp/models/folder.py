@@ -116,7 +116,8 @@ _FAMILIES = {
 def save_model(model: LanguageModel, directory: Path, *, eos_token_id: int) -> None:
     """Write `model` into `directory`, which is made if it is missing.
 
-    `eos_token_id` ends a text, and also starts one: documents are packed with it between them.
+    `eos_token_id` ends a text, and also starts one: documents are packed with it between them. It pads
+    prompts that are continued together, too.
     """
     directory.mkdir(parents=True, exist_ok=True)
     family = _FAMILIES[model.config.architecture]
@@ -127,7 +128,9 @@ def save_model(model: LanguageModel, directory: Path, *, eos_token_id: int) -> N
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
     ids = {"bos_token_id": eos_token_id, "eos_token_id": eos_token_id}
     _write_json(directory / "config.json", _hf_config(model, dtype) | ids)
-    _write_json(directory / "generation_config.json", ids | {"do_sample": True})
+    new = {"max_new_tokens": max(1, model.config.context_length // 2)}  # more would not fit behind a prompt
+    how = {"pad_token_id": eos_token_id, "do_sample": True, **new}
+    _write_json(directory / "generation_config.json", ids | how)
     save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
 
 

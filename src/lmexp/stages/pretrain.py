@@ -1,9 +1,9 @@
 """The pretrain stage: a GPT trained from its initial weights, one or several ranks."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmexp.core.config import identity
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
 from lmexp.errors import Diverged
 from lmexp.stages.packing import PackingArtifact
@@ -47,8 +47,10 @@ def pretrain(
 ) -> Metrics:
     """Train on the train split; continue from `work/checkpoints` where an attempt left one."""
     run.say("imports torch and Lightning")
+    from lmexp.models.card import model_card
     from lmexp.models.finite import first_not_finite
     from lmexp.models.folder import save_model
+    from lmexp.tokenizer.export import export_tokenizer
     from lmexp.training.finite import not_finite
     from lmexp.training.pretrain import pretrain as train
     from lmexp.training.ranks import close_group
@@ -73,22 +75,22 @@ def pretrain(
     )
     if run.rank == 0 and not result.stopped:
 
-        def publish(folder: Path) -> None:
+        def publish(folder: Path, steps: int) -> None:
             name = first_not_finite(result.model.state_dict())
             if name is not None:
                 raise Diverged(not_finite(config, f"{name} is not finite in the weights to publish"))
             save_model(result.model, folder, eos_token_id=store.eos_token_id)
-            copy_tokenizer(tokenizer, folder)
+            files = [*tokenizer.files("tokenizer*"), *tokenizer.files("special_tokens*")]
+            export_tokenizer(files, folder, model_max_length=context_length)
+            card = model_card(
+                result.model, _label(config), steps=steps, settings=identity(config), inputs=inputs
+            )
+            (folder / "README.md").write_text(card, encoding="utf-8")
 
-        publish(run.out)
+        inputs = [f"{a.path.parent.name}/{a.path.name}" for a in (packing, tokenizer)]
+        publish(run.out, int(result.metrics.get("best_step", config.trainer.max_steps)))
         for step, path in result.snapshots.items():
             load_snapshot(result.model, path)
-            publish(run.out / "steps" / str(step))
+            publish(run.out / "steps" / str(step), step)
     close_group()
     return {**result.metrics, "stopped": int(result.stopped)}
-
-
-def copy_tokenizer(tokenizer: TokenizerArtifact, target: Path) -> None:
-    """Put the tokenizer's files beside the weights, so that the directory is whole by itself."""
-    for path in [*tokenizer.files("tokenizer*"), *tokenizer.files("special_tokens*")]:
-        shutil.copyfile(path, target / path.name)

@@ -1,4 +1,4 @@
-"""Continues a text with a pretrained model."""
+"""Continues a text with a model: trained here, adopted, or any folder that could be adopted."""
 
 import argparse
 import contextlib
@@ -10,7 +10,7 @@ from lmexp.verbs.words import find_record, split_store
 
 
 def generate(arguments: argparse.Namespace) -> int:
-    """RUN or PATH --prompt TEXT [temperature=0.8 ...]: continue a text with a pretrained model"""
+    """RUN or PATH --prompt TEXT [temperature=0.8 ...]: continue a text with a model"""
     from lmexp.core.config import build
     from lmexp.generation.config import SamplingConfig
 
@@ -18,12 +18,12 @@ def generate(arguments: argparse.Namespace) -> int:
     words = []
     for word in arguments.words:
         key, equals, value = word.partition("=")
-        if equals and key.isidentifier() and key != "store":
+        if equals and key.isidentifier() and key != "store" and not Path(word).is_dir():
             values[key] = _number(value)
         else:
             words.append(word)
     config = build(SamplingConfig, values)
-    path = _pretrained(words)
+    path = _model_folder(words)
 
     from lmexp import load_model, load_tokenizer
     from lmexp.generation.generate import generate_text
@@ -32,26 +32,45 @@ def generate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pretrained(words: Sequence[str]) -> Path:
-    """Return the directory of a pretrain artifact that is named by its path, or by its run and store."""
+def _model_folder(words: Sequence[str]) -> Path:
+    """Return the directory of a model that is named by its path, by its artifact or by a run."""
     from lmexp.core.runs import find_run
 
     named = [w for w in words if not w.startswith("store=")]
     if len(named) != 1:
-        raise ConfigError("generate takes one RUN or the PATH of a pretrain artifact; see lmexp ls.")
+        raise ConfigError("generate takes one RUN or the PATH of a model; see lmexp ls.")
     path = Path(named[0])
-    if (path / "config.json").is_file():
+    if _is_model(path):
         return path
     _, store = split_store(words)
     record = find_record(store, named[0])
-    if record is not None and record.stage == "pretrain":
+    if record is not None and _is_model(record.path):
         return record.path
     if record is not None or path.is_dir() or "/" in named[0]:
-        raise ConfigError(f"{named[0]} is not the directory of a pretrain artifact; see lmexp ls.")
-    path = find_run(store, named[0]).artifact("pretrain")
-    if not path.is_dir():
-        raise ConfigError(f"{path.relative_to(store.root)} of run {named[0]} is no longer in the store.")
-    return path
+        raise ConfigError(
+            f"{named[0]} is not the directory of a model, which holds config.json and model.safetensors; see "
+            f"lmexp ls."
+        )
+    run = find_run(store, named[0])
+    folders = sorted({run.artifact(name) for name in run.stages})
+    models = [folder for folder in folders if _is_model(folder)]
+    if len(models) == 1:
+        return models[0]
+    if models:
+        raise ConfigError(
+            f"run {named[0]} has {len(models)} models; name one: {', '.join(map(str, models))}."
+        )
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(
+                f"{folder.relative_to(store.root)} of run {named[0]} is no longer in the store."
+            )
+    raise ConfigError(f"run {named[0]} has no model; see lmexp ls.")
+
+
+def _is_model(path: Path) -> bool:
+    """Say whether a directory holds a model, whatever made it."""
+    return all((path / name).is_file() for name in ("config.json", "model.safetensors"))
 
 
 def _number(text: str) -> int | float | str | None:

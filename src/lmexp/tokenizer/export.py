@@ -1,0 +1,26 @@
+"""The tokenizer's files beside the weights of a model, as transformers wants them there.
+
+transformers pads prompts of unequal length before it continues them together. The token that ends a text
+pads them, on the left, where the attention mask hides it: a batch gives what its prompts give alone.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from lmexp.core.foreign import read_object
+from lmexp.tokenizer.tokenizer import CONFIG_FILE, Tokenizer
+
+
+def export_tokenizer(files: Iterable[Path], folder: Path, *, model_max_length: int) -> None:
+    """Copy a tokenizer's `files` into `folder`, with padding, and the model's longest sequence in tokens."""
+    for path in files:
+        shutil.copyfile(path, folder / path.name)
+    config = folder / CONFIG_FILE
+    written = read_object(config) if config.exists() else {}
+    tokenizer = Tokenizer.load(folder)
+    padding = {"pad_token": tokenizer.decode([tokenizer.eos_token_id]), "padding_side": "left"}
+    named = {key: value for key, value in written.items() if value is not None}
+    values = padding | named | {"model_max_length": model_max_length}
+    config.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
