@@ -4,6 +4,7 @@ import argparse
 import re
 from typing import NoReturn
 
+from lmexp.core.other_names import meant_keys
 from lmexp.errors import ConfigError, nearest
 
 
@@ -14,7 +15,9 @@ def in_one_sentence(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         known = [option for action in parser._actions for option in action.option_strings]
         unknown = re.match(r"unrecognized arguments: (\S+)", message)
         if unknown:
-            message = f"{unknown[1]} is not an option{nearest(unknown[1], known)}"
+            keys = meant_keys(unknown[1].lstrip("-").partition("=")[0])
+            instead = f"; write {keys[0]}=VALUE" if keys else nearest(unknown[1], known)
+            message = f"{unknown[1]} is not an option{instead}"
         raise ConfigError(f"{message}; see --help.")
 
     parser.error = error  # type: ignore[method-assign]

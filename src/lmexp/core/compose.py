@@ -31,7 +31,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lmexp.core.calling import run_words
-from lmexp.core.composing_errors import REFUSED, translated_errors
+from lmexp.core.composing_errors import OWN, REFUSED, ROOTS, translated_errors
 from lmexp.core.config import Config, build, refused_names
 from lmexp.core.own import shipped
 from lmexp.core.plan import differences
@@ -44,6 +44,8 @@ from lmexp.core.yaml_files import check_yaml_files
 from lmexp.errors import ConfigError, LmexpError, nearest
 
 CONFIG_NAME = "config"
+VARIABLES = "vars"
+"""A node of an experiment's own variables, for interpolations; no part of any result's identity."""
 _ONE_AT_A_TIME = threading.RLock()
 """Hydra keeps the composition that goes on in a global."""
 
@@ -127,6 +129,7 @@ def register_schemas(config_name: str = CONFIG_NAME, own: str | None = None) -> 
     """
     if own is not None:
         check_yaml_files(Path(own))
+    ROOTS[:] = [shipped("conf"), *([Path(own)] if own else [])]
     store = ConfigStore.instance()
     store.store(name="engine_schema", node=_defaults(RunConfig))
     for path in sorted(shipped("pipelines").glob("*.py")):
@@ -225,6 +228,7 @@ def _values(composed: DictConfig) -> dict[str, Any]:
         masked = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         values = OmegaConf.to_container(masked, resolve=True)
     assert isinstance(values, dict), "the primary configuration is a mapping"
+    values.pop(VARIABLES, None)  # they have been put where they are used
     return typing.cast(dict[str, Any], values)
 
 
@@ -246,7 +250,13 @@ def handles_of(values: Mapping[str, Any]) -> Mapping[str, Handle]:
 
 def _build(values: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Handle]]:
     pipeline = find_pipeline(str(values.get("pipeline", "pretrain")))
-    config = build(config_class(pipeline), values)
+    cls = config_class(pipeline)
+    try:
+        config = build(cls, values)
+    except ConfigError as error:
+        if str(error).endswith(" is not a known key.") and "." not in str(error).partition(" ")[0]:
+            raise ConfigError(f"{str(error).removesuffix('.')}{OWN}.") from None
+        raise
     refuse_secrets(values)
     name = str(pipeline) if config.pipeline.endswith(".py") else config.pipeline
     store = str(absolute_store(config.store))
@@ -301,6 +311,7 @@ def _defaults(cls: type[Config]) -> dict[str, Any]:
             result[field.name] = list(field.default) if isinstance(field.default, tuple) else field.default
     if issubclass(cls, RunConfig):
         result["store"] = default_store()
+        result[VARIABLES] = DictConfig({}, flags={"struct": False})
     return result
 
 

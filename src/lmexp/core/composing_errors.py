@@ -18,10 +18,15 @@ from hydra.errors import (
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lmexp.core.groups import groups
+from lmexp.core.other_names import nearest_key
 from lmexp.core.own import shipped
 from lmexp.core.spelling import command, meant
 from lmexp.errors import ConfigError, nearest
 
+OWN = "; a variable of your own goes under vars, as +vars.NAME=VALUE"
+ROOTS: list[Path] = []
+"""The directories of configurations; filled as schemas are registered."""
 REFUSED: dict[str, str] = {}
 """Names that shipped pipelines refuse, with the reason; filled as their schemas are registered."""
 
@@ -49,24 +54,39 @@ class translated_errors:  # noqa: N801 - reads as a context
             raise ConfigError(f"the configuration cannot be composed: {error}") from None
 
 
-def _sentence(error: BaseException) -> str:
+def _sentence(error: BaseException) -> str:  # noqa: PLR0911 - one return for each kind of error
     text = " ".join(str(error).split())
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        options = list(error.options or []) or _primary_names() * (not group)
-        known = f" (known: {', '.join(options)})" if options else ""
-        return f"there is no {group or 'configuration'} {name!r}{nearest(name, options)}{known}."
+        return _no_such_file(group, name, list(error.options or []))
     if isinstance(error, OverrideParseException):
         return f"the override {error.override!r} cannot be read; {_readable(str(error.override))}."
     if "Ambiguous value for argument" in text:
         found = re.search(r"argument '([^']*)'", text)
         return f"{found[1] if found else 'a value'} has several values: add -m to run one after the other."
+    lost = re.search(r"Interpolation key '([^']+)' not found full_key: (\S+)", text)
+    if lost:
+        hint = nearest_key(lost[1], [], everywhere=known_keys())
+        return f"{lost[2]} refers to ${{{lost[1]}}}, which is no key of this configuration{hint}."
     key = re.search(r"Could not (?:override|append to|delete from)(?: config\.)? '([^']+)'", text)
     if key and "No match in the defaults list" in text:
         return f"{key[1]} is a group without a default: write +{key[1]}=NAME."
     if key and isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         return _about_key(key[1])
     return f"the configuration cannot be composed: {text}"
+
+
+def _no_such_file(group: str, name: str, options: list[str]) -> str:
+    """Return that a group has no such option, with the nearest, also of folders within the group."""
+    found = groups(ROOTS or [shipped("conf")])
+    top, _, folder = group.partition("/")
+    if folder and group not in found and top in found:  # a folder within a group: experiment=course/week1
+        group, name = top, f"{folder}/{name}"
+    options = found.get(group, options) if group else _primary_names()
+    inside = [option for option in options if option.rpartition("/")[2] == name.rpartition("/")[2]]
+    hint = f" (did you mean {inside[0]!r}?)" if inside else nearest(name, options)
+    known = f" (known: {', '.join(options)})" if options else ""
+    return f"there is no {group or 'configuration'} {name!r}{hint}{known}."
 
 
 def _readable(word: str) -> str:
@@ -93,7 +113,7 @@ def _about_key(key: str) -> str:
         return f"{key} is not accepted: {REFUSED[key]}."
     known = list(known_keys())
     if key not in known:
-        return f"{key} is not a known key{nearest(key, known)}."
+        return f"{key} is not a known key{nearest_key(key, [], everywhere=known) or OWN}."
     return (
         f"{key} is not in this configuration: write +{key}=VALUE, or add the pipeline's NAME_schema to its "
         f"defaults list."

@@ -25,6 +25,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
+from lmexp.core.other_names import nearest_key
 from lmexp.errors import ConfigError, nearest
 
 _MISSING = dataclasses.MISSING
@@ -100,7 +101,7 @@ class Config:
 C = TypeVar("C", bound=Config)
 
 
-def build(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
+def build(cls: type[C], values: Mapping[str, Any], path: str = "", root: "type[Config] | None" = None) -> C:
     """Build `cls` from plain nested mappings, refusing what it does not declare.
 
     Errors: `ConfigError` naming the full dotted key for an unknown key (with the nearest valid
@@ -109,7 +110,8 @@ def build(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = _hints(cls)
     prefix = f"{path}." if path else ""
-    _check_keys(cls, values, path)
+    root = root or cls
+    _check_keys(cls, values, path, root)
     arguments: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in values or values[name] == "???":
@@ -124,7 +126,7 @@ def build(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
         if variants is not None:
             value = _build_entries(variants, value, f"{prefix}{name}")
         elif nested is not None and not isinstance(value, Config) and value is not None:
-            value = build(nested, value, f"{prefix}{name}")
+            value = build(nested, value, f"{prefix}{name}", root)
         arguments[name] = value
     try:
         return cls(**arguments)
@@ -157,7 +159,7 @@ def kind_of(config: Config, variants: Mapping[str, type[Config]]) -> str:
     return next(kind for kind, cls in variants.items() if cls is type(config))
 
 
-def _check_keys(cls: type[Config], values: Any, path: str) -> None:
+def _check_keys(cls: type[Config], values: Any, path: str, root: type[Config]) -> None:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} must be a group of keys, was {values!r}.")
     fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
@@ -166,7 +168,19 @@ def _check_keys(cls: type[Config], values: Any, path: str) -> None:
         if key in cls.refused:
             raise ConfigError(f"{prefix}{key} is not accepted: {cls.refused[key]}.")
         if key not in fields:
-            raise ConfigError(f"{prefix}{key} is not a known key{nearest(str(key), fields)}.")
+            hint = nearest_key(str(key), fields, everywhere=dotted_names(root))
+            raise ConfigError(f"{prefix}{key} is not a known key{hint}.")
+
+
+def dotted_names(cls: type[Config], path: str = "") -> list[str]:
+    """Return the dotted names of all keys and groups of keys of a config class."""
+    found = []
+    for name, hint in _hints(cls).items():
+        if name in {field.name for field in dataclasses.fields(cls)}:  # type: ignore[arg-type]
+            nested = _config_class(hint)
+            found.append(f"{path}{name}")
+            found += dotted_names(nested, f"{path}{name}.") if nested is not None and hint is nested else []
+    return found
 
 
 def to_dict(config: Config) -> dict[str, Any]:
