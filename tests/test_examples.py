@@ -49,7 +49,7 @@ def test_hello_counts_words_once_and_again_only_what_changed(example):
     assert actions(folder) == {"words": "ran", "count": "ran"}
     (top,) = (folder / "outputs" / "artifacts" / "count").glob("*/top.json")
     assert json.loads(top.read_text()) == [["the", 3], ["dog", 2], ["quick", 1]]
-    command = [sys.executable, "-m", "lmexp.cli", "replay", "last"]
+    command = [sys.executable, "-m", "lmexp.cli", "replay", "last", "--pipeline", "hello"]
     replayed = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert replayed.stdout.count("identical") == 2, replayed.stderr
     example("hello", "count.top=1")

@@ -41,7 +41,7 @@ class Words(Artifact):
         return json.loads((self.path / "words.json").read_text())
 
 
-@stage("words", version=1, produces=Words)
+@stage("words", produces=Words)
 def words(run: StageRun, config: WordsConfig) -> Metrics:
     """Split the text at white space."""
     found = config.text.split()
@@ -49,7 +49,7 @@ def words(run: StageRun, config: WordsConfig) -> Metrics:
     return {"words": len(found)}
 
 
-@stage("count", version=1, produces=Artifact)
+@stage("count", produces=Artifact)
 def count(run: StageRun, config: CountConfig, *, words: Words) -> Metrics:
     """Count the words and keep the most frequent."""
     top = Counter(words.load()).most_common(config.top)

@@ -33,7 +33,7 @@ class SurpriseExperiment(RunConfig):
     surprise: SurpriseConfig = option(SurpriseConfig())
 
 
-@stage("surprise", version=1, produces=Artifact)
+@stage("surprise", produces=Artifact)
 def surprise(
     run: StageRun, config: SurpriseConfig, *, model: ModelArtifact, corpus: CorpusArtifact
 ) -> Metrics:

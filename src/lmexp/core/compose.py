@@ -7,7 +7,8 @@ are the first entry of the defaults list, so that each key exists once and can b
 a `+`. Every message is one sentence with the nearest valid name.
 
 Shipped configs and pipelines are found beside the package (`_conf`, `_pipelines` of a wheel) or at
-the root of the checkout; `conf/` and `pipelines/` of the current directory are found beside them.
+the root of the checkout; `conf/` and `pipelines/` of the current directory are found beside them, by
+names that are not shipped (see `core.reserved`).
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -37,6 +39,7 @@ from lmexp.core.own import shipped
 from lmexp.core.plan import differences
 from lmexp.core.redact import refuse_secrets
 from lmexp.core.removed import refuse_removed
+from lmexp.core.reserved import colliding_configs, named_pipeline, own_pipelines, refuse_collision
 from lmexp.core.settings import RunConfig, absolute_store, default_store
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
@@ -175,12 +178,31 @@ def hydra_of(origin: Origin) -> Iterator[Hydra]:
         before = get_gh_backup()  # a notebook may use Hydra for itself
         GlobalHydra.instance().clear()
         try:
-            yield Hydra.create_main_hydra2(task_name="lmexp", config_search_path=search_path)
+            hydra = Hydra.create_main_hydra2(task_name="lmexp", config_search_path=search_path)
+            _refuse_collisions(hydra, origin)
+            yield hydra
         finally:
             restore_gh_from_backup(before)
 
 
+def _refuse_collisions(hydra: Hydra, origin: Origin) -> None:
+    """Raise `ConfigError` for a file of the user's that the words use and that has a shipped one's name."""
+    own = own_config_dir(origin.config_dir)
+    collisions = {} if own is None else colliding_configs(Path(own))
+    if not collisions:
+        return
+    with contextlib.suppress(HydraException):  # the composition itself says what is wrong with the words
+        entries = hydra.config_loader.compute_defaults_list(
+            config_name=origin.config_name, overrides=list(origin.overrides), run_mode=RunMode.RUN
+        ).defaults
+        for entry in entries:
+            place = str(entry.config_path).removesuffix(".yaml")
+            if place in collisions:
+                refuse_collision(place, collisions[place])
+
+
 def _composed(hydra: Hydra, origin: Origin) -> DictConfig:
+    _refuse_collisions(hydra, origin)
     return hydra.compose_config(
         config_name=origin.config_name,
         overrides=list(origin.overrides),
@@ -272,17 +294,18 @@ def _build(values: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Handle]]:
 def find_pipeline(name: str) -> Path:
     """Return the file of a pipeline, given its name or its path.
 
-    Errors: `ConfigError` with the nearest name.
+    Errors: `ConfigError` with the nearest name; with both paths for a name that is shipped and the user's.
     """
     if name.endswith(".py"):
         path = Path(name).expanduser()
         if not path.is_file():
             raise ConfigError(f"pipeline={name}: there is no file {path.absolute()}.")
         return path.absolute()
-    found = {p.stem: p for d in (shipped("pipelines"), Path.cwd() / "pipelines") for p in d.glob("*.py")}
-    if name not in found:
-        raise ConfigError(f"there is no pipeline {name!r}{nearest(name, found)}; give a name or a .py file.")
-    return found[name]
+    found = named_pipeline(name)
+    if found is None:
+        known = [*(path.stem for path in shipped("pipelines").glob("*.py")), *own_pipelines()]
+        raise ConfigError(f"there is no pipeline {name!r}{nearest(name, known)}; give a name or a .py file.")
+    return found
 
 
 def config_class(pipeline: Path) -> type[RunConfig]:

@@ -103,7 +103,7 @@ def code_record(
             if functions is None or path.stat().st_mtime > started:
                 files[_key(path)] = None
             elif functions:
-                files[_key(path)] = functions
+                files[_key(path)] = dict(functions)
     return {"python": _python(), "files": files}
 
 

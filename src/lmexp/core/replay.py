@@ -1,4 +1,4 @@
-"""Replay: compute a published artifact again, from its record alone, and compare the bytes.
+"""Replay: compute a published artifact again, from its record alone, and say where it differs.
 
 The stage is found by its registered name, its config and the identities of its inputs come from the
 record, and the result goes to scratch: the published artifact is never touched.
@@ -7,13 +7,15 @@ record, and the result goes to scratch: the published artifact is never touched.
 import dataclasses
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lmexp.core.difference import first_difference
+from lmexp.core.drift import changed_since
 from lmexp.core.files import remove_tree, sha256_file
 from lmexp.core.launch import run_child
 from lmexp.core.lease import Waiter
-from lmexp.core.record import VOLATILE, Record
+from lmexp.core.record import VOLATILE, Record, files_in
 from lmexp.core.stage import registered_stage
 from lmexp.core.store import Store
 from lmexp.core.variables import child_environment
@@ -25,8 +27,10 @@ class Replayed:
     """The outcome of one replay."""
 
     record: Record
-    differing: tuple[str, ...]
-    """Files whose bytes differ, are missing or are new."""
+    differing: Mapping[str, str]
+    """Files whose bytes differ, are missing or are new, each with the first place and by how much."""
+    changed: Sequence[str]
+    """What of the code that made the artifact has been edited since."""
 
 
 def replay(record: Record, store: Store) -> Replayed:
@@ -39,7 +43,10 @@ def replay(record: Record, store: Store) -> Replayed:
         stage = registered_stage(record.stage)
     except ConfigError as error:
         sentence = str(error).rstrip(".")
-        raise ConfigError(f"{sentence}; give the file that defines it with --pipeline FILE.") from None
+        raise ConfigError(
+            f"{sentence}; lmexp runs no code because a store names it, so give the file that defines the "
+            f"stage with --pipeline FILE."
+        ) from None
     inputs = {}
     for key, entry in record.data["inputs"].items():
         found = store.find(entry["stage"], entry["fingerprint"])
@@ -71,13 +78,14 @@ def replay(record: Record, store: Store) -> Replayed:
         if outcome.status != "complete":
             raise StageError(f"the replay of {record.name} failed: {outcome.message}")
         out = attempt / "out"
-        new = {p.relative_to(out).as_posix(): sha256_file(p) for p in out.rglob("*") if p.is_file()}
+        new = {name: sha256_file(out / name) for name in files_in(out)}
+        old = record.content_hashes()
+        names = [n for n in sorted({*old, *new} - VOLATILE) if old.get(n) != new.get(n)]
+        differing = {name: first_difference(record.path / name, out / name) for name in names}
     finally:
         remove_tree(attempt)
         lease.release()
-    old = record.content_hashes()
-    names = sorted(({*old, *new}) - VOLATILE)
-    return Replayed(record, tuple(n for n in names if old.get(n) != new.get(n)))
+    return Replayed(record, differing, changed_since(record.data, store.code))
 
 
 def _variables(segment: Mapping[str, Any]) -> dict[str, str]:
