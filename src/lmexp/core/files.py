@@ -153,7 +153,8 @@ class FileHasher:
         if entry is not None and entry[:-1] == signature:
             return str(entry[-1])
         value = sha256_file(path)
-        if _signature(path) == signature and time.time() - signature[2] / 1e9 > _RACY_S:
+        settled = _signature(path) == signature and time.time() - signature[2] / 1e9 > _RACY_S
+        if settled and key == key.encode(errors="replace").decode():  # a name that is not UTF-8 is not JSON
             self._known[key] = [*signature, value]
             self._changed = True
         return value

@@ -6,9 +6,11 @@ read, whatever sizes the archive states, and so are a tar's own headers. Who unp
 counts against the same budget.
 """
 
+import errno
 import fnmatch
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -79,7 +81,11 @@ def _zip_members(path: Path, name: str, budget: Budget) -> Iterator[tuple[str, B
                     raise DataError(f"{name} is encrypted at {info.filename!r}; give it unencrypted.")
                 with archive.open(info) as member:
                     yield info.filename, decompressed(member, "", place=name, budget=budget)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, RuntimeError, EOFError) as error:
+        raise _damaged(name, error) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # the device, not a position that the archive itself states
+            raise
         raise _damaged(name, error) from None
 
 
