@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lmexp.core.config import build
@@ -14,6 +14,7 @@ from lmexp.corpus.empty import fractions_that_fill
 from lmexp.errors import DataError
 
 
+@example([0, 120, 130])  # 0.0001 + 0.00003 is more than 0.00013
 @given(st.lists(st.integers(0, 10**6 - 1), unique=True, max_size=60))
 def test_the_fractions_leave_no_split_empty_where_there_are_three_documents(positions):
     fractions = [position / 10**6 for position in positions]

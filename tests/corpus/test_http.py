@@ -156,6 +156,15 @@ def test_a_source_may_not_send_more_than_its_bound_announced_or_not(web, tmp_pat
         assert part.stat().st_size == 0
 
 
+def test_compressed_members_of_an_archive_share_the_bound_on_what_it_unpacks_to(web, tmp_path):
+    rows = [json.dumps({"body": f"{i} " + "x" * 4000}).encode() for i in range(300)]
+    parts = {f"{i}.jsonl.gz": gzip.compress(b"\n".join(rows[i::3])) for i in range(3)}  # 0.4 MB each
+    files = {"a.zip": make(".zip", parts)}
+    assert len(run(tmp_path / "enough", config(web, files, max_unpacked_bytes=1_300_000))) == 300
+    with pytest.raises(DataError, match="unpacks to more than 1,100,000 bytes"):
+        run(tmp_path / "less", config(web, files, max_unpacked_bytes=1_100_000))
+
+
 def test_waits_and_limits_are_no_part_of_the_identity(web):
     plain = identity(config(web, {"rows.jsonl": JSONL}))
     assert plain == identity(

@@ -55,7 +55,7 @@ def test_one_flipped_bit_anywhere_makes_what_was_kept_unknown(kept):
     cache, files = kept
     for path in [*files, *cache.home.glob("*/*.json")]:
         before = path.read_bytes()
-        for at in range(len(before)):
+        for at in range(0, len(before), 5):
             flip(path, at)
             assert (cache.prepared(ABOUT) is None) or (cache.commit("someone/stories", "main") is None)
             path.write_bytes(before)

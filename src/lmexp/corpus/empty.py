@@ -12,6 +12,8 @@ from lmexp.errors import DataError
 
 MAX_FRACTIONS = 1000
 """Of how many documents the positions are looked at to find fractions that leave no split empty."""
+_MARGIN = 1e-12
+"""What the sum of two fractions may lie beside the decimal that was meant."""
 
 
 def require_documents(
@@ -56,10 +58,10 @@ def fractions_that_fill(fractions: Sequence[float]) -> tuple[float, float] | Non
 
 
 def _short_between(low: float, high: float) -> float | None:
-    """Return the decimal with the fewest digits that is above `low` and at most `high`."""
-    for digits in range(1, 8):
-        value = float(round(math.floor(low * 10**digits) + 1) / 10**digits)
-        if low < value <= high:
+    """Return the decimal with the fewest digits between two numbers, none of which it may round to."""
+    for digits in range(1, 10):
+        value = (math.floor(low * 10**digits) + 1) / 10**digits
+        if low + _MARGIN < value < high - _MARGIN:
             return value
     return None
 
