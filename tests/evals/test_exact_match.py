@@ -58,7 +58,7 @@ def test_greedy_takes_the_most_likely_token_each_time(model, prompts, batch_size
         model,
         prompts,
         max_new_tokens=8,
-        eos_token_id=EOS,
+        ends={EOS},
         stops=lambda ids: 3 in ids,
         batch_size=batch_size,
     )

@@ -17,7 +17,7 @@ Prompts of equal length are continued together.
 
 import string
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from itertools import groupby
 from typing import Any
 
@@ -48,18 +48,19 @@ def score_answers(
             f"task {task.name} generates up to {how.max_new_tokens} tokens, but the model's context has "
             f"{model.config.context_length}; lower its max_new_tokens or raise model.context_length."
         )
-    texts = [prompt.text.rstrip() for prompt in prompts]
-    encoded = [tokenizer.begun(ids) for ids in tokenizer.encode_batch(texts)]
+    plain = tokenizer.encode_batch([prompt.text.rstrip() for prompt in prompts])
+    encoded = [tokenizer.begun(ids) for ids in plain]
     continued = greedy(
         model,
         [ids[-room:] for ids in encoded],
         max_new_tokens=how.max_new_tokens,
-        eos_token_id=tokenizer.eos_token_id,
+        ends={tokenizer.eos_token_id, tokenizer.bos_token_id},
+        vocab_size=tokenizer.vocab_size,
         stops=lambda ids: is_ended(tokenizer.decode(ids), how.until),
         batch_size=batch_size,
     )
     rows = []
-    for prompt, ids, new in zip(prompts, encoded, continued, strict=True):
+    for prompt, ids, begun, new in zip(prompts, plain, encoded, continued, strict=True):
         generated, item = cut(tokenizer.decode(new), how.until), prompt.item
         matches = normalised(generated, how) in {normalised(a, how) for a in (item.answer, *item.aliases)}
         rights = [item.answer, *(item.delimiter + alias for alias in item.aliases)]
@@ -71,7 +72,7 @@ def score_answers(
                 **({"aliases": list(item.aliases)} if item.aliases else {}),
                 "generated": generated,
                 "exact_match": int(matches),
-                "truncated": len(ids) > room,
+                "truncated": len(begun) > room,
                 "unreachable": needed > how.max_new_tokens,
             }
         )
@@ -83,14 +84,16 @@ def greedy(
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
-    eos_token_id: int,
+    ends: Set[int],
+    vocab_size: int | None = None,
     stops: Callable[[list[int]], bool],
     batch_size: int,
 ) -> list[list[int]]:
     """Return the most likely ids that continue each prompt, the first one of equals, in the order given.
 
-    A continuation ends after `max_new_tokens`, before `eos_token_id`, or after the token with which `stops`
-    first holds of it. A prompt has at least one token, and fits the context with its continuation.
+    A continuation ends after `max_new_tokens`, before an id of `ends`, or after the token with which `stops`
+    first holds of it. Ids from `vocab_size` on, by which a model pads its embedding, are never chosen. A
+    prompt has at least one token, and fits the context with its continuation.
     """
     results: list[list[int]] = [[] for _ in prompts]
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -103,7 +106,8 @@ def greedy(
                 [prompts[i] for i in batch],
                 [results[i] for i in batch],
                 max_new_tokens=max_new_tokens,
-                eos_token_id=eos_token_id,
+                ends=ends,
+                vocab_size=vocab_size,
                 stops=stops,
             )
     return results
@@ -117,7 +121,8 @@ def _continue(
     results: Sequence[list[int]],
     *,
     max_new_tokens: int,
-    eos_token_id: int,
+    ends: Set[int],
+    vocab_size: int | None,
     stops: Callable[[list[int]], bool],
 ) -> None:
     """Append to each of `results`; rows that have ended go on unread until all have."""
@@ -126,13 +131,13 @@ def _continue(
     going = set(range(len(prompts)))
     for _ in range(max_new_tokens):
         hidden = model.hidden_states(unread, cache)[:, -1]
-        tokens = model.logits(hidden).float().argmax(dim=-1)
+        tokens = model.logits(hidden)[:, :vocab_size].float().argmax(dim=-1)
         for row, token in enumerate(tokens.tolist()):
             if row not in going:
                 continue
-            if token != eos_token_id:
+            if token not in ends:
                 results[row].append(token)
-            if token == eos_token_id or stops(results[row]):
+            if token in ends or stops(results[row]):
                 going.remove(row)
         if not going:
             return
