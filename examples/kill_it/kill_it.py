@@ -2,11 +2,11 @@
 
     python kill_it.py [kills=10] [seed=0] [key=value ...]      the rest are overrides of `tiny`
 
-A kill comes soon after a step that is drawn at random; where the steps before it are already done, while the
-command still starts. Three stores are filled below ``outputs/``: `undisturbed`; `killed`, whose command is sent
-SIGKILL again and again and is then given once more; and `by_turns`, the same with one and two processes by
-turns. The first two end in the same bits. Two processes add the same numbers in another order, so that the third
-ends equal to rounding: its curve is drawn over the first one's in ``outputs/curves.html``.
+A kill comes soon after a step that is drawn at random; where the steps before it are already done, while
+the command still starts. Three stores are filled below ``outputs/``: `undisturbed`; `killed`, whose command
+is sent SIGKILL again and again and is then given once more; and `by_turns`, the same with one and two
+processes by turns. The first two end in the same bits. Two processes add the same numbers in another order,
+so that the third ends equal to rounding: its curve is drawn over the first one's in ``outputs/curves.html``.
 """
 
 import random
