@@ -25,6 +25,13 @@ SMALL = [
     ProcessConfig(process="grammar", num_symbols=2, num_states=3, line_length=2, sharpness=1.0, seed=4),
 ]
 LETTERS = "abcd"
+PINNED = [
+    ("cacbc\naaaaa\nabcab\n", "abcab\ncabcc\nabbbb\n"),
+    ("bccb\nbbbb\nbbbb\n", "bbbb\nbbbb\nbbbc\n"),
+    ("ccccc\nccaaa\ncbbca\n", "cbbbb\ncbbbb\ncbbbc\n"),
+    ("aba\nb\naba\n", "aabbabba\naabbabba\nb\n"),
+]
+"""The first text of each, and the second: probabilities and every text have random streams of their own."""
 
 
 def lines(config):
@@ -175,3 +182,19 @@ def test_a_hidden_markov_model_too_long_to_sum_is_a_sentence():
         ConfigError, match="line_length must be at most 7 for a hidden Markov model of 8 symbols"
     ):
         ProcessConfig(process="hidden_markov", num_symbols=8, line_length=8)
+
+
+@pytest.mark.parametrize(("config", "texts"), list(zip(SMALL, PINNED, strict=True)))
+def test_the_texts_of_a_seed_are_these(config, texts):
+    drawn = draw_texts(config, 3)
+    assert (next(drawn), next(drawn)) == texts
+
+
+def test_no_text_is_drawn_with_the_stream_of_the_probabilities():
+    """The numbers of a generator that has drawn the probabilities would say them again."""
+    for config in SMALL:
+        first = next(draw_texts(config, 40))
+        process = build_process(config)
+        key = np.random.SeedSequence((config.seed, 0)).generate_state(2, np.uint64)
+        shared = np.random.Generator(np.random.Philox(key=key))
+        assert first != "".join(draw_line(process, shared) for _ in range(40))
