@@ -217,3 +217,69 @@ def test_missing_or_damaged_files_are_refused_in_a_sentence(tmp_path):
     weights.unlink()
     with pytest.raises(DataError, match=r"holds no model\.safetensors"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["grouped, tied, explicit head_dim", "gpt2, tied"])
+def test_a_tied_head_that_is_stored_twice_is_read_once_and_refused_where_it_differs(tmp_path, name):
+    model = awake(CASES[name])
+    save_model(model, tmp_path, eos_token_id=0)
+    weights = load_file(tmp_path / "model.safetensors")
+    (embedding,) = {tensor for tensor in weights if "embed_tokens" in tensor or "wte" in tensor}
+    save_file(weights | {"lm_head.weight": weights[embedding].clone()}, tmp_path / "model.safetensors")
+    again = load_model(tmp_path)
+    assert "lm_head.weight" not in again.state_dict()
+    assert again.num_parameters == model.num_parameters
+    with torch.no_grad():
+        torch.testing.assert_close(again(some_ids()), model(some_ids()), rtol=0, atol=0)
+    save_file(weights | {"lm_head.weight": weights[embedding] + 1e-6}, tmp_path / "model.safetensors")
+    with pytest.raises(DataError, match=r"stores a lm_head\.weight that is not the embedding"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_weight_that_is_not_finite_is_refused_by_its_tensors_name(tmp_path, value):
+    model = awake(CASES["ungrouped, untied"])
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[2, 3] = value
+    save_model(model, tmp_path, eos_token_id=0)
+    with pytest.raises(
+        DataError, match=r"NaN or an infinity in the tensor model\.layers\.1\.mlp\.up_proj\.weight"
+    ):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8])
+def test_weights_of_a_dtype_that_is_not_computed_with_are_refused(tmp_path, dtype):
+    save_model(awake(CASES["ungrouped, untied"]), tmp_path, eos_token_id=0)
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file({name: tensor.to(dtype) for name, tensor in weights.items()}, tmp_path / "model.safetensors")
+    with pytest.raises(DataError, match=r"stores weights as torch\.\w+; lmexp computes with torch\.float32"):
+        load_model(tmp_path)
+
+
+def test_a_tensor_with_and_without_the_prefix_is_refused(tmp_path):
+    save_model(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=0)
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file(weights | {"wpe.weight": torch.zeros(32, 24)}, tmp_path / "model.safetensors")
+    with pytest.raises(DataError, match=r"with and without the prefix 'transformer\.'"):
+        load_model(tmp_path)
+
+
+def test_a_configuration_far_larger_than_the_file_takes_no_memory(tmp_path):
+    save_model(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=0)
+    values = json.loads((tmp_path / "config.json").read_text())
+    huge = {"vocab_size": 2**24, "n_embd": 2**20, "n_head": 2**10, "n_inner": 2**22}  # 64 TiB of embedding
+    (tmp_path / "config.json").write_text(json.dumps(values | huge))
+    with pytest.raises(DataError, match="the two files are not of one model"):
+        load_model(tmp_path)
+
+
+def test_how_a_folder_is_continued_is_written_beside_it(tmp_path):
+    save_model(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=3)
+    assert json.loads((tmp_path / "generation_config.json").read_text()) == {
+        "bos_token_id": 3,
+        "eos_token_id": 3,
+        "pad_token_id": 3,
+        "do_sample": True,
+        "max_new_tokens": 16,
+    }
