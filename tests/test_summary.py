@@ -147,3 +147,14 @@ def test_a_whole_number_of_a_stage_of_ones_own_keeps_all_of_its_digits():
     run = Run(Path("x"), {"run": "r", "status": "done", "stages": {"letters": entry}, "metrics": metrics})
     values = [line.split()[-1] for line in summary(run).splitlines()[-6:]]
     assert values == ["5,365,591", "5.36559e+06", "12,000,000", "-1,000", "inf", "1e+300"]
+
+
+def test_the_table_says_what_of_the_code_of_reused_stages_has_changed():
+    entry = {"stage": "packing", "action": "reused", "seconds": 1.0, "artifact": "artifacts/packing/p-1"}
+    changed = {"changed": ["packing/rows.py bos_aligned", "a.py b", "c.py d", "e.py f", "g.py h"]}
+    stages = {"corpus": entry, "packing": entry | changed}
+    run = Run(Path("x"), {"run": "r-1", "status": "done", "stages": stages, "metrics": {}})
+    found = [line for line in summary(run).splitlines() if "changed since" in line]
+    assert found == [
+        "packing was reused; changed since: packing/rows.py bos_aligned, a.py b, c.py d and 2 more"
+    ]

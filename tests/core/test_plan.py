@@ -1,8 +1,13 @@
+import os
+
 import pytest
 
 from lmexp.core.attempt import new_attempt
+from lmexp.core.console import plan_lines
 from lmexp.core.lease import Waiter
 from lmexp.core.plan import differences, spelled
+from lmexp.core.record import RECORD
+from lmexp.core.sealed import write_sealed
 from lmexp.errors import ConfigError
 
 
@@ -22,6 +27,43 @@ def test_the_reason_to_run_is_the_field_that_differs_from_the_nearest_artifact(p
     verdicts = plan_toy(numbers={"count": 6}).verdicts(store)
     assert verdicts["numbers"].reason.startswith("numbers.count 5 -> 6 (nearest: toy_numbers-")
     assert verdicts["total"].reason == "follows numbers"
+
+
+def test_a_first_run_is_new_and_what_only_follows_another_stage_says_so(plan_toy, run_toy, store):
+    assert [v.reason for v in plan_toy().verdicts(store).values()] == ["new", "new"]
+    run_toy()
+    lines = plan_lines(plan_toy(numbers={"count": 6}), plan_toy(numbers={"count": 6}).verdicts(store))
+    assert [line.split()[:3] for line in lines] == [
+        ["numbers", "run", "numbers.count"],
+        ["total", "run", "follows"],
+    ]
+    assert lines[1].endswith("follows numbers")
+
+
+def test_an_input_that_is_published_but_was_not_used_before_is_new_to_a_stage(plan_toy, run_toy, store):
+    run_toy()
+    run_toy(numbers={"count": 6}, only=["numbers"])
+    assert plan_toy(numbers={"count": 6}).verdicts(store)["total"].reason == "new with this numbers"
+
+
+def test_a_reason_names_three_fields_and_counts_the_others(plan_toy, run_toy, store, toy):
+    _, records = run_toy()
+    record = records["numbers"]
+    record.data["identity"] |= {f"old_{i}": i for i in range(4)}
+    write_sealed(record.path / RECORD, record.data)
+    reason = plan_toy(numbers={"count": 6}).verdicts(store)["numbers"].reason
+    assert reason.startswith(
+        "numbers.count 5 -> 6; numbers.old_0 0 -> (none); numbers.old_1 1 -> (none); 2 more ("
+    )
+
+
+def test_the_nearest_is_looked_for_among_the_newest_records_alone(plan_toy, run_toy, store, monkeypatch):
+    monkeypatch.setattr("lmexp.core.plan._COMPARED", 2)
+    for age, count in enumerate((4, 5, 20)):
+        record = run_toy(numbers={"count": count}, only=["numbers"])[1]["numbers"]
+        os.utime(record.path, (1e9 + age, 1e9 + age))
+    reason = plan_toy(numbers={"count": 4, "offset": 1}).verdicts(store)["numbers"].reason
+    assert reason.startswith("numbers.count 20 -> 4; numbers.offset 0 -> 1 (")
 
 
 def test_a_change_below_re_runs_nothing_above(plan_toy, run_toy, store):

@@ -110,7 +110,7 @@ def code_record(
 def changed_since(record: Mapping[str, Any], reader: CodeReader) -> list[str]:
     """Return a few words for each recorded function that is another one now, the likeliest cause first.
 
-    Nothing for a record that knows no code.
+    Nothing for a record that knows no code. The user's own code, where it is identity, is left out.
     """
     code = record.get("code")
     if not code:
@@ -119,6 +119,8 @@ def changed_since(record: Mapping[str, Any], reader: CodeReader) -> list[str]:
         return [f"Python {code['python']}, under which functions cannot be compared"]
     changed = []
     for key, functions in code["files"].items():
+        if "own_code" in record and not key.startswith("lmexp/"):
+            continue  # what the stage reaches of it is identity
         if functions is None:
             changed.append((key, "(edited while it ran)"))
             continue

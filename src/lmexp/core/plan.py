@@ -24,6 +24,7 @@ from lmexp.errors import ConfigError, VerificationError, nearest
 Action = Literal["reuse", "run", "resume", "wait"]
 _LONGEST = 60
 """Characters of a value in a reason."""
+_FOLLOWS = "follows"
 _FIELDS = 3
 """Differing fields in a reason."""
 _COMPARED = 64
@@ -55,6 +56,11 @@ class Verdict:
     record: Record | None
     changed: Sequence[str] = ()
     """What of the code that made a reused artifact has been edited since."""
+
+    @property
+    def is_own_reason(self) -> bool:
+        """Whether a stage runs for a reason of its own, and not since one before it does."""
+        return self.action == "run" and not self.reason.startswith(_FOLLOWS)
 
 
 class Plan:
@@ -175,7 +181,7 @@ def _why_run(planned: PlannedStage, store: Store, before: Mapping[str, Verdict])
         return f"{'; '.join(fields[:_FIELDS])}{more} (nearest: {record.name})"
     running = [source for key, source in planned.inputs.items() if before[source].action != "reuse"]
     if running:
-        return f"follows {', '.join(dict.fromkeys(running))}"
+        return f"{_FOLLOWS} {', '.join(dict.fromkeys(running))}"
     return f"new with this {' and '.join(inputs)}" if inputs else f"{record.name} is of no use"
 
 

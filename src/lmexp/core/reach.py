@@ -34,9 +34,14 @@ def reached_code(seeds: Iterable[tuple[str, Path, str]]) -> list[str]:
     Errors: `ConfigError` for a file that cannot be read.
     """
     walk = _Walk()
-    for module, path, name in seeds:
-        walk.module(module, path)
-        walk.definition(path, name)
+    try:
+        for module, path, name in seeds:
+            walk.module(module, path)
+            walk.definition(path, name)
+    except RecursionError:
+        raise ConfigError(
+            "your own code is nested too deeply to be identified by itself; state a version for each stage."
+        ) from None
     return sorted(walk.lines)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lmexp.core.config import to_dict
-from lmexp.core.plan import differences, make_plan, spelled
+from lmexp.core.drift import named
+from lmexp.core.plan import Plan, Verdict, differences, make_plan, spelled
 from lmexp.core.runs import Run, list_runs
 from lmexp.core.settings import RunConfig
 from lmexp.core.stage import Handle
@@ -21,7 +22,7 @@ Rebuild = Callable[[Mapping[str, Any]], Mapping[str, Handle]]
 
 
 def explain(config: RunConfig, store: Store, rebuild: Rebuild) -> list[str]:
-    """Return one line for each key that differs from the nearest run, and what it re-runs."""
+    """Return a line for each key that differs from the nearest run, with what it re-runs; then edited code."""
     new = to_dict(config)
     runs = [r for r in list_runs(store) if r.data["config"].get("pipeline") == new["pipeline"]]
     if not runs:
@@ -29,7 +30,10 @@ def explain(config: RunConfig, store: Store, rebuild: Rebuild) -> list[str]:
     nearest = min(reversed(runs), key=lambda run: len(_changes(run, new)))
     changes = _changes(nearest, new)
     lines = [f"compared with run {nearest.name}:"]
+    plan = make_plan(rebuild(new), store, force=config.force, only=config.only)
+    verdicts = plan.verdicts(store)
     now = _fingerprints(rebuild(new), store)
+    explained: set[str] = set()
     for key, before, after in changes:
         change = f"{key} {spelled(before)} -> {spelled(after)}"
         try:
@@ -38,23 +42,28 @@ def explain(config: RunConfig, store: Store, rebuild: Rebuild) -> list[str]:
             lines.append(f"{change}: cannot be told apart from the other keys")
             continue
         moved = [name for name, value in now.items() if old.get(name) != value]
+        explained |= set(moved)
         lines.append(f"{change}: {_effect(moved)}")
     moved = [n for n, value in nearest.data["planned"].items() if now.get(n) != value]
-    if moved and not changes:
-        lines.append(f"the content of external files, or a stage's version, changed: {_effect(moved)}")
+    others = [name for name in moved if name not in explained]
+    if others:
+        lines.append(f"external files, your code, or a stage's version changed: {_effect(others)}")
+        lines += [
+            f"  {n}: {verdicts[n].reason}" for n in others if n in verdicts and verdicts[n].is_own_reason
+        ]
     elif not moved:
-        pending = _pending(config, rebuild(new), store)
+        pending = _pending(plan, verdicts)
         if pending:
             lines.append(f"no result differs, and yet these run: {pending}")
         elif not changes:
             lines.append("no key differs: re-runs nothing")
-    return lines
+    reused = {name: verdict.changed for name, verdict in verdicts.items() if verdict.changed}
+    return lines + [f"{name} is reused; changed since: {named(code)}" for name, code in reused.items()]
 
 
-def _pending(config: RunConfig, handles: Mapping[str, Handle], store: Store) -> str:
+def _pending(plan: Plan, verdicts: Mapping[str, Verdict]) -> str:
     """Return what runs although no result differs: what is forced, was stopped, or has been deleted."""
-    plan = make_plan(handles, store, force=config.force, only=config.only)
-    pending = {name: v for name, v in plan.verdicts(store).items() if v.action != "reuse"}
+    pending = {name: v for name, v in verdicts.items() if v.action != "reuse"}
     reasons = {"resume": "goes on", "wait": "is being computed"}
     return ", ".join(
         f"{name} {'is forced' if plan.by_name[name].force else reasons.get(v.action, 'is not in the store')}"
