@@ -22,7 +22,7 @@ Rebuild = Callable[[Mapping[str, Any]], Mapping[str, Handle]]
 
 
 def explain(config: RunConfig, store: Store, rebuild: Rebuild) -> list[str]:
-    """Return a line for each key that differs from the nearest run, with what it re-runs; then edited code."""
+    """Return a line for each key that differs from the nearest run, and what it re-runs; then edited code."""
     new = to_dict(config)
     runs = [r for r in list_runs(store) if r.data["config"].get("pipeline") == new["pipeline"]]
     if not runs:
