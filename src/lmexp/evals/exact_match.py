@@ -25,6 +25,7 @@ import torch
 
 from lmexp.errors import DataError
 from lmexp.evals.items import ExactMatch, Task
+from lmexp.evals.needs import no_room
 from lmexp.evals.prompts import Prompt, row_head
 from lmexp.models.cache import KVCache
 from lmexp.models.language_model import LanguageModel
@@ -44,10 +45,7 @@ def score_answers(
     assert how is not None
     room = model.config.context_length + 1 - how.max_new_tokens  # the last token is not read
     if room < 1:
-        raise DataError(
-            f"task {task.name} generates up to {how.max_new_tokens} tokens, but the model's context has "
-            f"{model.config.context_length}; lower its max_new_tokens or raise model.context_length."
-        )
+        raise DataError(no_room(f"task {task.name}", how.max_new_tokens, model.config.context_length))
     plain = tokenizer.encode_batch([prompt.text.rstrip() for prompt in prompts])
     encoded = [tokenizer.begun(ids) for ids in plain]
     continued = greedy(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
 from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig
+from lmexp.evals.needs import check_perplexity
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.pretrain import ModelArtifact
 from lmexp.stages.rows import written
@@ -27,7 +28,13 @@ class PerplexityArtifact(Artifact):
     """One row for each document, in ``<split>.jsonl``."""
 
 
-@stage("perplexity", version=2, produces=PerplexityArtifact, label=lambda c: "-".join(c.splits))
+@stage(
+    "perplexity",
+    version=2,
+    produces=PerplexityArtifact,
+    label=lambda c: "-".join(c.splits),
+    check_inputs=check_perplexity,
+)
 def perplexity(
     run: StageRun,
     config: PerplexityConfig,

@@ -7,6 +7,7 @@ from lmexp.core.files import FileHasher, write_json
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
 from lmexp.errors import DataError
 from lmexp.evals.config import PromptsConfig
+from lmexp.evals.needs import check_prompts
 from lmexp.evals.tasks import content_hashes
 from lmexp.stages.conditions import Conditions
 from lmexp.stages.corpus import CorpusArtifact
@@ -39,6 +40,7 @@ _BIGRAM_TOKENS = 100_000_000
     produces=PromptsArtifact,
     content=content_hashes,
     resumes=True,
+    check_inputs=check_prompts,
     label=lambda config: f"{len(config.tasks) + len(config.task_files)}-tasks",
 )
 def prompts(
