@@ -2,10 +2,10 @@
 
     python benchmarks/public_tasks.py DATA [--out tasks] [--items 8]
 
-DATA is a folder with ``llmfoundry_icl``, ``olmes_requests``, ``piqa``, ``hellaswag``, ``lambada`` and ``blimp`` in
-it, as far as they are there. The YAML files are written beside copies of the data, so that they can be kept and
-given to `prompts.task_files`. Printed is a row a file: the kind, the items, what was left out, and the share of
-right answers of the first items, which of an untrained model says only that they can be scored.
+DATA is a folder with ``llmfoundry_icl``, ``olmes_requests``, ``piqa``, ``hellaswag``, ``lambada`` and ``blimp``,
+as far as they are there. The YAML files are written beside copies of the data, so that they can be kept and
+given to `prompts.task_files`. Printed is a row a file: the kind, the items, what was left out, and the share
+of right answers of the first items, which of an untrained model says only that they can be scored.
 """
 
 import argparse
@@ -30,7 +30,8 @@ Keys = Mapping[str, Any]
 _CONTEXT_LENGTH = 256
 _FORMS: tuple[tuple[set[str], Keys], ...] = (
     ({"context_options", "continuation", "gold"},
-     {"kind": "cloze", "prompt": "", "choices": "context_options", "scored": "{continuation}", "gold": "gold"}),
+     {"kind": "cloze", "prompt": "", "choices": "context_options", "scored": "{continuation}",
+      "gold": "gold"}),
     ({"query", "choices", "gold"},
      {"kind": "cloze", "prompt": "{query}", "choices": "choices", "gold": "gold"}),
     ({"context", "answer", "aliases"},

@@ -201,3 +201,16 @@ def test_a_choice_that_merges_into_the_context_s_last_token_keeps_a_token(tokeni
         tokenizer, [Prompt(Item("a", context, (choice, "x"), 0), context, ())]
     )
     assert (len(before) + len(scored), len(scored)) == (len(whole), 1)
+
+
+def test_of_equal_choices_the_first_is_taken_whatever_rounding_says(tokenizer):
+    class Rounds:
+        context_length = None
+
+        def score(self, pairs):
+            return [np.array([-5.0 + 1e-9 * i]) for i in range(len(pairs))]
+
+    item = Item("a", "q", (" x", " y", " x", " y"), 0, delimiter=" ")
+    (row,) = score_choices(Rounds(), tokenizer, [Prompt(item, "q", ())])
+    assert row["log_likelihoods"] == [-5.0, -5.0 + 1e-9, -5.0, -5.0 + 1e-9]
+    assert row["prediction"] == 1

@@ -133,6 +133,8 @@ def _tail(context: str, limit: int | None) -> str:
 
 
 def _outcome(item: Item, sums: NDArray[np.float64]) -> dict[str, Any]:
+    # equal choices are equally likely, and not by the rounding of their places in a batch
+    sums = sums[[item.choices.index(choice) for choice in item.choices]]
     own = [item.own(i) for i in range(len(item.choices))]
     characters = np.array([max(len(text), 1) for text in own])
     sizes = np.array([max(len(text.encode()), 1) for text in own])
