@@ -1,6 +1,7 @@
 import json
 import os
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,15 @@ def listing(root: Path) -> list[str]:
     return sorted(p.relative_to(root).as_posix() for p in root.rglob("*"))
 
 
-@pytest.mark.parametrize("make", ["new", "empty", "left by another starter", "a link to an empty one"])
+@pytest.mark.parametrize(
+    "make", ["new", "empty", "kept by git", "left by another starter", "a link to an empty one"]
+)
 def test_a_new_or_an_empty_directory_becomes_a_store(tmp_path, make):
     root = tmp_path / "a" / "store"
     if make != "new":
         root.mkdir(parents=True)
+    if make == "kept by git":
+        (root / ".gitignore").write_text("*\n")
     if make == "left by another starter":
         (root / f".{MARKER}.0123abcd.tmp").write_text("")
     if make == "a link to an empty one":
@@ -135,3 +140,15 @@ def test_an_empty_home_is_no_store_either(tmp_path, monkeypatch):
         make_store(tmp_path)
     assert listing(tmp_path) == []
     make_store(tmp_path / "outputs")
+
+
+def test_the_store_that_the_checkout_ships_can_be_used(tmp_path):
+    shipped = Path(__file__).resolve().parents[2] / "outputs"
+    names = subprocess.run(["git", "ls-files", "outputs"], cwd=shipped.parent, capture_output=True, text=True)
+    assert names.returncode == 0, names.stderr
+    for name in names.stdout.split():
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes((shipped.parent / name).read_bytes())
+    make_store(tmp_path / "outputs")
+    require_store(tmp_path / "outputs")

@@ -18,6 +18,8 @@ MARKER = "lmexp-store.json"
 FORMAT = 1
 PACKAGE = Path(__file__).resolve().parents[1]
 """Where lmexp itself is installed."""
+_NOTHING = frozenset({".gitignore", ".gitkeep", ".keep", ".DS_Store", "lost+found"})
+"""What git, a desktop or a file system leaves in a directory that is empty to a person."""
 
 
 def make_store(root: Path) -> None:
@@ -37,7 +39,8 @@ def make_store(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         if not os.access(root, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "permission denied")
-        others = sorted(name for name in os.listdir(root) if not name.startswith(f".{MARKER}."))
+        found = set(os.listdir(root)) - _NOTHING
+        others = sorted(name for name in found if not name.startswith(f".{MARKER}."))
         if not is_store(root):  # after the look: who makes it one now writes the marker before all else
             if others:
                 raise ConfigError(_not_ours(root, others))
