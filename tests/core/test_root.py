@@ -1,7 +1,7 @@
 import json
 import os
 import shlex
-import subprocess
+import shutil
 from pathlib import Path
 
 import pytest
@@ -143,12 +143,7 @@ def test_an_empty_home_is_no_store_either(tmp_path, monkeypatch):
 
 
 def test_the_store_that_the_checkout_ships_can_be_used(tmp_path):
-    shipped = Path(__file__).resolve().parents[2] / "outputs"
-    names = subprocess.run(["git", "ls-files", "outputs"], cwd=shipped.parent, capture_output=True, text=True)
-    assert names.returncode == 0, names.stderr
-    for name in names.stdout.split():
-        target = tmp_path / name
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes((shipped.parent / name).read_bytes())
+    (tmp_path / "outputs").mkdir()
+    shutil.copy(Path(__file__).resolve().parents[2] / "outputs" / ".gitignore", tmp_path / "outputs")
     make_store(tmp_path / "outputs")
     require_store(tmp_path / "outputs")
