@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lmexp.models.language_model import LanguageModel
     from lmexp.tokenizer.tokenizer import Tokenizer
 
-__all__ = ["generate", "load_model", "load_tokenizer", "run_experiment"]
+__all__ = ["curve", "generate", "load_model", "load_tokenizer", "run_experiment", "run_sweep"]
 
 
 def generate(model: "LanguageModel", tokenizer: "Tokenizer", prompt: str, **sampling: "Any") -> str:
@@ -49,13 +49,43 @@ def load_tokenizer(path: str | Path) -> "Tokenizer":
     return Tokenizer.load(Path(path))
 
 
-def run_experiment(overrides: "Sequence[str]", *, quiet: bool = False) -> "Run":
-    """Run one experiment, as ``python -m lmexp.run`` with the same overrides does.
+def run_experiment(
+    overrides: "Sequence[str]" = (),
+    *,
+    config_name: str = "config",
+    config_dir: str | None = None,
+    quiet: bool = False,
+) -> "Run":
+    """Run one experiment, as ``lmexp run`` with the same words does.
 
     Errors: `lmexp.errors.LmexpError`, whose `exit_code` is the one of the command.
     """
-    from lmexp.analysis.report import report_at_end
-    from lmexp.core.compose import compose
-    from lmexp.core.session import run_composition
+    from lmexp.experiments import run_experiment as run
 
-    return run_composition(compose(list(overrides)), quiet=quiet, at_end=report_at_end).run
+    return run(overrides, config_name=config_name, config_dir=config_dir, quiet=quiet)
+
+
+def run_sweep(
+    overrides: "Sequence[str]",
+    *,
+    config_name: str = "config",
+    config_dir: str | None = None,
+    quiet: bool = False,
+) -> "list[Run]":
+    """Run every point of a sweep, as ``lmexp run -m`` with the same words does, and return the runs in order.
+
+    Errors: `lmexp.errors.LmexpError` of the first point that failed, after the others have run.
+    """
+    from lmexp.experiments import run_sweep as run
+
+    return run(overrides, config_name=config_name, config_dir=config_dir, quiet=quiet)
+
+
+def curve(run: "Run", stage: str = "pretrain") -> "Any":
+    """Return what a stage logged: a pandas data frame by step, or a list of dicts where there is no pandas.
+
+    Errors: `ConfigError` for a stage without a curve.
+    """
+    from lmexp.experiments import curve as points
+
+    return points(run, stage)

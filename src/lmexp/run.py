@@ -43,10 +43,11 @@ from lmexp.core.session import run_composition
 from lmexp.core.spelling import command, override
 from lmexp.core.store import Store
 from lmexp.core.sweep_recorder import SweepRecorder
-from lmexp.core.sweeps import exit_code_of, note_point
+from lmexp.core.sweeps import exit_code_of, find_sweep, note_point
 from lmexp.core.terminal import printable
 from lmexp.errors import ConfigError, Diverged, Interrupted, LmexpError, VerificationError
 from lmexp.summary import summary
+from lmexp.sweep_summary import sweep_summary
 from lmexp.verbs.completion import completion_script
 
 _INFORMATION = ("hydra_help", "version", "cfg", "info", "shell_completion")
@@ -264,10 +265,16 @@ class _Runner:
         store = Store(self.sweep.store)
         with contextlib.suppress(OSError):
             self.exit_code = max(self.exit_code, exit_code_of(store, self.sweep.group))
+        self._print_sweep(store, self.sweep.group)
         page = sweep_report_at_end(store, self.sweep.group)
         if page is not None:
             with contextlib.suppress(OSError):
                 print(f"\nsweep report: {page}", flush=True)
+
+    def _print_sweep(self, store: Store, group: str) -> None:
+        """Print the table of a sweep's points; what cannot be read is said where its page is written."""
+        with contextlib.suppress(OSError, LmexpError):
+            print(f"\n{sweep_summary(find_sweep(store, group))}", flush=True)
 
     def report(self, error: LmexpError) -> int:
         """Print one sentence, and how to go on; return the exit code."""

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping
 
 from lmexp.analysis.accuracies import Task, tasks
 from lmexp.analysis.corpora import corpora
-from lmexp.analysis.formats import ranged
+from lmexp.analysis.formats import measured, ranged
 from lmexp.core.drift import named
 from lmexp.core.files import read_lines
+from lmexp.core.numbers import number
 from lmexp.core.record import intact_file
 from lmexp.core.runs import Run
 
 _SAMPLE_LINES = 6
 _SAMPLE_WIDTH = 100
 _OWN_METRICS = 8
+_COMPRESSORS = ("gzip", "xz", "zstd")
 _SHIPPED = frozenset(
     ("corpus", "tokenizer", "packing", "pretrain", "perplexity", "prompts", "samples", "adopted_model")
 )
@@ -27,9 +29,16 @@ def summary(run: Run) -> str:
     metrics = run.metrics
     for rows in (_corpora(metrics), _packing(metrics), _perplexity(metrics), _prompts(metrics), _own(run)):
         if rows:
-            parts.append(_table(rows))
+            parts.append(table(rows))
+    parts += [lost] if (lost := _lost(metrics)) else []
     parts += _sample(run)
     return "\n\n".join(parts)
+
+
+def headline(run: Run) -> str:
+    """Return the run's name and what was measured, in a few lines."""
+    rows = (_perplexity(run.metrics), _prompts(run.metrics), _own(run))
+    return "\n\n".join([f"{run.name}  {run.status}", *(table(found) for found in rows if found)])
 
 
 def _stages(run: Run) -> str:
@@ -41,7 +50,7 @@ def _stages(run: Run) -> str:
         for name, entry in run.stages.items()
         if entry.get("changed")
     ]
-    return "\n".join([_table(rows), *changed])
+    return "\n".join([table(rows), *changed])
 
 
 def _corpora(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
@@ -68,19 +77,48 @@ def _packing(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
 
 
 def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
-    """Return bits per byte of the model and of the compressors, a row each, by split."""
+    """Return a row of each held-out text: bits per byte of the model and of the compressors beside it."""
     rows: list[tuple[str, ...]] = []
     for key, value in metrics.items():
         head, _, name = key.rpartition("/")
         if f"{head}/bits_per_byte" not in metrics or not name.endswith("bits_per_byte"):
             continue
         who = name.removesuffix("bits_per_byte").rstrip("_") or "model"
-        error = metrics.get(f"{key}/stderr")
-        extra = ""
-        if who == "model" and f"{head}/perplexity" in metrics:
-            extra = f"perplexity {metrics[f'{head}/perplexity']:.2f} per token"
-        rows.append((head, who, _value(value, error), extra))
-    return [("held-out text", "", "bits per byte", ""), *rows] if rows else []
+        per_token = ("", "")
+        if who == "model":
+            loss, perplexity = metrics.get(f"{head}/loss"), metrics.get(f"{head}/perplexity")
+            per_token = (
+                "" if loss is None else measured(loss, metrics.get(f"{head}/loss/stderr")),
+                "" if perplexity is None else number(perplexity),
+            )
+        rows.append((head, who, measured(value, metrics.get(f"{key}/stderr")), *per_token))
+    return [("held-out text", "", "bits per byte", "nats per token", "perplexity"), *rows] if rows else []
+
+
+def _lost(metrics: Mapping[str, float]) -> str:
+    """Return a sentence for each text that a compressor squeezes better than the model predicts it."""
+    said = []
+    for key, value in metrics.items():
+        head, _, name = key.rpartition("/")
+        if name != "bits_per_byte" or not head.startswith("perplexity/"):
+            continue
+        others = {
+            n: metrics[f"{head}/{n}_bits_per_byte"]
+            for n in _COMPRESSORS
+            if f"{head}/{n}_bits_per_byte" in metrics
+        }
+        better = [n for n, other in others.items() if other < value]
+        if better:
+            need = "needs" if len(better) == 1 else "need"
+            said.append(
+                f"{head}: {_joined(better)} {need} fewer bits than the model, which has seen too little text; "
+                f"try more trainer.max_steps, then a larger model."
+            )
+    return "\n".join(textwrap.fill(line, _SAMPLE_WIDTH) for line in said)
+
+
+def _joined(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _prompts(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
@@ -138,7 +176,7 @@ def _own(run: Run) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, entry in run.stages.items():
         if entry["stage"] not in _SHIPPED:
-            own = [(key, _number(v)) for key, v in run.metrics.items() if key.startswith(f"{name}/")]
+            own = [(key, number(v)) for key, v in run.metrics.items() if key.startswith(f"{name}/")]
             rows += own[:_OWN_METRICS]
             rows += [(f"{name}/...", f"{len(own) - _OWN_METRICS} more")] * (len(own) > _OWN_METRICS)
     return [("metric", "value"), *rows] if rows else []
@@ -172,17 +210,8 @@ def _printable(line: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.expandtabs(4))
 
 
-def _number(value: float) -> str:
-    """Return a whole number with all of its digits, another one with six."""
-    whole = float(value).is_integer() and abs(value) < 1e15
-    return f"{value:,.0f}" if whole else f"{value:.6g}"
-
-
-def _value(value: float, error: float | None) -> str:
-    return f"{value:.3f}" if error is None else f"{value:.3f} ± {error:.3f}"
-
-
-def _table(rows: Iterable[tuple[str, ...]]) -> str:
+def table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Return rows of equal length as columns of text; the first row is the head."""
     listed = list(rows)
     widths = [max(len(row[i]) for row in listed) for i in range(len(listed[0]))]
     return "\n".join(

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmexp.analysis.formats import duration, measured, number, size, tick
+from lmexp.analysis.formats import duration, measured, size, tick
+from lmexp.core.numbers import number
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
-from lmexp.analysis.formats import number, tick
+from lmexp.analysis.formats import tick
+from lmexp.core.numbers import number
 
 _LOG_FROM_RATIO = 30.0
 _EQUAL = 1e-9

@@ -9,10 +9,11 @@ import math
 from collections.abc import Callable, Sequence
 
 from lmexp.analysis.axis import make_axis
-from lmexp.analysis.formats import measured, number, ranged
+from lmexp.analysis.formats import measured, ranged
 from lmexp.analysis.intervals import Interval, normal_interval
 from lmexp.analysis.markup import Html, details, escape, table, tag
 from lmexp.analysis.svg import legend
+from lmexp.core.numbers import number
 
 _WIDTH, _ROW, _SIDE, _FOOT = 480, 44, 16, 46
 _NAME_CHARACTERS = 40

@@ -3,20 +3,10 @@
 import math
 
 from lmexp.analysis.intervals import Interval
+from lmexp.core.numbers import number, tidy
 
 NO_RESULT = "no result"
 """What stands where a number would, of a run that did not come to it."""
-
-
-def number(value: float) -> str:
-    """Return `value` with four significant digits; whole numbers keep all of theirs."""
-    if not math.isfinite(value):
-        return "not a number" if math.isnan(value) else ("-infinity" if value < 0 else "infinity")
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return _tidy(f"{value:.4g}")
 
 
 def measured(value: float, error: float | None) -> str:
@@ -25,14 +15,23 @@ def measured(value: float, error: float | None) -> str:
         return number(value)
     if error is None or not math.isfinite(error):
         return f"{value:.3f}" if 0.001 <= abs(value) < 1000 else number(value)
+    if max(abs(value), error) >= 1e6:
+        return f"{number(value)} ± {number(error)}"
     decimals = 3 if error == 0 or error >= 0.001 else min(8, -math.floor(math.log10(error)) + 1)
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def short(value: float, error: float | None = None) -> str:
+    """Return a whole number as one, without an error, and any other as `measured`."""
+    return number(value) if error is None and float(value).is_integer() else measured(value, error)
 
 
 def ranged(value: float, interval: Interval | None) -> str:
     """Return ``0.500 [0.237, 0.763]``, a value with its interval; without one the value alone."""
     if interval is None or not math.isfinite(value) or not all(map(math.isfinite, interval)):
         return measured(value, None)
+    if max(map(abs, (value, *interval))) >= 1e6:
+        return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
     width = interval[1] - interval[0]
     decimals = 3 if width >= 0.002 or width <= 0 else min(8, 1 - math.floor(math.log10(width)))
     low, high = (f"{end:.{decimals}f}" for end in interval)
@@ -47,7 +46,7 @@ def tick(value: float, step: float | None = None) -> str:
             scale = 1e3 if letter == "k" else limit
             return f"{_plain(value / scale, step / scale if step else None)}{letter if value else ''}"
     if value and (size < 1e-3):
-        return _tidy(f"{value:.3g}")
+        return tidy(f"{value:.3g}")
     return _plain(value, step)
 
 
@@ -76,15 +75,9 @@ def size(num_bytes: float) -> str:
 
 def _plain(value: float, step: float | None) -> str:
     if step is None:
-        return _tidy(f"{value:.4g}")
+        return tidy(f"{value:.4g}")
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     while decimals < 8 and abs(round(step, decimals) - step) > 1e-9 * step:  # a step of 0.25 needs two
         decimals += 1
     text = f"{value:.{decimals}f}"
     return text.removeprefix("-") if float(text) == 0 else text
-
-
-def _tidy(text: str) -> str:
-    """Return ``1e-5`` for ``1e-05``."""
-    head, e, exponent = text.partition("e")
-    return f"{head}e{int(exponent)}" if e else head

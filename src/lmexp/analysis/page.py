@@ -21,11 +21,12 @@ from lmexp.analysis.account import (
 from lmexp.analysis.accuracies import headline_accuracy, tasks
 from lmexp.analysis.corpora import corpus_section
 from lmexp.analysis.curves import curve_figures
-from lmexp.analysis.formats import duration, measured, number
+from lmexp.analysis.formats import duration, measured
 from lmexp.analysis.markup import Html, escape, join, tag
 from lmexp.analysis.quality import bits_per_byte, quality_section
 from lmexp.analysis.records import RunRecords
 from lmexp.analysis.texts import samples_section
+from lmexp.core.numbers import number
 
 _STYLE = Path(__file__).with_name("page.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

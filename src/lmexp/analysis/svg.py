@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from lmexp.analysis.axis import Axis, category_axis, make_axis, suits_log
-from lmexp.analysis.formats import NO_RESULT, number, ranged
+from lmexp.analysis.formats import NO_RESULT, ranged
 from lmexp.analysis.intervals import Interval
 from lmexp.analysis.markup import Html, details, escape, table, tag
 from lmexp.analysis.thin import Point, finite_parts, thin
+from lmexp.core.numbers import number
 
 WIDTH, HEIGHT = 480, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 48

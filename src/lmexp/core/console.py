@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from lmexp.core.drift import named
 from lmexp.core.files import LineFollower
+from lmexp.core.numbers import number
 from lmexp.core.plan import Plan, Verdict
 from lmexp.core.record import Record
 from lmexp.core.terminal import erase_line, printable
@@ -95,7 +96,7 @@ class Console:
             left = (last["time"] - self._first["time"]) / steps * (total - last["step"])
             text += f"  {_duration(left)} left"
         shown = (key for key in last if key not in ("step", "time") and _is_number(last[key]))
-        return text + "".join(f"  {_words(key)} {_number(last[key])}" for key in sorted(shown, key=_place))
+        return text + "".join(f"  {_words(key)} {number(last[key])}" for key in sorted(shown, key=_place))
 
     def _line(self, text: str) -> None:
         self._write(f"{text}\n")
@@ -130,12 +131,6 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _is_number(value: Any) -> bool:

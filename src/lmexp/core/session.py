@@ -4,7 +4,7 @@ import dataclasses
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lmexp.core.compose import Composition
 from lmexp.core.config import to_dict
@@ -44,20 +44,22 @@ def run_composition(
     *,
     group: str | None = None,
     quiet: bool = False,
+    stream: TextIO | None = None,
     at_end: AtEnd = lambda _run: None,
 ) -> Finished:
     """Run an experiment to its end and return its run.
 
+    Progress is written to `stream`, standard error where none is given, or nowhere.
     `group` is the sweep's name; without one the experiment is its own group. `at_end` is called once
     with the run, done, failed or interrupted, just before its record says so.
 
     Errors: whatever a stage, the store or an interruption raises, after it was recorded.
     """
     with store_errors(composition.store):
-        return _run(composition, group or composition.experiment, quiet, at_end)
+        return _run(composition, group or composition.experiment, quiet, stream, at_end)
 
 
-def _run(composition: Composition, group: str, quiet: bool, at_end: AtEnd) -> Finished:
+def _run(composition: Composition, group: str, quiet: bool, stream: TextIO | None, at_end: AtEnd) -> Finished:
     store = Store(composition.store)
     store.prepare()
     plan = plan_of(composition, store)
@@ -76,7 +78,7 @@ def _run(composition: Composition, group: str, quiet: bool, at_end: AtEnd) -> Fi
         changes=composition.changes(),
     )
     mirror = Mirror(store, writer.path, composition.config.tracking, group)
-    console = None if quiet else Console(plan)
+    console = None if quiet else Console(plan, stream)
     observer = _Observer(store, writer, mirror, console)
     if console is not None:
         console.header(f"run {writer.name} in {writer.path}")

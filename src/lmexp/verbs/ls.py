@@ -1,19 +1,37 @@
-"""The runs and artifacts of a store."""
+"""The runs and artifacts of a store: of each run one figure, and what tells it from its neighbours."""
 
 import argparse
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from lmexp.core.terminal import printable
 from lmexp.verbs.words import no_more, print_json, split_store
+
+if TYPE_CHECKING:
+    from lmexp.core.runs import Run
+
+_COLUMNS = 80
 
 
 def ls(arguments: argparse.Namespace) -> int:
     """the runs and artifacts of a store"""
-    from lmexp.core.runs import list_runs, lost_runs
+    from lmexp.analysis.formats import size
+    from lmexp.core.runs import list_runs
 
     words, store = split_store(arguments.words)
     no_more(words)
+    listed = list_runs(store)
     runs = [
-        {"run": r.name, "experiment": r.data["experiment"], "status": r.status, "started": r.data["started"]}
-        for r in list_runs(store)
+        {
+            "run": run.name,
+            "experiment": run.data["experiment"],
+            "status": run.status,
+            "started": run.data["started"],
+            "figure": figure,
+            "differs": differs,
+        }
+        for run, figure, differs in zip(listed, _figures(listed), differing(listed), strict=True)
     ]
     artifacts = [
         {
@@ -26,14 +44,90 @@ def ls(arguments: argparse.Namespace) -> int:
         }
         for r in store.records()
     ]
-    lost = [*lost_runs(store), *store.damaged_records()]
     if arguments.json:
-        print_json({"store": str(store.root), "runs": runs, "artifacts": artifacts, "lost": lost})
+        print_json({"store": str(store.root), "runs": runs, "artifacts": artifacts})
         return 0
-    for run in runs:
-        print(f"run       {run['status']:11}  {run['started'][:19]}  {run['run']}")
+    print("\n".join(_run_lines(runs)) if runs else "no runs")
+    print()
     for item in artifacts:
-        print(f"artifact  {item['bytes']:11,}  {item['finished'][:19]}  {item['path']}")
-    for reason in lost:
-        print(f"lost      {reason}")
+        print(printable(f"{size(item['bytes']):>9}  {_when(item['finished'])}  {item['path']}"))
     return 0
+
+
+def differing(runs: "Sequence[Run]") -> list[dict[str, Any]]:
+    """Return, for each run, the keys that it changeds experiment or that tell it from other runs."""
+    from lmexp.core.settings import RunConfig
+
+    engine = set(RunConfig.__dataclass_fields__)
+    flat = [dict(_leaves({k: v for k, v in run.data["config"].items() if k not in engine})) for run in runs]
+    found: list[dict[str, Any]] = []
+    for run, own in zip(runs, flat, strict=True):
+        others = [
+            other
+            for other, of in zip(flat, runs, strict=True)
+            if of.data["experiment"] == run.data["experiment"]
+        ]
+        changed = run.data.get("changes") or {}
+        keys = [key for key in own if key in changed or any(other.get(key) != own[key] for other in others)]
+        found.append({key: own[key] for key in keys})
+    return found
+
+
+def _leaves(values: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found += _leaves(value, f"{path}{key}.")
+        else:
+            found.append((f"{path}{key}", value))
+    return found
+
+
+def _figures(runs: "Sequence[Run]") -> list[dict[str, Any] | None]:
+    """Return the headline metric of each run by name and value; runs of one experiment have the same one."""
+    from lmexp.analysis.compared import headline_metric
+
+    of: dict[str, list[Mapping[str, float]]] = {}
+    for run in runs:
+        of.setdefault(run.data["experiment"], []).append(run.metrics)
+    names = {experiment: headline_metric(metrics) for experiment, metrics in of.items()}
+    found: list[dict[str, Any] | None] = []
+    for run in runs:
+        name = names[run.data["experiment"]]
+        value = None if name is None else run.metrics.get(name)
+        found.append(None if value is None else {"metric": name, "value": value})
+    return found
+
+
+def _run_lines(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each run and, indented, what differs, none of them wider than a terminal may be."""
+    from lmexp.core.plan import spelled
+
+    width = max(len(run["run"]) for run in runs)
+    lines = []
+    for run in runs:
+        about = f"{run['status']:11}  {_when(run['started'])}  {_figure_text(run['figure'])}"
+        name = f"{run['run']:{width}}"
+        lines += (
+            [f"{name}  {about}"] if len(name) + 2 + len(about) <= _COLUMNS else [run["run"], f"    {about}"]
+        )
+        changes = " ".join(f"{key}={spelled(value)}" for key, value in run["differs"].items())
+        lines += textwrap.wrap(
+            changes, _COLUMNS, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+        )
+    return [printable(line.rstrip()) for line in lines]
+
+
+def _figure_text(figure: Mapping[str, Any] | None) -> str:
+    from lmexp.analysis.formats import short
+
+    if figure is None:
+        return ""
+    head, _, last = str(figure["metric"]).rpartition("/")
+    name = f"{head.rpartition('/')[2]}/{last}" if last.isdigit() else last
+    return f"{name.replace('bits_per_byte', 'bits per byte')} {short(figure['value'])}"
+
+
+def _when(moment: str) -> str:
+    """Return a time of a record to the minute."""
+    return moment[:16].replace("T", " ")
