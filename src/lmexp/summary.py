@@ -111,8 +111,8 @@ def _lost(metrics: Mapping[str, float]) -> str:
         if better:
             need = "needs" if len(better) == 1 else "need"
             said.append(
-                f"{head}: {_joined(better)} {need} fewer bits than the model, which has seen too little text; "
-                f"try more trainer.max_steps, then a larger model."
+                f"{head}: {_joined(better)} {need} fewer bits than the model, which has seen too little "
+                f"text; try more trainer.max_steps, then a larger model."
             )
     return "\n".join(textwrap.fill(line, _SAMPLE_WIDTH) for line in said)
 
