@@ -102,3 +102,14 @@ def test_other_tools_words_are_answered_with_ours(values, sentence):
     with pytest.raises(ConfigError) as error:
         build(CorpusConfig, values, "corpus")
     assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(("validation", "test"), [(0.5, 0.5), (0.9, 0.2), (0.2, 0.9)])
+def test_fractions_that_leave_nothing_for_training_are_refused(validation, test):
+    with pytest.raises(ConfigError) as error:
+        CorpusConfig(validation_fraction=validation, test_fraction=test)
+    assert str(error.value) == (
+        f"validation_fraction + test_fraction must be less than 1 to leave documents for training, was "
+        f"{validation + test:g}."
+    )
+    assert CorpusConfig(validation_fraction=0.5, test_fraction=0.49)

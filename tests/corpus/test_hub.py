@@ -157,6 +157,10 @@ def test_what_cannot_be_loaded_is_one_sentence(stories, tmp_path):
         "b": ({"subset": "another"}, "subset another, split train, cannot be loaded: "),
         "c": ({"column": "txt"}, "has no column 'txt' (did you mean 'text'?)"),
         "d": ({"name": "someone/script"}, "cannot be loaded: Dataset scripts are no longer supported"),
+        "f": (
+            {"subset": "other", "max_bytes": 100},
+            "bytes, more than the 100 that they may have; read its beginning with streaming",
+        ),
         "e": ({"column": "n", "streaming": True}, "the column 'n' must be text, was int64"),
     }
     found = run(tmp_path, **{name: options for name, (options, _) in cases.items()})

@@ -191,6 +191,10 @@ class HubSource(SourceConfig):
     streaming: bool = option(False, placement=True)
     """Read the rows as they arrive instead of downloading the whole split first; for a `limit`."""
 
+    max_bytes: int = option(2**36, ge=1, placement=True)
+    """Most bytes that the dataset's files may have where they are downloaded, all splits of the subset
+    together; more is refused."""
+
     document_start: str | None = option(None, absent_means=None)
     """A regular expression for datasets with a line of text a row: a row that it matches begins a
     document, and the rows up to the next one are joined."""

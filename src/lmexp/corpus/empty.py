@@ -60,7 +60,7 @@ def fractions_that_fill(fractions: Sequence[float]) -> tuple[float, float] | Non
 def _short_between(low: float, high: float) -> float | None:
     """Return the decimal with the fewest digits between two numbers, none of which it may round to."""
     for digits in range(1, 10):
-        value = (math.floor(low * 10**digits) + 1) / 10**digits
+        value = float((math.floor(low * 10**digits) + 1) / 10**digits)
         if low + _MARGIN < value < high - _MARGIN:
             return value
     return None

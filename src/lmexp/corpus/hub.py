@@ -103,6 +103,8 @@ def _prepared(source: HubSource, commit: str, cache: Path) -> Iterator[Any]:
         kept.discard_damaged_downloads(source.name)
         try:
             dataset = _load(source, commit, cache)
+        except DataError:
+            raise
         except Exception as error:
             raise _not_loaded(source, commit, error) from error
         files = [Path(entry["filename"]) for entry in dataset.cache_files]
@@ -122,16 +124,29 @@ def _load(source: HubSource, commit: str, cache: Path) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
-    return datasets.load_dataset(
-        source.name,
-        source.subset,
-        split=source.split,
-        revision=commit,
-        streaming=source.streaming,
-        download_mode="reuse_cache_if_exists",  # of what was prepared earlier, only our own note is believed
-        cache_dir=str(home / "datasets"),
-        keep_in_memory=False,
+    builder = datasets.load_dataset_builder(
+        source.name, source.subset, revision=commit, cache_dir=str(home / "datasets")
     )
+    if source.streaming:
+        return builder.as_streaming_dataset(split=source.split)
+    _require_room(builder, source)
+    # of what was prepared earlier, only our own note is believed
+    builder.download_and_prepare(download_mode="reuse_cache_if_exists")
+    return builder.as_dataset(split=source.split)
+
+
+def _require_room(builder: Any, source: HubSource) -> None:
+    """Raise `DataError` where the files of a dataset, of all of its splits, are larger than they may be."""
+    from huggingface_hub import HfFileSystem
+
+    files = HfFileSystem()
+    urls = [url for split in (builder.config.data_files or {}).values() for url in split]
+    size = sum(files.info(url)["size"] or 0 for url in urls)
+    if size > source.max_bytes:
+        raise DataError(
+            f"The files of {source.name} have {size:,} bytes, more than the {source.max_bytes:,} that they "
+            f"may have; read its beginning with streaming=true and a limit, or raise max_bytes of its source."
+        )
 
 
 def _not_loaded(source: HubSource, commit: str, error: Exception) -> Exception:
