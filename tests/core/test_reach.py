@@ -163,6 +163,7 @@ def test_a_file_that_is_no_python_is_named(own):
 def test_own_code_is_what_is_neither_pythons_nor_installed_nor_lmexps(tmp_path):
     assert is_own(str(tmp_path / "mine.py"))
     assert not is_own(None)
+    assert not is_own("_classes.py")  # as torch makes up
     assert not is_own(str(tmp_path / "mine.so"))
     assert not is_own(__import__("json").__file__)
     assert not is_own(__import__("numpy").__file__)

@@ -7,6 +7,7 @@ its own library, the installed packages and lmexp is the user's own.
 """
 
 import importlib.machinery
+import os
 import site
 import sys
 import sysconfig
@@ -55,8 +56,8 @@ def folders() -> list[str]:
 
 def is_own(file: str | None) -> bool:
     """Whether a module's file is a Python file of the user's own."""
-    if file is None or not file.endswith(".py"):
-        return False
+    if file is None or not file.endswith(".py") or not os.path.isabs(file):
+        return False  # libraries make modules up, with files that are not there
     return not file.startswith(_NOT_OWN) and _INSTALLED.isdisjoint(Path(file).parts)
 
 
