@@ -76,7 +76,7 @@ def _overrides(word: str) -> list[str]:
     from lmexp.core.compose import own_config_dir, register_schemas
     from lmexp.core.composing_errors import known_keys
     from lmexp.core.groups import choice, groups
-    from lmexp.core.shipped import shipped
+    from lmexp.core.own import shipped
 
     own = own_config_dir(None)
     found = groups([shipped("conf"), *([Path(own)] if own else [])])
