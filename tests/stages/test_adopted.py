@@ -95,7 +95,7 @@ def test_an_adopted_corpus_keeps_its_splits_and_is_reused_by_the_command_that_is
     artifact, use = capsys.readouterr().out.splitlines()
     documents = {s: [d.text for d in CorpusArtifact(Path(artifact[11:])).documents(s)] for s in texts}
     assert documents == {split: [text] for split, text in texts.items()}
-    printed = shlex.split(use)[5:]
+    printed = [word for word in shlex.split(use) if "=" in word]
     planned = [word.replace("=NAME", "=tiny") for word in printed]
     assert cli.main(["plan", *planned, f"store={store}", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["stages"]["corpus"]["action"] == "reuse"

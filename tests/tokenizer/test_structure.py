@@ -199,6 +199,13 @@ REFUSED = {
         templating("<|endoftext|> <|endoftext|> $A"),
         "post_processor.single",
     ),
+    "two templates": (
+        lambda d: (
+            templating("<|endoftext|> $A")(d),
+            d.update(post_processor={"type": "Sequence", "processors": [d["post_processor"]] * 2}),
+        ),
+        "post_processor.single ['<|endoftext|>', 'the text']: it is more than one start token",
+    ),
     "text twice": (
         templating("$A $A"),
         "post_processor.single ['the text', 'the text']",
@@ -283,6 +290,14 @@ def test_a_configuration_that_denies_the_start_token_is_refused(tmp_path):
     folder = write(tmp_path, json.loads(backend.to_str()), config | {"add_bos_token": False})
     with pytest.raises(DataError, match=r"add_bos_token False, but the post_processor .* puts a token first"):
         Tokenizer.load(folder)
+
+
+def test_the_token_that_is_put_first_begins_a_text_whatever_else_is_named(tmp_path):
+    backend, config = FAMILIES["llama3"]()
+    config |= {"bos_token": "<|reserved_0|>"}
+    tokenizer = Tokenizer.load(write(tmp_path, json.loads(backend.to_str()), config))
+    assert tokenizer.decode([tokenizer.bos_token_id]) == "<|begin_of_text|>"
+    assert tokenizer.start_ids == (tokenizer.bos_token_id,)
 
 
 def test_a_tokenizer_without_an_end_of_text_is_refused(tmp_path):
