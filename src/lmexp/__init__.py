@@ -1,10 +1,9 @@
 """lmexp: repeatable language-model experiments, from raw text to a table of measured results."""
 
-import os
 import sys
 
-if sys.argv[:1] == ["-m"] and sys.path[:1] in ([""], [os.getcwd()]):
-    del sys.path[0]  # for `python -m`, where files of the current directory would be imported for libraries
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    del sys.path[0]  # the current directory, whose files `python -m` would import for libraries
 
 from pathlib import Path
 from typing import TYPE_CHECKING
