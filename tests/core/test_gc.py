@@ -12,6 +12,7 @@ from lmexp.core.store import Store
 from lmexp.errors import ConfigError, StoreError
 
 from .conftest import processes_of, wait_until
+from .test_runs import begin as begin  # noqa: PLC0414 - a fixture
 from .test_store import published
 
 
@@ -200,3 +201,38 @@ def test_leases_that_nobody_holds_go_with_the_garbage_unless_an_attempt_goes_on_
     assert list((store.root / "trash").iterdir()) == []
     assert not lease.lost
     lease.release()
+
+
+def test_what_a_run_needs_is_kept_and_looked_at_again_before_it_goes(store, begin):
+    record = published(store)
+    (store.scratch("cd" * 32) / "0001-01234567").mkdir(parents=True)
+    (store.scratch("ef" * 32) / "0001-01234567").mkdir(parents=True)
+    first = begin("first")
+    garbage = find_garbage(store)
+    assert {g.path.name for g in garbage} == {record.name, "cd" * 32, "ef" * 32}
+    lease = Waiter(store.leases("cd" * 32), 30).try_acquire()
+    data = read_sealed(first.path / "run.json")
+    planned = {"total": record.fingerprint, "other": "ef" * 32}
+    write_sealed(first.path / "run.json", {**data, "planned": planned, "status": "done"})
+    assert find_garbage(store) == []
+    assert sweep(store, garbage) == []
+    lease.release()
+    assert [g.path.name for g in find_garbage(store)] == ["cd" * 32]
+    second = begin("second")
+    second.close("done")
+    kept = [g.path.name for g in find_garbage(store, [second.name])]
+    assert kept == [record.name, "cd" * 32, "ef" * 32]
+    assert {g.path.name for g in sweep(store, garbage, [second.name])} == set(kept)
+    assert not record.path.exists()
+    with pytest.raises(ConfigError, match="no run"):
+        find_garbage(store, ["gone"])
+
+
+def test_no_downloads_go_while_a_run_goes_on(store, begin):
+    (store.cache / "downloads").mkdir(parents=True)
+    running = begin("running")
+    assert find_garbage(store) == []
+    with pytest.raises(ConfigError, match="goes on and may need its downloads"):
+        find_garbage(store, downloads=True)
+    running.close("failed")
+    assert [g.path.name for g in find_garbage(store, downloads=True)] == ["downloads"]

@@ -6,7 +6,6 @@ told to, and only then does the first go on.
 
 import os
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +22,6 @@ from lmexp.errors import StageError
 
 from .conftest import Silent
 
-IMPATIENT = SimpleNamespace(threads=1, stale_after_s=0, stop_grace_s=0)
 SEGMENT = {"started": "2026-01-01T00:00:00+00:00"}
 
 
@@ -101,7 +99,9 @@ def test_a_sleeper_wakes_to_one_sentence_and_the_result_of_its_successor(
     successor, sleeper = Silent(), Silent()
 
     def sleep() -> None:
-        execute(plan, store, IMPATIENT, successor)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(executor, "Waiter", lambda directory, _stale_after_s: Waiter(directory, 0))
+            execute(plan, store, ExecutorConfig(), successor)
         published.append(store.find("toy_total", fingerprint).path.stat().st_ino)
 
     published: list[int] = []
@@ -112,7 +112,7 @@ def test_a_sleeper_wakes_to_one_sentence_and_the_result_of_its_successor(
     if not late:
         assert sleeper.actions["total"] == "reused"
         (sentence,) = sleeper.losses
-        assert "total was taken over by" in sentence
+        assert f"total was taken over by process {os.getpid()} on " in sentence
         assert sentence.count(". ") == 0
     assert records["total"].metrics == {"sum": 10}
     assert records["total"].path.stat().st_ino == published[0]

@@ -23,7 +23,7 @@ from lmexp.core.environment import environment
 from lmexp.core.files import read_json
 from lmexp.core.foresight import foresee
 from lmexp.core.launch import Outcome, run_child
-from lmexp.core.lease import Lease, Waiter, holder
+from lmexp.core.lease import Lease, Waiter, holder, last_holder
 from lmexp.core.plan import Plan, PlannedStage
 from lmexp.core.record import Record
 from lmexp.core.redact import redact_words
@@ -150,12 +150,11 @@ class _Computation:
             raise self._lost()
 
     def _lost(self) -> LeaseLost:
-        who = holder(self.store.leases(self.planned.fingerprint))
-        by = f"process {who['pid']} on {who['host']}" if who else "another process"
+        who = last_holder(self.store.leases(self.planned.fingerprint))
         return LeaseLost(
-            f"{self.planned.name} was taken over by {by}, since this process had shown no heartbeat for "
-            f"{self.config.stale_after_s:g} s (it was paused, or the disk stood still); nothing is lost, "
-            f"and this run waits for what becomes of it."
+            f"{self.planned.name} was taken over by process {who['pid']} on {who['host']}, since this one "
+            f"had shown no heartbeat for {self.config.stale_after_s:g} s (it was paused, or the disk stood "
+            f"still); nothing is lost, and this run waits for what becomes of it."
         )
 
     def _compute_while_held(self, lease: Lease) -> Record:

@@ -135,8 +135,13 @@ def holder(directory: Path) -> dict[str, Any] | None:
     generation = newest_generation(directory)
     if not generation or (directory / f"{generation:04d}.done").exists():
         return None
+    return last_holder(directory)
+
+
+def last_holder(directory: Path) -> dict[str, Any]:
+    """Return who has taken the newest generation, whether it is held still or not."""
     with contextlib.suppress(OSError):
-        who = _who(directory, generation)
+        who = _who(directory, newest_generation(directory))
         if is_process(who):
             return who
     return {"host": "unknown", "boot": "", "pid": 0, "started": None}
