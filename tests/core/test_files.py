@@ -194,3 +194,14 @@ def test_json_of_files_is_read_in_one_place_alone():
         p.name for p in source.rglob("*.py") if re.search(r"json\.loads?\((?!self\._backend)", p.read_text())
     ]
     assert readers == ["files.py"]
+
+
+def test_a_file_whose_name_is_not_utf8_is_hashed_and_not_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_RACY_S", 0.0)
+    path, other = tmp_path / os.fsdecode(b"caf\xe9"), tmp_path / "café"
+    path.write_bytes(b"one")
+    other.write_bytes(b"two")
+    hasher = FileHasher(tmp_path / "memory.json")
+    assert (hasher(path), hasher(other)) == tuple(hashlib.sha256(d).hexdigest() for d in (b"one", b"two"))
+    hasher.save()
+    assert (tmp_path / "memory.json").exists()

@@ -94,6 +94,17 @@ def test_a_folder_is_answered_with_an_override_that_works_where_it_is_pasted(tmp
     assert [path.name for path in local_files(source(*read.value()))] == ["one.txt", "two.txt"]
 
 
+def test_a_file_that_may_not_be_read_is_named_with_the_reason(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+
+    class Refused(FileHasher):
+        def __call__(self, path):
+            raise PermissionError(13, "Permission denied", str(path))
+
+    with pytest.raises(DataError, match=r"a\.txt cannot be read \(Permission denied\)\.$"):
+        content(source(tmp_path / "*.txt"), Refused())
+
+
 def test_text_files_become_whole_or_cut_documents(tmp_path):
     (tmp_path / "long.txt").write_text(("x" * 99 + "\n") * 10)
     (tmp_path / "short.md").write_text("short")

@@ -24,9 +24,16 @@ from lmexp.errors import ConfigError, DataError
 def content(source: LocalSource, hasher: FileHasher) -> dict[str, str]:
     """Return the sha256 of each file, by ``"<position>:<file name>"``.
 
-    Errors: `DataError` as `local_files`.
+    Errors: `DataError` as `local_files`, and for a file that cannot be read.
     """
-    return {f"{i}:{file_name(path)}": hasher(path) for i, path in enumerate(local_files(source))}
+    return {f"{i}:{file_name(path)}": _hashed(path, hasher) for i, path in enumerate(local_files(source))}
+
+
+def _hashed(path: Path, hasher: FileHasher) -> str:
+    try:
+        return hasher(path)
+    except OSError as error:
+        raise DataError(f"{shown(path)} cannot be read ({error.strerror}).") from None
 
 
 def documents(source: LocalSource, context: SourceContext) -> Iterator[Document]:
