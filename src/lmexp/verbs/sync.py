@@ -2,7 +2,7 @@
 
 import argparse
 
-from lmexp.errors import ConfigError
+from lmexp.errors import ConfigError, nearest
 from lmexp.verbs.words import split_store
 
 
@@ -13,6 +13,10 @@ def sync(arguments: argparse.Namespace) -> int:
 
     words, store = split_store(arguments.words)
     names = [word for word in words if not word.startswith("timeout_s=")]
+    for name in names:
+        if "=" in name:
+            key = name.partition("=")[0]
+            raise ConfigError(f"{key}= is not expected here{nearest(key, ('timeout_s', 'store'))}.")
     limits = [_seconds(word.partition("=")[2]) for word in words if word.startswith("timeout_s=")]
     counts = {"uploaded": 0, "unchanged": 0, "running": 0, "failed": 0}
     for synced in sync_runs(store, names, timeout_s=limits[-1] if limits else TIMEOUT_S):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmexp.core.settings import absolute_store, default_store
 from lmexp.core.spelling import unquoted
-from lmexp.errors import ConfigError
+from lmexp.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from lmexp.core.compose import Composition
@@ -18,13 +18,24 @@ if TYPE_CHECKING:
 
 def split_store(words: Sequence[str]) -> tuple[list[str], "Store"]:
     """Return the words without ``store=PATH``, and that store, which must exist."""
+    from lmexp.core.root import is_store
     from lmexp.core.store import Store
 
     chosen = [unquoted(w.partition("=")[2]) for w in words if w.startswith("store=")]
     rest = [w for w in words if not w.startswith("store=")]
     if chosen and not chosen[-1]:
         raise ConfigError("store= names no directory; write store=PATH.")
+    for word in rest:
+        key, equals, _ = word.partition("=")
+        if equals and (hint := nearest(key, ("store",))):
+            raise ConfigError(f"{key}= is not expected here{hint}.")
     store = Store(absolute_store(chosen[-1] if chosen else default_store()))
+    if not store.root.is_dir():
+        beside = [path.name for path in store.root.parent.glob("*/") if is_store(path)]
+        raise ConfigError(
+            f"there is no store at {store.root}{nearest(store.root.name, beside)}; give the right one with "
+            f"store=PATH."
+        )
     store.require()
     return rest, store
 
