@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from lmexp.cli import main
 from lmexp.core.runs import list_runs
 from lmexp.core.store import Store
 from lmexp.core.tracking import server_answers
@@ -12,7 +13,7 @@ from lmexp.errors import ConfigError
 
 from .conftest import processes_of, wait_until
 from .test_sync import points, sync
-from .wandb_server import KEY, WandbServer
+from .wandb_server import ENTITY, KEY, WandbServer
 
 
 @pytest.fixture
@@ -34,7 +35,9 @@ def test_a_run_is_online_with_its_curve_its_group_and_its_artifacts(command, ser
     done = command.run("-m", "tracking.mode=auto", "numbers.count=4,5")
     assert done.returncode == 0, done.stderr
     runs = list_runs(Store(command.store))
-    assert [f"wandb: online as {run.name}" in done.stdout for run in runs] == [True, True]
+    for run in runs:
+        address = f"{server.url}/{ENTITY}/lmexp/runs/{run.name}"
+        assert f"wandb: online as {run.name}: {address}" in done.stdout
     for run, count in zip(runs, (4, 5), strict=True):
         received = server.runs[run.name]
         assert received.fields["groupName"] == run.data["group"]
@@ -44,6 +47,54 @@ def test_a_run_is_online_with_its_curve_its_group_and_its_artifacts(command, ser
         assert received.exit_code == 0
     assert len({run.fields["groupName"] for run in server.runs.values()}) == 1
     assert len(server.versions("numbers")) == len(server.versions("total")) == 2
+    assert {use[1] for use in server.uses} == {"numbers"}
+    assert {server.runs[run.name].fields["displayName"] for run in runs} == {
+        run.data["tracking"]["name"] for run in runs
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "printed"),
+    [
+        ({"WANDB_MODE": "disabled"}, ""),
+        ({"WANDB_DISABLED": "true"}, ""),
+        ({"WANDB_MODE": "offline"}, "recorded offline, upload it with: "),
+    ],
+)
+def test_an_environment_that_forbids_it_keeps_every_server_out_although_a_key_is_set(
+    command, server, monkeypatch, capsys, said, printed
+):
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    done = command.run("tracking.mode=auto", "numbers.count=2")
+    assert done.returncode == 0, done.stderr
+    assert printed in done.stdout
+    assert ("wandb" in done.stdout) == bool(printed)
+    assert main(["sync", f"store={command.store}"]) == (2 if printed else 0)
+    assert ("says that no server is contacted" in capsys.readouterr().err) == bool(printed)
+    assert server.requests == []
+
+
+def test_a_run_goes_where_wandbs_environment_says(command, server, monkeypatch):
+    names = {
+        "PROJECT": "theirs",
+        "NAME": "first try",
+        "TAGS": "a,b",
+        "NOTES": "a note",
+        "RUN_GROUP": "g",
+        "RUN_ID": "id7",
+    }
+    for name, value in names.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    done = command.run("tracking.mode=auto", "numbers.count=2")
+    assert done.returncode == 0, done.stderr
+    assert f"wandb: online as id7: {server.url}/{ENTITY}/theirs/runs/id7" in done.stdout
+    received = server.runs["id7"]
+    fields = [received.fields.get(key) for key in ("displayName", "tags", "notes", "groupName")]
+    assert (received.project, *fields) == ("theirs", "first try", ["toy", "a", "b"], "a note", "g")
+    for name in names:
+        monkeypatch.delenv(f"WANDB_{name}")
+    assert sync(Store(command.store), only_run(command).name).stdout.endswith("1 unchanged\n")
 
 
 def test_whether_a_server_answers_does_not_hang_on_what_it_says(server, monkeypatch):

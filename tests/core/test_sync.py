@@ -93,8 +93,36 @@ def test_the_server_has_the_configuration_the_group_and_the_kind_of_pipeline(upl
     received = server.runs[run.name]
     assert received.config["model"] == run.data["config"]["model"]
     fields = {key: received.fields[key] for key in ("groupName", "jobType", "tags", "displayName")}
-    wanted = {"groupName": "tiny", "jobType": "pretrain", "tags": ["tiny"], "displayName": run.name}
+    name = run.data["tracking"]["name"]
+    wanted = {"groupName": "tiny", "jobType": "pretrain", "tags": ["tiny"], "displayName": name}
     assert fields == wanted
+    assert name.startswith("tiny ")
+    assert "max_document_bytes=4096" in name
+
+
+def test_the_server_has_the_experiments_command_and_commit_and_not_the_mirrors(uploaded):
+    server, _, run, _ = uploaded
+    metadata = json.loads(server.runs[run.name].files["wandb-metadata.json"])
+    assert metadata["program"] == "-m lmexp.run"
+    assert metadata["args"] == run.data["command"][3:]
+    assert metadata["host"] == run.data["process"]["host"]
+    record = read_json(run.artifact("pretrain") / "artifact.json")
+    git = record["environment"]["git"]
+    assert server.runs[run.name].fields.get("commit") == (git and git["commit"])
+    assert "lmexp.core.tracking" not in json.dumps(metadata)
+
+
+def test_the_server_has_the_lineage_of_the_artifacts(uploaded):
+    server, store, run, _ = uploaded
+    used = set(server.uses)
+    inputs = {
+        (run.name, source, run.stages[source]["fingerprint"])
+        for entry in run.stages.values()
+        for source in read_json(store.root / entry["artifact"] / "artifact.json")["inputs"]
+        if source in run.stages
+    }
+    assert inputs
+    assert inputs <= used
 
 
 def test_the_server_has_one_artifact_a_stage_with_fingerprint_inputs_and_references(uploaded):

@@ -35,6 +35,8 @@ class WandbServer:
         self.views: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.unknown: list[str] = []
+        self.uses: list[tuple[str, str, str]] = []
+        """(run, collection, fingerprint) of each artifact that a run said it used."""
         self.errors: list[str] = []
         self._key = key
         self._lock = threading.RLock()
@@ -236,6 +238,15 @@ class WandbServer:
         artifact = self._artifact(variables["artifactID"])
         artifact.committed = True
         return {"commitArtifact": {"artifact": {"id": artifact.id, "digest": artifact.digest}}}
+
+    def _on_use_artifact(self, variables: dict[str, Any]) -> dict[str, Any]:
+        given = variables.get("input") or variables
+        artifact = self._artifact(given["artifactID"])
+        self.uses.append((given["runName"], artifact.collection, artifact.metadata["fingerprint"]))
+        return {"useArtifact": {"artifact": {"id": artifact.id, "digest": artifact.digest}}}
+
+    def _on_organization_core_weave_organization_id(self, _variables: dict[str, Any]) -> dict[str, Any]:
+        return {"entity": None}
 
     def _on_get_default_entity(self, _variables: dict[str, Any]) -> dict[str, Any]:
         return {"viewer": {"id": "viewer", "entity": ENTITY}}

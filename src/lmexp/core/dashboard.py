@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lmexp.core.calling import install
+from lmexp.core.destination import destination_of
 from lmexp.core.files import read_lines
 from lmexp.core.fingerprint import digest
 from lmexp.core.plan import differences
@@ -56,7 +57,7 @@ def outline(store: Store, runs: Sequence[Run], *, metric: str, group: str | None
     chosen = [run for run in runs if group in (None, run.data["group"])]
     if not chosen:
         raise ConfigError(f"the store {store.root} holds no runs yet.")
-    tracking = chosen[-1].data["config"]["tracking"]
+    tracking = destination_of(chosen[-1].data)
     place = (tracking["entity"], tracking["project"])
     chosen = [run for run in chosen if _place(run) == place]
     metrics = list(dict.fromkeys(key for run in chosen for key in run.metrics))
@@ -67,7 +68,7 @@ def outline(store: Store, runs: Sequence[Run], *, metric: str, group: str | None
         name=f"lmexp: {group or 'all runs'}",
         project=tracking["project"],
         entity=tracking["entity"],
-        group=group,
+        group=tracking["group"] if group is not None else None,
         metric=metric,
         parameters=_swept(chosen),
         curves=_curves(chosen),
@@ -76,7 +77,7 @@ def outline(store: Store, runs: Sequence[Run], *, metric: str, group: str | None
 
 
 def _place(run: Run) -> tuple[str | None, str]:
-    tracking = run.data["config"]["tracking"]
+    tracking = destination_of(run.data)
     return tracking["entity"], tracking["project"]
 
 
@@ -187,6 +188,16 @@ def _named(section: Any) -> Any:
     return section
 
 
+def _groups(parameters: Sequence[str]) -> list[Any]:
+    """Return what runs are grouped by so that those of one setting, which differ in a seed alone, are one."""
+    from wandb_workspaces import expr
+
+    seeds = [key for key in parameters if key.rpartition(".")[2] == "seed"]
+    if not seeds:
+        return []
+    return [expr.Config(key) for key in parameters if key not in seeds] or [expr.Metric("Group")]
+
+
 def _runset(shown: Outline) -> Any:
     from wandb_workspaces import expr
     from wandb_workspaces.workspaces import RunsetSettings
@@ -197,6 +208,7 @@ def _runset(shown: Outline) -> Any:
         columns.append(f"config:{head}.value{dot}{rest}")
     return RunsetSettings(
         filters=expr.And(expr.Metric("Group") == shown.group) if shown.group is not None else "",
+        groupby=_groups(shown.parameters),
         order=[expr.Ordering(expr.Summary(shown.metric), ascending=True)],
         pinned_columns=["run:displayName", "run:state", *columns, f"summary:{shown.metric}"],
     )

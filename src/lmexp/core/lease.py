@@ -194,7 +194,7 @@ def is_process(who: Any) -> bool:
         isinstance(who, dict)
         and all(isinstance(who.get(key), str) for key in ("host", "boot"))
         and type(who.get("pid")) is int
-        and isinstance(who.get("started", ""), str | None)
+        and isinstance(who.get("started", 0), str | None)
     )
 
 

@@ -6,33 +6,43 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lmexp.core.calling import verb
+from lmexp.core.destination import destination_of
 from lmexp.core.lease import Lease, Waiter
+from lmexp.core.runs import Run
 from lmexp.core.sealed import read_sealed
-from lmexp.core.settings import TrackingConfig
 from lmexp.core.store import Store
-from lmexp.core.tracking import STATE, resolve_mode, server
+from lmexp.core.tracking import STATE, arrives_as, has_key, server
 from lmexp.core.worker import PARENT_PID, PARENT_PIPE
 
 _OFFLINE_TIMEOUT_S = 60.0
 _STALE_AFTER_S = 30.0
 _POLL_S = 0.1
+_RESOLVED = (
+    *("WANDB_MODE", "WANDB_DISABLED", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_NAME", "WANDB_TAGS"),
+    *("WANDB_NOTES", "WANDB_RUN_GROUP", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_DIR", "WANDB_JOB_TYPE"),
+    *("WANDB_PROGRAM", "WANDB_ARGS", "WANDB_SERVICE"),
+)
+"""Variables whose meaning is in the run's record already. The last would lend us the service of a caller that
+uses wandb itself, which outlives a killed mirror."""
 
 
 class Mirror:
-    """Mirrors one run to wandb in a process of its own; does nothing with `mode: off`."""
+    """Mirrors one run to wandb in a process of its own; does nothing where its tracking is off."""
 
-    def __init__(self, store: Store, run_directory: Path, config: TrackingConfig, group: str) -> None:
-        self._path = run_directory
+    def __init__(self, store: Store, run: Run, finish_timeout_s: float, mode: str | None = None) -> None:
+        """`mode` stands in the place of the run's own."""
+        self._path = run.path
         self._store = store
-        self._config = config
-        self._destination = {"entity": config.entity, "project": config.project, "group": group}
-        self._waiter = Waiter(store.leases(f"mirror-{run_directory.name}"), _STALE_AFTER_S)
+        self._finish_timeout_s = finish_timeout_s
+        self._destination = arrives_as(run.data)
+        self._waiter = Waiter(store.leases(f"mirror-{run.path.name}"), _STALE_AFTER_S)
         self._lease: Lease | None = None
-        self._mode = resolve_mode(config.mode)
+        self._mode = mode or str(destination_of(run.data)["mode"])
+        if self._mode == "auto":
+            self._mode = "online" if has_key() else "offline"
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe = -1
 
@@ -68,8 +78,8 @@ class Mirror:
             "WANDB_SILENT": "true",
             "WANDB_ERROR_REPORTING": "false",  # wandb's reports about itself wait for servers of their own
         }
-        # a caller that uses wandb itself would otherwise lend us its service, which outlives a killed mirror
-        environment.pop("WANDB_SERVICE", None)
+        for name in _RESOLVED:
+            environment.pop(name, None)
         if (mode or self._mode) == "offline":  # what records locally has no business with a server
             for name in ("WANDB_BASE_URL", "WANDB_API_KEY"):
                 environment.pop(name, None)
@@ -88,7 +98,7 @@ class Mirror:
     def end(self) -> None:
         """After a failure: let a mirror that runs send the rest, in no more than its time."""
         if self._process is not None:
-            self._wait(self._config.finish_timeout_s)
+            self._wait(self._finish_timeout_s)
 
     def finish(self) -> str:
         """Wait for the mirror to send the rest; return one line that says where the run is.
@@ -97,7 +107,7 @@ class Mirror:
         """
         if self._mode == "off":
             return ""
-        timeout_s = self._config.finish_timeout_s if self._mode == "online" else _OFFLINE_TIMEOUT_S
+        timeout_s = self._finish_timeout_s if self._mode == "online" else _OFFLINE_TIMEOUT_S
         end = time.monotonic() + timeout_s
         while self._process is None:
             if self.is_complete:
@@ -159,6 +169,6 @@ class Mirror:
             log = self._path / "wandb.log"
             return f"wandb: nothing was recorded, see {log}; the local record is complete"
         if state["mode"] == "online":
-            return f"wandb: online as {state['id']}"
+            return f"wandb: online as {state['id']}: {state['url']}"
         why = f"{state['note']}; " if state["note"] else ""
         return f"wandb: {why}recorded offline, upload it with: {verb('sync', store=self._store.root)}"

@@ -67,6 +67,7 @@ is_unsealed_run: Check = _fields(
         "process": is_process,
         "config": _fields({"tracking": _TRACKING}),
         "changes": _or_none(_map_of(lambda _value: True)),
+        "tracking": lambda value: value is None,
         "planned": _map_of(_TEXT),
         "stages": _map_of(_STAGE),
         "current": _or_none(_fields({"name": _TEXT, "metrics_file": _is_inside})),

@@ -44,6 +44,7 @@ class RunWriter:
         config: Mapping[str, Any],
         command: Sequence[str] | None = None,
         changes: Mapping[str, Any] | None = None,
+        tracking: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = run_name(experiment, plan)
         self.path = store.runs / self.name
@@ -68,6 +69,7 @@ class RunWriter:
             "process": this_process(),
             "config": dict(config),
             "changes": redact_values(changes),
+            "tracking": None if tracking is None else dict(tracking),
             "planned": {stage.name: stage.fingerprint for stage in plan.stages},
             "stages": {},
             "current": None,

@@ -1,6 +1,7 @@
 """One invocation of one experiment: plan, execute, record, mirror."""
 
 import dataclasses
+import os
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TextIO
 from lmexp.core.compose import Composition
 from lmexp.core.config import to_dict
 from lmexp.core.console import Console, plan_lines
+from lmexp.core.destination import destination, destination_of
 from lmexp.core.disk import store_errors
 from lmexp.core.drift import changed_since
 from lmexp.core.executor import execute
@@ -17,7 +19,7 @@ from lmexp.core.mirror import Mirror
 from lmexp.core.plan import Plan, make_plan
 from lmexp.core.record import Record
 from lmexp.core.run_writer import RunWriter
-from lmexp.core.runs import Run
+from lmexp.core.runs import Run, list_runs, run_name
 from lmexp.core.store import Store
 from lmexp.errors import Interrupted, LmexpError
 
@@ -56,10 +58,12 @@ def run_composition(
     Errors: whatever a stage, the store or an interruption raises, after it was recorded.
     """
     with store_errors(composition.store):
-        return _run(composition, group or composition.experiment, quiet, stream, at_end)
+        return _run(composition, group, quiet, stream, at_end)
 
 
-def _run(composition: Composition, group: str, quiet: bool, stream: TextIO | None, at_end: AtEnd) -> Finished:
+def _run(
+    composition: Composition, group: str | None, quiet: bool, stream: TextIO | None, at_end: AtEnd
+) -> Finished:
     store = Store(composition.store)
     store.prepare()
     plan = plan_of(composition, store)
@@ -68,16 +72,28 @@ def _run(composition: Composition, group: str, quiet: bool, stream: TextIO | Non
         if verdicts[planned.name].action != "reuse":
             planned.handle.stage.check_machine(planned.handle.config)
     foresee(plan, store, {})
+    changes = composition.changes()
+    name = run_name(composition.experiment, plan)
+    tracking = destination(
+        composition.config.tracking,
+        run=name,
+        experiment=composition.experiment,
+        group=group or composition.experiment,
+        changes=changes,
+        taken=_other_ids(store, name),
+        is_point=group is not None,
+    )
     writer = RunWriter(
         store,
         plan,
         experiment=composition.experiment,
-        group=group,
+        group=group or composition.experiment,
         config=to_dict(composition.config),
         command=composition.origin.command if composition.origin else None,
-        changes=composition.changes(),
+        changes=changes,
+        tracking=tracking,
     )
-    mirror = Mirror(store, writer.path, composition.config.tracking, group)
+    mirror = Mirror(store, writer.run, composition.config.tracking.finish_timeout_s)
     console = None if quiet else Console(plan, stream)
     observer = _Observer(store, writer, mirror, console)
     if console is not None:
@@ -93,6 +109,13 @@ def _run(composition: Composition, group: str, quiet: bool, stream: TextIO | Non
         raise
     writer.close("done", before_the_end=at_end)
     return Finished(writer.run, mirror.finish())
+
+
+def _other_ids(store: Store, name: str) -> list[str]:
+    """Return the ids at wandb that other runs of the store have, where one is asked for by name."""
+    if not os.environ.get("WANDB_RUN_ID"):
+        return []
+    return [str(destination_of(run.data)["id"]) for run in list_runs(store) if run.name != name]
 
 
 def _close_failed(writer: RunWriter, error: BaseException, at_end: AtEnd) -> None:

@@ -17,13 +17,26 @@ class TrackingConfig(Config):
     """How a run is mirrored to wandb. The local record is complete without it."""
 
     mode: str = option("auto", choices=("auto", "off", "offline", "online"), placement=True)
-    """`auto` is online where a wandb key is set and offline otherwise."""
+    """`auto` is what WANDB_MODE or WANDB_DISABLED says; else online where a wandb key is set and offline
+    otherwise."""
 
-    project: str = option("lmexp", placement=True)
-    """The wandb project."""
+    project: str | None = option(None, placement=True)
+    """The wandb project; null means $WANDB_PROJECT, else lmexp."""
 
     entity: str | None = option(None, placement=True)
-    """The wandb user or team; null means the key's own."""
+    """The wandb user or team; null means $WANDB_ENTITY, else the key's own."""
+
+    name: str | None = option(None, placement=True)
+    """What the run is called; null means $WANDB_NAME, else the experiment with what the run changes of it."""
+
+    tags: tuple[str, ...] = option((), placement=True)
+    """Tags beside the experiment's name; none means those of $WANDB_TAGS, which are separated by commas."""
+
+    notes: str | None = option(None, placement=True)
+    """A text about the run; null means $WANDB_NOTES."""
+
+    group: str | None = option(None, placement=True)
+    """What the run is grouped by; null means $WANDB_RUN_GROUP, else its sweep or experiment."""
 
     finish_timeout_s: float = option(20.0, ge=0, le=86_400, placement=True)
     """Longest time that a finished run waits for the mirror, in seconds."""

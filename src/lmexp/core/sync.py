@@ -6,15 +6,15 @@ arrived where; a run that arrived whole is not sent again.
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lmexp.core.config import build
+from lmexp.core.destination import destination_of, refuse_offline
 from lmexp.core.mirror import Mirror
 from lmexp.core.runs import Run, find_run, list_runs
-from lmexp.core.settings import TrackingConfig
 from lmexp.core.store import Store
-from lmexp.core.tracking import destination, has_key, server, server_answers
+from lmexp.core.tracking import arrives_as, has_key, server, server_answers
 from lmexp.errors import ConfigError, LmexpError
 
 TIMEOUT_S = 600.0
@@ -39,7 +39,7 @@ def sync(store: Store, names: Sequence[str] = (), *, timeout_s: float = TIMEOUT_
     runs = {run.name: run for run in (find_run(store, name) for name in names)}
     chosen = [run for run in list_runs(store) if (run.name in runs if names else _is_tracked(run))]
     for run in chosen:
-        mirror = Mirror(store, run.path, _tracking(run), run.data["group"])
+        mirror = Mirror(store, run, timeout_s, mode="online")
         if run.status == "running":
             yield Synced(run.name, "running")
         elif _is_uploaded(run, mirror.state()):
@@ -51,22 +51,19 @@ def sync(store: Store, names: Sequence[str] = (), *, timeout_s: float = TIMEOUT_
 
 
 def _is_tracked(run: Run) -> bool:
-    return bool(run.data["config"]["tracking"]["mode"] != "off")
-
-
-def _tracking(run: Run) -> TrackingConfig:
-    return build(TrackingConfig, {**run.data["config"]["tracking"], "mode": "online"})
+    return bool(destination_of(run.data)["mode"] != "off")
 
 
 def _is_uploaded(run: Run, state: Mapping[str, Any]) -> bool:
     """Whether all that the record holds is on this server; a run that was not done may have gone on."""
-    wanted = {"mode": "online", "server": server(), "sent": True, **destination(run.data)}
+    wanted = {"mode": "online", "server": server(), "sent": True, **arrives_as(run.data)}
     if any(state.get(key) != value for key, value in wanted.items()):
         return False
     return bool(state["complete"] or state["started"] == run.data["started"])
 
 
 def _require_server() -> None:
+    refuse_offline(os.environ)
     if not has_key():
         raise ConfigError("no wandb key is set; give `wandb login` once, or set WANDB_API_KEY.")
     if not server_answers():

@@ -26,10 +26,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lmexp.core.destination import destination_of, recording_id, recording_name
+from lmexp.core.environment import environment
 from lmexp.core.files import LineFollower, read_lines
 from lmexp.core.fingerprint import SHORT
 from lmexp.core.record import read_record
-from lmexp.core.redact import redact_values
+from lmexp.core.redact import redact, redact_values
 from lmexp.core.runs import read_run
 from lmexp.core.sealed import write_sealed
 from lmexp.core.tables import tables_of
@@ -55,12 +57,13 @@ def main(run_directory: str, mode: str, note: str = "") -> None:
     state = {
         "mode": "offline" if mode == "offline" else "online",
         "server": None if mode == "offline" else server(),
-        "id": recording_id(data),
-        **destination(data),
+        **arrives_as(data),
         "started": data["started"],
+        "url": None,
     }
+    _appear_as_experiment(data)
     try:
-        directory, status = _mirrored(path, data, mode)
+        directory, status, state["url"] = _mirrored(path, data, mode)
     except Exception as error:
         write_sealed(path / STATE, {**state, "sent": False, "complete": False, "note": _sentence(error)})
         raise
@@ -72,11 +75,19 @@ def main(run_directory: str, mode: str, note: str = "") -> None:
     write_sealed(path / STATE, {**state, **more})
 
 
-def resolve_mode(mode: str) -> str:
-    """Return off, offline or online; `auto` is online where a wandb key is set."""
-    if mode != "auto":
-        return mode
-    return "online" if has_key() else "offline"
+def _appear_as_experiment(data: Mapping[str, Any]) -> None:
+    """Let wandb, which reads them, find the experiment's command instead of this process's."""
+    words = [str(word) for word in data.get("command") or data["argv"]]
+    if words[:2] == ["python", "-m"]:
+        words = [f"-m {words[2]}", *words[3:]]
+    sys.argv = words
+    os.environ["WANDB_PROGRAM"] = words[0]
+
+
+def arrives_as(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what identifies a run's copy on a server, from its `run.json`."""
+    place = {key: value for key, value in destination_of(data).items() if key != "mode"}
+    return {**place, "id": recording_id(data), "name": recording_name(data)}
 
 
 def has_key() -> bool:
@@ -98,18 +109,6 @@ def server() -> str:
     """Return the server's address without a user or a password."""
     url = _url()
     return f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
-
-
-def destination(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where on a server a run belongs, from its `run.json`."""
-    settings = data["config"]["tracking"]
-    return {"entity": settings["entity"], "project": settings["project"], "group": data["group"]}
-
-
-def recording_id(data: Mapping[str, Any]) -> str:
-    """Return the id and name that a run has at wandb, from its `run.json`."""
-    number = int(data.get("recording", 1))
-    return str(data["run"]) + (f"-{number}" if number > 1 else "")
 
 
 def _url() -> urllib.parse.ParseResult:
@@ -158,8 +157,8 @@ def _sentence(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:300] or type(error).__name__
 
 
-def _mirrored(path: Path, data: Mapping[str, Any], mode: str) -> tuple[Path, str]:
-    """Mirror the run to its end; return wandb's directory and the run's status."""
+def _mirrored(path: Path, data: Mapping[str, Any], mode: str) -> tuple[Path, str, str | None]:
+    """Mirror the run to its end; return wandb's directory, the run's status and its address."""
     mirror = _Mirror(path, data, mode)
     status = "failed"
     try:
@@ -168,7 +167,7 @@ def _mirrored(path: Path, data: Mapping[str, Any], mode: str) -> tuple[Path, str
         mirror.close(status)
     if mode != "offline":
         mirror.check()
-    return mirror.directory, status
+    return mirror.directory, status, mirror.url
 
 
 class _Mirror:
@@ -184,12 +183,10 @@ class _Mirror:
         self._num_rows = 0
         self._sent: dict[str, tuple[int, set[tuple[str, ...]]]] = {}
         self._followers: dict[Path, LineFollower] = {}
+        self._artifacts: dict[str, wandb.Artifact] = {}
         self._run: wandb.Run = wandb.init(
-            **destination(data),
-            id=recording_id(data),
-            name=recording_id(data),
+            **arrives_as(data),
             job_type=Path(data["config"]["pipeline"]).stem,
-            tags=[data["experiment"]],
             config=redact_values(data["config"]),
             dir=str(path),
             mode="online" if self._is_online else "offline",
@@ -197,14 +194,36 @@ class _Mirror:
             settings=wandb.Settings(
                 silent=True,
                 console="off",
-                disable_git=True,
+                disable_job_creation=True,
                 save_code=False,
-                x_disable_stats=True,
                 init_timeout=_INIT_TIMEOUT_S,
+                **self._machine(data),
             ),
         )
+        self.url: str | None = redact(self._run.url) if self._run.url else None
         self._on_server = int(self._run.starting_step)
         self.directory = Path(self._run.dir).parent
+
+    def _machine(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return wandb's settings that say what the experiment runs on, and the commit of its code.
+
+        While it runs, wandb measures its processes; afterwards it would measure whoever uploads.
+        """
+        git = environment()["git"] if self._follows else self._recorded_git(data)
+        settings = {
+            "host": data["process"]["host"],
+            "x_disable_stats": not self._follows,
+            "x_stats_pid": data["process"]["pid"],
+            "x_stats_track_process_tree": True,
+            # an installed lmexp has no commit: then it is the one of the directory that the run was given in
+            "disable_git": git is not None or not self._follows,
+        }
+        return settings | ({"git_commit": git["commit"]} if git else {})
+
+    def _recorded_git(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
+        records = [read_record(self._store / entry["artifact"]).data for entry in data["stages"].values()]
+        found = [record["environment"]["git"] for record in records if record["environment"]["git"]]
+        return found[-1] if found else None
 
     def follow(self) -> str:
         """Send what grows until the run has ended, then the rest; return the run's status."""
@@ -270,7 +289,7 @@ class _Mirror:
         import wandb
 
         for name, entry in data["stages"].items():
-            self._send_artifact(name, self._store / entry["artifact"])
+            self._send_artifact(name, entry)
         media: dict[str, Any] = {
             f"tables/{table.name}": wandb.Table([*table.columns], table.rows, allow_mixed_types=True)
             for table in tables_of(data, self._store)
@@ -284,10 +303,16 @@ class _Mirror:
         if status == "done":
             self._send_row(media)
 
-    def _send_artifact(self, name: str, path: Path) -> None:
+    def _send_artifact(self, name: str, entry: Mapping[str, Any]) -> None:
+        """Log what a stage made, and on a server say from what: its inputs, or itself where it was reused.
+
+        wandb's lineage is drawn from that; a recording offline cannot hold it, the later upload does.
+        """
         import wandb
 
+        path = self._store / entry["artifact"]
         record = read_record(path).data
+        is_reused = entry["action"] == "reused"
         metadata = {
             "fingerprint": record["fingerprint"],
             "inputs": {key: entry["fingerprint"] for key, entry in record["inputs"].items()},
@@ -299,14 +324,19 @@ class _Mirror:
         def log(collection: str) -> wandb.Artifact:
             artifact = wandb.Artifact(name=collection, type=record["stage"], metadata=metadata)
             artifact.add_reference(path.as_uri(), name=name, checksum=False)
-            return self._run.log_artifact(artifact, aliases=[record["fingerprint"][:SHORT]])
+            send = self._run.use_artifact if is_reused and self._is_online else self._run.log_artifact
+            return send(artifact, aliases=[record["fingerprint"][:SHORT]])
 
+        sources = [source["fingerprint"] for source in record["inputs"].values()]
+        for fingerprint in [] if is_reused else sources:
+            if fingerprint in self._artifacts:
+                self._run.use_artifact(self._artifacts[fingerprint])
         try:
             logged = log(name)
         except ValueError:  # another pipeline of this project gave the name to another stage's artifacts
             logged = log(f"{name}-{record['stage']}")
         if self._is_online:
-            logged.wait()
+            self._artifacts[entry["fingerprint"]] = logged.wait()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 
 from lmexp.errors import ConfigError
 from lmexp.verbs.words import split_store
@@ -13,6 +14,7 @@ METRIC = "perplexity/test/bits_per_byte"
 def dashboard(arguments: argparse.Namespace) -> int:
     """[GROUP] [metric=NAME] [--save]: write a wandb workspace as JSON; --save also puts it on the server"""
     from lmexp.core.dashboard import definition, outline
+    from lmexp.core.destination import refuse_offline
     from lmexp.core.files import read_json, write_json
     from lmexp.core.runs import list_runs
     from lmexp.core.tracking import has_key
@@ -22,6 +24,8 @@ def dashboard(arguments: argparse.Namespace) -> int:
     groups = [word for word in words if not word.startswith("metric=")]
     if len(groups) > 1:
         raise ConfigError("dashboard takes at most one GROUP, a sweep or an experiment.")
+    if arguments.save:
+        refuse_offline(os.environ)
     if arguments.save and not has_key():
         raise ConfigError("no wandb key is set; give `wandb login` once, or set WANDB_API_KEY.")
     group = groups[0] if groups else None
