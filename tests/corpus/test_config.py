@@ -7,6 +7,7 @@ import pytest
 
 from lmexp.core.config import build
 from lmexp.corpus.config import SOURCES, CorpusConfig
+from lmexp.corpus.filter_config import FilterConfig
 from lmexp.errors import ConfigError
 
 REQUIRED = {
@@ -113,3 +114,61 @@ def test_fractions_that_leave_nothing_for_training_are_refused(validation, test)
         f"{validation + test:g}."
     )
     assert CorpusConfig(validation_fraction=0.5, test_fraction=0.49)
+
+
+BOUNDS = {
+    "known": {
+        "num_symbols": (2, 26),
+        "order": (0, 3),
+        "num_states": (1, 64),
+        "line_length": (1, 256),
+        "sharpness": (0, 10),
+        "seed": (0, 2**63 - 1),
+        "num_documents": (1, 100_000_000),
+        "num_lines": (1, 100_000),
+    },
+    "primer": {"seed": (0, 2**63 - 1), "num_documents": (1, 100_000_000), "story": (0, None)},
+    "http": {"retries": (0, None), "max_bytes": (1, None), "max_unpacked_bytes": (1, None)},
+    "hub": {"limit": (1, None), "max_bytes": (1, None)},
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in BOUNDS for name in BOUNDS[kind]])
+def test_a_field_takes_its_limits_and_nothing_beyond_them(kind, name):
+    for limit, step in zip(BOUNDS[kind][name], (-1, 1), strict=True):
+        if limit is not None:
+            values = {"kind": kind, **REQUIRED.get(kind, {}), name: limit}
+            source = build(CorpusConfig, {"sources": {"mine": values}}).sources["mine"]
+            assert getattr(source, name) == limit
+            assert f"{name} must be" in refusal(kind, name, limit + step)
+
+
+FILTER_BOUNDS = {
+    "min_stop_words": (1, 8),
+    **dict.fromkeys(("min_bytes", "max_bytes", "min_words", "max_words"), (1, None)),
+    **dict.fromkeys(("min_mean_word_length", "max_mean_word_length", "max_symbol_ratio"), (0, None)),
+    **dict.fromkeys(("max_bullet_lines", "max_ellipsis_lines", "min_alphabetic_words"), (0, 1)),
+    **dict.fromkeys(("max_duplicate_lines", "max_duplicate_line_characters"), (0, 1)),
+    **dict.fromkeys(("max_duplicate_paragraphs", "max_duplicate_paragraph_characters"), (0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", FILTER_BOUNDS)
+def test_a_filter_takes_its_limits_and_nothing_beyond_them(name):
+    for limit, step in zip(FILTER_BOUNDS[name], (-1, 1), strict=True):
+        if limit is not None:
+            assert getattr(FilterConfig(**{name: limit}), name) == limit
+            with pytest.raises(ConfigError, match=f"{name} must be"):
+                FilterConfig(**{name: limit + step})
+
+
+def test_numbers_that_nobody_gave_are_these():
+    corpus = CorpusConfig()
+    assert (corpus.max_document_bytes, corpus.shard_bytes) == (8192, 2**28)
+    assert (corpus.validation_fraction, corpus.test_fraction) == (0.05, 0.05)
+    http = build(CorpusConfig, {"sources": {"http": REQUIRED["http"]}}).sources["http"]
+    assert (http.max_bytes, http.max_unpacked_bytes) == (2**36, 2**36)
+    assert (http.retries, http.timeout_s) == (5, 30.0)
+    assert CorpusConfig(max_document_bytes=256)
+    with pytest.raises(ConfigError, match="max_document_bytes must be at least 256"):
+        CorpusConfig(max_document_bytes=255)
