@@ -8,6 +8,7 @@ in a circle end.
 """
 
 import fnmatch
+import functools
 import glob
 import os
 import unicodedata
@@ -35,12 +36,21 @@ def matching_files(pattern: str) -> list[Path]:
 def each_once(paths: Iterable[Path]) -> list[Path]:
     """Return the paths sorted by their parts; of several that are one file its own name, else the first."""
     kept: dict[str, Path] = {}
-    for path in sorted(paths, key=lambda path: (path.is_symlink(), sort_key(path))):
+    real_folder = functools.lru_cache(maxsize=None)(os.path.realpath)
+    links: list[Path] = []
+    ordered = sorted(paths, key=_sort_key)
+    for path in ordered:
+        if path.is_symlink():
+            links.append(path)
+        else:
+            kept.setdefault(os.path.join(real_folder(path.parent), path.name), path)
+    for path in links:
         kept.setdefault(os.path.realpath(path), path)
-    return sorted(kept.values(), key=sort_key)
+    chosen = set(kept.values())
+    return [path for path in dict.fromkeys(ordered) if path in chosen]
 
 
-def sort_key(path: Path) -> tuple[list[str], tuple[str, ...]]:
+def _sort_key(path: Path) -> tuple[list[str], tuple[str, ...]]:
     """Return what paths are sorted by: their names, accents in one form first."""
     return [_composed(part) for part in path.parts], path.parts
 
@@ -142,4 +152,4 @@ def _named(part: str, folder: str) -> list[str]:
 
 
 def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
