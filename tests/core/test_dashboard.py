@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from lmexp.cli import main
-from lmexp.core.dashboard import outline
+from lmexp.core.dashboard import _groups, outline
 from lmexp.verbs.dashboard import METRIC
 
 from .wandb_server import ENTITY, KEY, WandbServer
@@ -41,6 +41,17 @@ def test_the_swept_keys_end_in_the_result_in_parallel_coordinates(swept):
     accessors = [column["accessor"] for column in panel["config"]["columns"]]
     assert sorted(accessors[:-1]) == ["config:numbers.value.count", "config:total.value.power"]
     assert accessors[-1] == "summary:total/sum"
+
+
+def test_runs_that_differ_in_a_seed_alone_are_grouped_as_one_setting():
+    from wandb_workspaces import expr
+
+    assert _groups(["optimizer.lr", "seed", "known.seed", "size"]) == [
+        expr.Config("optimizer.lr"),
+        expr.Config("size"),
+    ]
+    assert _groups(["seed"]) == [expr.Metric("Group")]
+    assert _groups(["optimizer.lr", "seed_count"]) == []
 
 
 def test_there_is_one_scatter_plot_for_each_swept_key(swept):

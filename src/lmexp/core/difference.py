@@ -6,7 +6,6 @@ bare numbers does not say how wide they are, so that a byte in it is also given 
 """
 
 import itertools
-import json
 import math
 import struct
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from lmexp.core.files import parse_json, read_json
 
 _BLOCK = 1 << 20
 _SHOWN = 60
@@ -62,7 +63,7 @@ def _read_tensors(path: Path) -> dict[str, tuple[str, "np.ndarray[Any, Any]"]]:
     """Return the tensors of a safetensors file in the order in which they lie there, memory-mapped."""
     with path.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(size))
+        header = parse_json(file.read(size))
     data = np.memmap(path, mode="r", offset=8 + size) if path.stat().st_size > 8 + size else np.empty(0, "u1")
     entries = ((name, entry) for name, entry in header.items() if name != "__metadata__")
     tensors = {}
@@ -128,12 +129,12 @@ def _lines(old: Path, new: Path) -> str:
             if second is None:
                 return f"has {1 + sum(1 for _ in a)} fewer lines"
             if first != second:
-                return f"line {number}, {_values(json.loads(first), json.loads(second))}"
+                return f"line {number}, {_values(parse_json(first), parse_json(second))}"
     return ""
 
 
 def _json(old: Path, new: Path) -> str:
-    return _values(*(json.loads(path.read_text(encoding="utf-8")) for path in (old, new)))
+    return _values(*(read_json(path) for path in (old, new)))
 
 
 def _values(a: Any, b: Any) -> str:
