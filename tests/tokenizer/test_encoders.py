@@ -73,8 +73,8 @@ def test_a_text_with_a_character_newer_than_python_goes_through_the_reference(ch
     assert unicodedata.category(UNICODE_17_LETTER) == "Cn", "replace it by a letter that Python lacks"
     encoder = chosen["gigatoken"]
     before = encoder.texts_by_reference
-    encode(encoder, ["old", f"new {UNICODE_17_LETTER}", "old 中", "é"])
-    assert encoder.texts_by_reference == before + 1
+    encode(encoder, ["old", f"new {UNICODE_17_LETTER}", "old 中", "é", UNICODE_17_LETTER])
+    assert encoder.texts_by_reference == before + 2
 
 
 @pytest.mark.parametrize("name", ["gigatoken", "tiktoken"])

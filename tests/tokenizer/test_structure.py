@@ -300,6 +300,15 @@ def test_the_token_that_is_put_first_begins_a_text_whatever_else_is_named(tmp_pa
     assert tokenizer.start_ids == (tokenizer.bos_token_id,)
 
 
+def test_a_token_that_begins_a_document_need_not_begin_a_prompt(tmp_path):
+    backend, config = FAMILIES["qwen2"]()
+    config |= {"bos_token": "<|im_start|>"}
+    tokenizer = Tokenizer.load(write(tmp_path, json.loads(backend.to_str()), config))
+    assert tokenizer.decode(tokenizer.begun([])) == "<|im_start|>"
+    assert tokenizer.begun([5, 6]) == [5, 6]
+    assert tokenizer.start_ids == ()
+
+
 def test_a_tokenizer_without_an_end_of_text_is_refused(tmp_path):
     definition = deepcopy(GPT2)
     definition["added_tokens"][0]["content"] = "<|stop|>"
