@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 from safetensors.numpy import save_file
@@ -149,6 +149,7 @@ def test_a_missing_and_a_new_file_are_said(tmp_path):
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
+@settings(max_examples=200, deadline=None)
 def test_the_first_byte_is_the_one_that_a_slow_look_finds(tmp_path_factory, a, b):
     folder = tmp_path_factory.mktemp("bytes")
     (folder / "a").write_bytes(a)

@@ -137,14 +137,14 @@ def test_plans_name_what_changed_of_the_users_code(project):
     project.write(words=", version=1")
     assert [line.split() for line in project.lines()] == [["words", "run", "new"], ["count", "run", "new"]]
     record = project.run()["words"]
-    assert record.data["code"]["files"].keys() >= {"near_letters.py", "letters_of_test.py"}
+    assert record.data["code"]["files"].keys() >= {"near_letters.py", "pipelines/letters_of_test.py"}
     assert record.data["version"] == 1
     project.edit("near_letters.py", "top + 1", "top + 2")
     project.edit("pipelines/far_letters.py", "value * 2", "value * 3")
     words, count = project.lines()
     assert words.endswith("; changed since: near_letters.py words")
     assert "reuse" in words
-    assert "its code changed: far_letters.py more (nearest: own_count-" in count
+    assert "its code changed: pipelines/far_letters.py more (nearest: own_count-" in count
     project.edit("near_letters.py", "top + 2", "top + 1")
     project.edit("pipelines/far_letters.py", "value * 3", "value * 2")
     assert [line.split()[1] for line in project.lines()] == ["reuse", "reuse"]

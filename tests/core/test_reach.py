@@ -93,6 +93,8 @@ def test_a_function_that_moves_is_the_same_code(own):
         ("def g(): pass\ndef main(x):\n    global g\n    g = x", {}, {"g"}),
         ("print(1)\ndef main(x): pass", {}, {"(top"}),
         ("import near\ndef main(x): pass", {"near.py": "print(1)\ndef f(): pass"}, {"(top"}),
+        ("def main(x):\n    import near", {"near.py": "print(1)\ndef f(): pass"}, {"(top"}),
+        ("def main(x):\n    import a.b", {"a/__init__.py": "print(1)", "a/b.py": ""}, {"(top"}),
         (
             "KEPT = []\ndef keep(f):\n    KEPT.append(f)\n@keep\ndef g(): pass\ndef main(x): pass",
             {},

@@ -12,7 +12,8 @@ Each is hashed by its syntax tree: comments, docstrings, white space and type-ch
 count, and neither do the decorator `@stage(...)` and the fields of a configuration, whose values are
 identity by themselves. Of imports counts what they bring under the names that a definition uses, not
 the module that it lies in, so that a function that moves changes nobody who calls it. The form is
-lmexp's own, not `ast.dump`, whose text differs between versions of Python.
+lmexp's own, not `ast.dump`, whose text differs between versions of Python; to change it is to say of all
+recorded code that it was edited, and to compute the users' stages without a version again.
 """
 
 import ast

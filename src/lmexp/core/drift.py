@@ -168,7 +168,7 @@ def _key(path: Path) -> str:
     """Return the path under which a file's functions are recorded."""
     if path.is_relative_to(PACKAGE):
         return f"lmexp/{path.relative_to(PACKAGE).as_posix()}"
-    for folder in folders():
+    for folder in reversed(folders()):  # the outer one comes last, and no two files have the same path in it
         if path.is_relative_to(folder):
             return path.relative_to(folder).as_posix()
     return str(path)
@@ -178,8 +178,8 @@ def _path(key: str) -> Path:
     """Return where a recorded file is now, or would be."""
     if key.startswith("lmexp/"):
         return PACKAGE / key.removeprefix("lmexp/")
-    places = [Path(folder) / key for folder in folders()]
-    return next((place for place in places if place.is_file()), Path(key))
+    places = [Path(folder) / key for folder in reversed(folders())]
+    return next((place for place in places if place.is_file()), Path("/", key))
 
 
 def _all_files(code: Mapping[str, Any]) -> Iterator[Path]:
