@@ -69,7 +69,7 @@ def bos_aligned(starts: Array, sizes: Array, context_length: int, seed: int) -> 
     by_size = generator.permutation(len(sizes))
     by_size = by_size[np.argsort(sizes[by_size], kind="stable")]  # equal sizes stand in a drawn order
     classes = np.minimum(sizes, context_length + 1)[by_size]  # T + 1: every longer one, always cropped
-    offset = float(generator.random())
+    offset = int(generator.integers(len(sizes)))
     num_rows = _most_rows(classes, context_length, offset)
     is_first = np.zeros(len(sizes), dtype=bool)
     is_first[_firsts(len(sizes), num_rows, offset)] = True
@@ -114,13 +114,15 @@ def _generator(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def _firsts(num_documents: int, num_rows: int, offset: float) -> Array:
-    """Return which of the documents, in the order of their sizes, begin rows: evenly spread, [num_rows]."""
-    places = (np.arange(num_rows) + offset) * (num_documents / max(1, num_rows))
-    return np.minimum(places.astype(np.int64), num_documents - 1)
+def _firsts(num_documents: int, num_rows: int, offset: int) -> Array:
+    """Return which of the documents, in the order of their sizes, begin rows: evenly spread, [num_rows].
+
+    With `offset` drawn from 0 .. num_documents - 1, each document is among them equally often.
+    """
+    return (np.arange(num_rows) * num_documents + offset) // max(1, num_rows)
 
 
-def _most_rows(classes: Array, context_length: int, offset: float) -> int:
+def _most_rows(classes: Array, context_length: int, offset: int) -> int:
     """Return a number of rows that can be filled where one more cannot, by bisection."""
     fits, too_many = (
         0,
