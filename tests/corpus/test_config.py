@@ -127,7 +127,11 @@ BOUNDS = {
         "num_documents": (1, 100_000_000),
         "num_lines": (1, 100_000),
     },
-    "primer": {"seed": (0, 2**63 - 1), "num_documents": (1, 100_000_000), "story": (0, None)},
+    "primer": {
+        "seed": (0, 2**63 - 1),
+        "num_documents": (1, 100_000_000),
+        **dict.fromkeys(("operator", "translation", "copy", "sort", "question", "story"), (0, None)),
+    },
     "http": {"retries": (0, None), "max_bytes": (1, None), "max_unpacked_bytes": (1, None)},
     "hub": {"limit": (1, None), "max_bytes": (1, None)},
 }
