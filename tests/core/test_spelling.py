@@ -25,6 +25,7 @@ HARD = "\\'\"${}[](),=~#!?*:;&|<>@%^é日\N{GRINNING FACE} \n\tab1."
 texts = st.one_of(
     st.text(max_size=20),
     st.text(alphabet=HARD, max_size=12),
+    st.lists(st.sampled_from(["\\", "${", "}", "'", '"', "a", ",", " "]), max_size=8).map("".join),
     st.sampled_from(
         ["null", "True", "1_000", "nan", "-1", ".5", "0x1", "${a}", "\\${a}", "it's", "\\n", "~/x"]
     ),
@@ -71,6 +72,31 @@ def test_a_pasted_command_reads_back_as_what_was_meant(pairs):
 @given(st.lists(st.tuples(keys, values), min_size=1, max_size=3))
 def test_ten_thousand_pasted_commands_read_back_as_what_was_meant(pairs):
     pasted(pairs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "${a}",
+        "\\${a}",
+        "\\\\${a}\\",
+        "${a}\\\\",
+        "$${",
+        "a\\",
+        "\\'",
+        "\\\\'",
+        "'",
+        "'a'",
+        '"a"',
+        "None",
+        "NaN",
+        "TRUE",
+        "~",
+    ],
+)
+def test_a_text_that_looks_like_grammar_reads_back_alone_in_a_list_and_in_a_mapping(text):
+    pasted([("a", text), ("b.c", [text, text]), ("d", {"e": text})])
 
 
 def test_a_real_shell_reads_the_words_back_control_characters_and_broken_bytes_included():

@@ -53,7 +53,7 @@ def unquoted(text: str) -> str:
     if not match or re.search(rf"(?<!\\)(?:\\\\)*{match[1]}", match[2]):
         return text
     quoted = re.sub(rf"(\\+)(?={match[1]}|$)", lambda m: "\\" * (len(m[1]) // 2), match[2])
-    return quoted.replace("\\${", "${")
+    return re.sub(r"(\\+)\$\{", lambda m: "\\" * ((len(m[1]) - 1) // 2) + "${", quoted)
 
 
 def meant(word: str) -> str | None:
@@ -113,8 +113,6 @@ def _text(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
     literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
-    if literal != text:  # backslashes at the end of a text with an escape are read as escapes, too
-        literal += "\\" * (len(literal) - len(literal.rstrip("\\")))
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", literal)
     return f"'{escaped}" + "\\" * (len(escaped) - len(escaped.rstrip("\\"))) + "'"
 
