@@ -19,6 +19,7 @@ from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.structure import byte_characters
 from lmexp.tokenizer.tokenizer import Tokenizer
 from lmexp.tokenizer.train import train_tokenizer
+from tests.tokenizer.families import trained
 
 CORPUS = [
     f"def function_{i}(argument, other):\n    return argument + {i} * other  # été 😀 don't\r\n"
@@ -182,3 +183,11 @@ def test_a_tokenizer_of_another_kind_is_encoded_by_the_reference(change, reason)
     assert encoder.name == "tokenizers"
     assert all(reason in why for why in encoder.record["rejected"].values())
     assert encode(encoder, CORPUS) == [tokenizer.encode(text) for text in CORPUS]
+
+
+def test_a_tokenizer_that_ignores_merges_is_encoded_by_the_reference():
+    backend = trained(pre_tokenizers.ByteLevel(add_prefix_space=False), ignore_merges=True)
+    backend.add_special_tokens([END_OF_TEXT])
+    encoder = choose_encoder(Tokenizer(backend), CORPUS)
+    assert encoder.name == "tokenizers"
+    assert set(encoder.record["rejected"].values()) == {"does not ignore merges"}
