@@ -2,7 +2,7 @@
 
     python benchmarks/public_tasks.py DATA [--out tasks] [--items 8]
 
-DATA is a folder with ``llmfoundry_icl``, ``olmes_requests``, ``piqa``, ``hellaswag``, ``lambada`` and ``blimp``,
+DATA is a folder with ``llmfoundry_icl``, ``olmes_requests``, ``piqa``, ``hellaswag``, ``lambada``, ``blimp``,
 as far as they are there. The YAML files are written beside copies of the data, so that they can be kept and
 given to `prompts.task_files`. Printed is a row a file: the kind, the items, what was left out, and the share
 of right answers of the first items, which of an untrained model says only that they can be scored.

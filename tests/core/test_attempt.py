@@ -30,6 +30,14 @@ def test_an_attempt_takes_over_the_newest_checkpoint_and_the_files_of_steps_up_t
     assert [path.name for path in tmp_path.iterdir()] == [second.name]
 
 
+def test_a_stage_without_a_curve_has_none_after_it_was_taken_over(tmp_path):
+    first, _ = new_attempt(tmp_path, 1, SEGMENT)
+    (first / "work" / "checkpoints" / "step-2.ckpt").write_text("")
+    second, step = new_attempt(tmp_path, 2, SEGMENT)
+    assert step == 2
+    assert not (second / "metrics.jsonl").exists(), "it would be a file of the artifact"
+
+
 @pytest.mark.parametrize("killed", [True, False])
 def test_the_time_of_earlier_segments_is_kept_and_of_a_killed_one_up_to_its_checkpoint(tmp_path, killed):
     first, _ = new_attempt(tmp_path, 1, SEGMENT)

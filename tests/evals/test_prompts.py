@@ -190,17 +190,15 @@ def test_what_is_read_of_a_choice_is_not_scored(tokenizer):
     assert texts == [("He said that he", " fell"), ("He said that Bob Ü", " fell")]
 
 
-def test_a_choice_that_merges_into_the_context_s_last_token_keeps_a_token(tokenizer):
-    merged = "return a + b"
-    whole = tokenizer.encode(merged)
-    context = merged[: len(tokenizer.decode(whole[:-1])) + 1]
-    choice = merged[len(context) :]
-    assert choice, "the last token of the corpus's own words has several characters"
-    assert tokenizer.encode(context + choice) == whole
-    ((before, scored), _), _ = encode_choices(
-        tokenizer, [Prompt(Item("a", context, (choice, "x"), 0), context, ())]
-    )
-    assert (len(before) + len(scored), len(scored)) == (len(whole), 1)
+def test_a_choice_that_merges_into_the_context_s_token_is_scored_with_it(tokenizer):
+    """The last token is the choice's: without one it would cost nothing and always win."""
+    words = (tokenizer.decode([i]) for i in range(tokenizer.vocab_size))
+    word = max((w for w in words if w.isalpha() and len(tokenizer.encode(w)) == 1), key=len)
+    context, choice = word[:-1], word[-1]
+    assert tokenizer.encode(context), "so that the context alone has as many tokens as both"
+    pairs, _ = encode_choices(tokenizer, [Prompt(Item("a", context, (choice, "#"), 0), context, ())])
+    assert pairs[0] == ([], tokenizer.encode(word))
+    assert pairs[1] == (tokenizer.encode(context), tokenizer.encode("#"))
 
 
 def test_of_equal_choices_the_first_is_taken_whatever_rounding_says(tokenizer):
