@@ -350,8 +350,8 @@ def test_an_answer_that_is_the_name_of_its_key_is_refused(write):
 def test_a_constant_that_speaks_of_no_key_stays(write):
     (item, _) = items_of(write({**BASE["cloze"], "prompt": "The sky is", "choices": "options"}))
     assert item.context == "The sky is"
-    keys = {**BASE["cloze"], "choices": ["yes", "no"], "prompt": "{question}", "gold": "g"}
-    assert items_of(write(keys, [{"question": "?", "g": "no"}]))[0].gold == 1
+    keys = {**BASE["cloze"], "choices": ["no answer", "an answer"], "prompt": "{question}"}
+    assert items_of(write(keys, [{"question": "?", "answer": "an answer"}]))[0].gold == 1
 
 
 def test_two_equal_wrong_choices_are_allowed_and_counted_dropped_or_refused(write):
@@ -500,3 +500,16 @@ def test_what_follows_the_choices_may_be_scored_in_their_place(write):
     (item, _) = items_of(write(keys, rows))
     assert item.choices == ("He ran so he fell.", "He ran so Bob Ü fell.")
     assert (item.read, item.own(1), item.gold) == ((12, 15), "fell.", 1)
+
+
+def test_one_rule_holds_for_the_rows_and_for_the_examples_of_another_file(write):
+    keys = {**BASE["cloze"], "fewshot_data": "few.jsonl"}
+    rows = [{**ROWS[0], "answer": 1}]  # of two choices, a position or a number
+    task = read_task_file(write(keys, rows, **{"few.jsonl": [{**ROWS[0], "answer": 0}]})).task(
+        limit=None, seed=0
+    )
+    assert (task.items[0].answer, task.examples[0].answer) == (" green", " blue")
+    task = read_task_file(write(keys, rows, **{"few.jsonl": [{**ROWS[0], "answer": 2}]})).task(
+        limit=None, seed=0
+    )
+    assert (task.items[0].answer, task.examples[0].answer) == (" blue", " green")

@@ -95,6 +95,7 @@ def test_a_line_that_is_no_row_is_given_as_its_error(tmp_path, name, data, sente
         ("a.parquet.gz", b"", "ends in '.gz'"),
         ("a.json", b"{", "a.json is not JSON"),
         ("a.json", b'{"q": "x"}', "must be a list of objects, alone or as the only list"),
+        ("a.json", b'{"train": [{}], "test": [{}]}', "must be a list of objects, alone or as the only list"),
         ("a.csv", b'q\n"x\n', "line 2 is not a table"),
         ("a.csv", b"\xff", "is not UTF-8"),
         ("a.jsonl.gz", b"no gzip", "a.jsonl.gz is damaged: "),
@@ -109,6 +110,11 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path, name, data, sentence
 
 def test_a_long_field_is_read(tmp_path):
     assert rows_of(tmp_path / "a.csv", f"q\n{'x' * 200_000}\n") == [{"q": "x" * 200_000}]
+
+
+def test_a_quotation_mark_of_a_tsv_file_without_quoted_header_is_a_character(tmp_path):
+    rows = rows_of(tmp_path / "a.tsv", 'q\ta\n"Who?" he said\t0\n"Not closed\t1\n')
+    assert rows == [{"q": '"Who?" he said', "a": "0"}, {"q": '"Not closed', "a": "1"}]
 
 
 def test_lines_of_labels_are_stripped_and_empty_ones_left_out(tmp_path):
