@@ -4,6 +4,7 @@ In a notebook nothing scrolls: while stages run, one block of output shows the n
 is a short table. `curve` gives what there is to plot.
 """
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO, cast
@@ -61,18 +62,20 @@ def run_sweep(
         overrides=("-m", *origin.overrides), config_name=config_name, config_dir=config_dir
     ).command
     note_sweep(store, sweep.group, command=words, num_points=len(points))
-    runs, failed = [], None
+    runs: list[Run] = []
+    failed: LmexpError | None = None
     for index, (point, words_of) in enumerate(zip(points, sweep.points, strict=True)):
-        name, code = None, 0
+        note = functools.partial(note_point, store, sweep.group, index=index, overrides=words_of)
+        code = 0
         try:
-            run = _run(point, quiet=quiet, group=sweep.group)
-            runs.append(run)
-            name = run.name
-        except Interrupted:
-            raise
+            runs.append(_run(point, quiet=quiet, group=sweep.group, note=note))
         except LmexpError as error:
             failed, code = failed or error, error.exit_code
-        note_point(store, sweep.group, index=index, overrides=words_of, run=name, exit_code=code)
+            if isinstance(error, Interrupted):  # the points that follow do not start
+                failed = error
+        note(run=None, exit_code=code)
+        if isinstance(failed, Interrupted):
+            break
     sweep_report_at_end(store, sweep.group)
     if failed is not None:
         raise failed
@@ -105,12 +108,23 @@ def _with_curves(run: Run) -> list[str]:
     return [name for name in run.stages if (run.artifact(name) / "metrics.jsonl").is_file()]
 
 
-def _run(composition: Composition, *, quiet: bool, group: str | None = None) -> Run:
+def _run(
+    composition: Composition,
+    *,
+    quiet: bool,
+    group: str | None = None,
+    note: Callable[..., None] | None = None,
+) -> Run:
+    def ended(run: Run) -> None:
+        if note is not None:
+            note(run=run.name, exit_code=None)
+        report_at_end(run)
+
     if quiet or not in_notebook():
-        return run_composition(composition, quiet=quiet, group=group, at_end=report_at_end).run
+        return run_composition(composition, quiet=quiet, group=group, at_end=ended).run
     block = Block()
     try:
-        run = run_composition(composition, stream=cast(TextIO, block), group=group, at_end=report_at_end).run
+        run = run_composition(composition, stream=cast(TextIO, block), group=group, at_end=ended).run
     except BaseException:
         block.close()
         raise
