@@ -69,6 +69,7 @@ def test_a_typo_is_answered_in_its_own_group_and_a_known_last_part_with_its_grou
     assert nearest_key("num_layers", [], everywhere=KEYS) == " (did you mean 'model.num_layers'?)"
     assert nearest_key("resume", KEYS) == " (the same command resumes what was stopped)"
     assert nearest_key("xyzzy", KEYS) == ""
+    assert meant_keys("Learning-Rate") == ["optimizer.lr"], "as an option is written"
     assert nearest_key("temp", ["lr"]) == "", "a pipeline without that key is not answered with it"
     with pytest.raises(ConfigError, match=r"temp is not a known key \(did you mean 'temperature'\?\)"):
         build(SamplingConfig, {"temp": 1})
