@@ -136,3 +136,14 @@ def test_lists_of_thresholds_have_their_length_and_bounds_their_order():
         FilterConfig(max_top_ngrams=[0.1, 0.2])
     with pytest.raises(ConfigError, match=r"min_words \(9\) must be at most max_words \(3\)"):
         FilterConfig(min_words=9, max_words=3)
+
+
+@pytest.mark.parametrize("n", range(5, 11))
+def test_each_limit_on_repeated_ngrams_is_of_its_own_length(n):
+    words = " ".join(f"w{i}" for i in range(n))
+    text = f"{words} {words}"  # the second half repeats the first, as one n-gram and in shorter ones
+    limits = dict.fromkeys(range(5, 11), 1.0)
+    assert reason(text, max_repeated_ngrams=list((limits | {n: 0.5}).values())) is None
+    assert reason(text, max_repeated_ngrams=list((limits | {n: 0.49}).values())) == f"max_repeated_ngrams/{n}"
+    if n < 10:
+        assert reason(text, max_repeated_ngrams=list((limits | {n + 1: 0.01}).values())) is None

@@ -198,3 +198,18 @@ def test_no_text_is_drawn_with_the_stream_of_the_probabilities():
         key = np.random.SeedSequence((config.seed, 0)).generate_state(2, np.uint64)
         shared = np.random.Generator(np.random.Philox(key=key))
         assert first != "".join(draw_line(process, shared) for _ in range(40))
+
+
+@pytest.mark.parametrize("process", ["markov", "hidden_markov", "grammar"])
+def test_every_state_gives_each_symbol_and_the_newline_a_probability(process):
+    config = ProcessConfig(process=process, num_symbols=3, num_states=5, line_length=4, order=1)
+    known = build_process(config)
+    assert known.num_symbols == 3
+    state, symbols, generator = known.begin, 0, np.random.default_rng(0)
+    while (probabilities := known.following(state))[3] < 1:
+        assert probabilities.shape == (4,)
+        assert probabilities.sum() == pytest.approx(1)
+        state = known.after(state, int(generator.choice(3, p=probabilities[:3])))
+        symbols += 1
+    assert list(known.following(state)) == [0, 0, 0, 1]
+    assert symbols == 4 or process == "grammar"
