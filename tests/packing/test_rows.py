@@ -1,5 +1,6 @@
 """Rows of documents: nothing lost where nothing may be, and no better bin than the best fit."""
 
+import hashlib
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -302,6 +303,15 @@ def test_the_rows_of_seed_zero_are_pinned_because_artifacts_depend_on_them():
         [3, 22, 3],
         [3, 11, 1],
     ]
+
+
+@pytest.mark.parametrize(
+    ("pack_rows_of", "pinned"), [(best_fit, "a36ae1e00626f942"), (bos_aligned, "d2840014b8c53b15")]
+)
+def test_many_rows_of_seed_zero_are_pinned_too(pack_rows_of, pinned):
+    sizes = np.arange(600) % 7 + 2  # rows with several documents of one size, in several rows alike
+    segments = pack_rows_of(np.cumsum(sizes) - sizes, sizes, 16, 0).segments
+    assert hashlib.sha256(segments.astype("<i8").tobytes()).hexdigest()[:16] == pinned
 
 
 @given(LENGTHS, ROWS, st.sampled_from(["best_fit", "bos_aligned"]))
