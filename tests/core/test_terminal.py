@@ -19,6 +19,12 @@ def test_what_steers_a_terminal_is_written_out():
     assert printable("tab\tand line\nend, é, 日本, 👍🏽, עברית") == "tab\tand line\nend, é, 日本, 👍🏽, עברית"
 
 
+def test_each_character_at_the_ends_of_its_range_is_written_out():
+    steering = "\x00\x08\x0b\x1f\x7f\x9f\u2028\u2029\u202a\u202e\u2066\u2069\ud800\udfff"
+    assert printable(steering) == "".join(f"\\u{ord(c):04x}" for c in steering)
+    assert printable("\t\n\x20\x7e\xa0\u2027\u202f\u2065\u206a") == "\t\n\x20\x7e\xa0\u2027\u202f\u2065\u206a"
+
+
 @given(st.text())
 def test_no_control_character_is_left_and_json_still_reads_the_same(text):
     shown = printable(text)

@@ -169,6 +169,11 @@ def test_a_name_that_makes_no_sense_is_refused(names, sentence):
         child_environment({"MY_URL": "x"}, threads=1, own=["MY_URK"])
 
 
+def test_a_record_cannot_ask_for_what_a_library_reads_either():
+    with pytest.raises(ConfigError, match="names PL_X, which lmexp sets or a library reads"):
+        child_environment({"PL_X": "1"}, threads=1, own=["PL_X"])
+
+
 SHOWS = """
 import json, os
 from lmexp.core.config import Config
