@@ -33,6 +33,15 @@ def test_a_configuration_without_end_is_refused_with_its_file_and_line(tmp_path,
     check_yaml_files(tmp_path)
 
 
+def test_a_file_that_changes_is_looked_at_again(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("seed: 1\n")
+    check_yaml_files(tmp_path)
+    path.write_text("seed: &a [*a]\n")
+    with pytest.raises(ConfigError, match="refers to what it is part of"):
+        check_yaml_files(tmp_path)
+
+
 @pytest.mark.parametrize("data", [b"a: [1, 2", b"a: \xff", b"\x00", b"", b"%YAML 9.9", b"a: *nowhere"])
 def test_what_is_no_yaml_is_left_to_who_reads_it(tmp_path, data):
     (tmp_path / "odd.yaml").write_bytes(data)
