@@ -1,7 +1,10 @@
 import json
 from pathlib import Path
 
+from lmexp.core.files import sha256_file
+from lmexp.core.record import RECORD
 from lmexp.core.runs import Run
+from lmexp.core.sealed import write_sealed
 from lmexp.summary import summary
 
 
@@ -102,6 +105,8 @@ def test_the_first_sample_is_shown_in_a_few_lines_that_cannot_disturb_a_terminal
     text = "\n" + "x" * 150 + "\n\ty\x1b[31m\x07\n" + "z\n" * 20
     row = {"prompt": "\n\nsay: ", "text": text, "temperature": 1.0}
     (folder / "samples.jsonl").write_text(json.dumps(row) + "\n")
+    entry = {"size": 0, "sha256": sha256_file(folder / "samples.jsonl")}
+    write_sealed(folder / RECORD, {"files": {"samples.jsonl": entry}})
     stages = {
         "texts": {
             "stage": "samples",
