@@ -26,6 +26,7 @@ def test_the_gold_choice_is_what_the_rule_of_the_group_answers(task, part):
     for item in items:
         assert item.answer == " " + oracle.answer(task.removeprefix("primer_"), item.group, item.context)
         assert len(set(item.choices)) == len(item.choices) >= 2
+        assert [f" {item.own(i)}" for i in range(len(item.choices))] == list(item.choices), "one delimiter"
     assert {item.gold for item in items} == set(range(max(len(item.choices) for item in items)))
 
 
