@@ -162,3 +162,13 @@ def test_a_group_that_an_experiment_file_sets_to_null_is_refused_and_a_removed_k
         compose(["+experiment=bare"], config_dir=str(tmp_path))
     config = compose(["+experiment=tiny", "~prompts.limit", "~model.num_heads", "~model.num_kv_heads"]).config
     assert (config.prompts.limit, config.model.num_heads) == (type(config.prompts)().limit, 4)
+
+
+def test_points_of_equal_content_have_led_to_one_run(command, toy_main):
+    code, err = toy_main("-m", "total.fail_at=null,9", "numbers.count=3", "only=[numbers]")
+    assert code == 0, err
+    store = Store(command.store)
+    (group,) = sweep_names(store)
+    assert len(list((store.root / "sweeps" / group / "points").glob("*.json"))) == 2
+    (point,) = find_sweep(store, group).points
+    assert "total.fail_at=null" in point.overrides, "the first of them"
