@@ -11,7 +11,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-WIDTH, HEIGHT = 1000, 880
+WIDTH, HEIGHT = 1000, 900
+WHERE = "header > p.quiet { display: none; }"
+"""When and on which machine: of no interest to a reader of the README."""
 
 
 def main(report: str) -> None:
@@ -22,6 +24,7 @@ def main(report: str) -> None:
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
             page.goto(Path(report).absolute().as_uri())
+            page.add_style_tag(content=WHERE)
             page.screenshot(path=Path(__file__).with_name(f"report-{scheme}.png"))
         browser.close()
 

@@ -113,7 +113,7 @@ def test_a_page_shows_what_its_run_has_led_to(made):
         "1.263 ± 0.018",
         "perplexity per token4.482cross-entropy 1.500 ± 0.020 nats per token",
         "exact entropy of the source: 1.181",
-        "gain by 4 shots+50.0 (",
+        "gain by 4 shots+50.0 points",
         "Accuracy by shots: primer_operator",
         "permuted labels",
         "2 ~ 3 = 5",

@@ -84,7 +84,11 @@ def test_a_task_has_its_accuracies_by_number_of_shots():
     page = quality_section(metrics)
     assert "permuted labels: 0.300 at worked examples before the item (shots) 16" in page
     assert "+50.0 (+40.2 to +59.8)" in page, "0.5 ± 1.96 x 0.05 in points"
-    assert headline_accuracy([task]) == ("gain by 16 shots", "+50.0 (+40.2 to +59.8) points", "t")
+    assert headline_accuracy([task]) == (
+        "gain by 16 shots",
+        "+50.0 points",
+        "t; 95 % interval +40.2 to +59.8",
+    )
 
 
 def test_tasks_with_one_number_of_shots_share_a_plot():
@@ -102,7 +106,7 @@ def test_tasks_with_one_number_of_shots_share_a_plot():
     assert "chance: 0.5" in page
     assert headline_accuracy(tasks(metrics)) == ("accuracy", "0.700", "mean of 2 tasks")
     sure = headline_accuracy(tasks({**metrics, "e/a/items": 100, "e/b/items": 100}))
-    assert sure == ("accuracy", "0.700 [0.634, 0.756]", "mean of 2 tasks")
+    assert sure == ("accuracy", "0.700", "mean of 2 tasks; 95 % interval 0.634 to 0.756")
 
 
 def test_generated_answers_are_shown_as_such_and_recorded_intervals_as_they_are():
@@ -120,7 +124,11 @@ def test_generated_answers_are_shown_as_such_and_recorded_intervals_as_they_are(
     assert "Exact match by shots: t" in page
     assert "+50.0 (+39.0 to +61.0)" in page
     assert ">+40.0<" in page
-    assert headline_accuracy(tasks(metrics)) == ("gain by 4 shots", "+50.0 (+39.0 to +61.0) points", "t")
+    assert headline_accuracy(tasks(metrics)) == (
+        "gain by 4 shots",
+        "+50.0 points",
+        "t; 95 % interval +39.0 to +61.0",
+    )
 
 
 def test_a_share_of_few_or_all_right_items_has_a_width_and_stays_within_zero_and_one():
@@ -151,7 +159,7 @@ def test_the_headline_is_the_mean_over_tasks_by_the_most_shots_whatever_they_cam
             metrics |= {f"e/{task}/acc/{shots}": 0.5 + gain, head: gain}
             metrics |= {f"{head}/low": gain - 0.03, f"{head}/high": gain + 0.04}
     found = headline_accuracy(tasks(metrics))
-    assert found == ("gain by 8 shots", "+15.0 (+12.9 to +17.8) points", "mean of 2 tasks")
+    assert found == ("gain by 8 shots", "+15.0 points", "mean of 2 tasks; 95 % interval +12.9 to +17.8")
 
 
 def test_the_bar_of_bits_per_byte_is_students_over_the_documents():

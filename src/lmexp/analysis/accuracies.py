@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from lmexp.analysis.formats import ranged
+from lmexp.analysis.formats import measured
 from lmexp.analysis.intervals import Interval, normal_interval, wilson_interval
 
 Metrics = Mapping[str, float]
@@ -91,14 +91,17 @@ def headline_accuracy(found: list[Task]) -> tuple[str, str, str] | None:
     if most is not None:
         gains = [(task.gain[most], task) for task in found if most in task.gain]
         whose = f"mean of {len(gains)} tasks" if len(gains) > 1 else short_name(gains[0][1].name, found)
-        gain = _mean([(value, (low, high)) for (value, low, high), _ in gains])
-        return f"gain by {most} shots", f"{points(gain)} points", whose
+        gain, low, high = _mean([(value, (low, high)) for (value, low, high), _ in gains])
+        interval = f"{points((low, math.nan, math.nan))} to {points((high, math.nan, math.nan))}"
+        said = f"; 95 % interval {interval}" if math.isfinite(low) and math.isfinite(high) else ""
+        return f"gain by {most} shots", f"{points((gain, math.nan, math.nan))} points", f"{whose}{said}"
     zero = [task.acc[min(task.acc)] for task in found]
     if not zero:
         return None
     whose = f"mean of {len(zero)} tasks" if len(zero) > 1 else short_name(found[0].name, found)
     value, low, high = _mean(zero)
-    return "accuracy", ranged(value, (low, high)), whose
+    said = f"; 95 % interval {low:.3f} to {high:.3f}" if math.isfinite(low) and math.isfinite(high) else ""
+    return "accuracy", measured(value, None), f"{whose}{said}"
 
 
 def _mean(estimates: Sequence[tuple[float, Interval | None]]) -> tuple[float, float, float]:
