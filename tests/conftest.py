@@ -53,6 +53,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8)
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their number: archives hold times, and all processes must name a test alike."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the thousands of objects that live as long as the process."""
     gc.collect()

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from lmexp.core.record import files_in, listed_files
+from lmexp.core.record import files_in, intact_file, listed_files, read_record, require_published
 from lmexp.core.stage import Artifact
 from lmexp.errors import VerificationError
 
@@ -32,6 +32,30 @@ def test_of_an_artifact_whose_record_is_damaged_nothing_is_read(store):
         (record.path / "artifact.json").write_text(text)
         with pytest.raises(VerificationError, match="not as it was published"):
             listed_files(record.path)
+
+
+def test_a_file_is_read_as_it_was_published_or_not_at_all(store):
+    record = published(store, files={"a": "1", "b": "2"})
+    assert intact_file(record.path, "a") == record.path / "a"
+    require_published(record.path)
+    require_published(record.path.parent)
+    (record.path / "c").write_text("of somebody else")
+    assert intact_file(record.path, "c") is None
+    (record.path / "a").write_text("7")
+    with pytest.raises(VerificationError, match=r"/a is not as it was published"):
+        intact_file(record.path, "a")
+    with pytest.raises(VerificationError, match=r"/a is not as it was published"):
+        require_published(record.path)
+    (record.path / "b").unlink()
+    with pytest.raises(VerificationError, match=r"/b is not as it was published"):
+        intact_file(record.path, "b")
+    (record.path / "artifact.json").unlink()
+    assert intact_file(record.path, "b") is None, "of what is no artifact nothing is read"
+    with pytest.raises(VerificationError, match=r"holds no artifact\.json"):
+        read_record(record.path)
+    (record.path / "artifact.json").symlink_to("nowhere")
+    with pytest.raises(VerificationError, match=r"holds no artifact\.json"):
+        intact_file(record.path, "b")
 
 
 def test_files_are_all_that_is_no_directory(tmp_path):

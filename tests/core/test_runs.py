@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from lmexp.core.files import read_json
+from lmexp.core.lease import Waiter
 from lmexp.core.run_writer import RunWriter
 from lmexp.core.runs import (
     damaged_invocations,
@@ -72,6 +73,16 @@ def test_a_run_is_read_as_it_was_written(store, done):
     assert verify_store(store).problems == ()
     (line,) = read_invocations(run.path)
     assert (line["outcome"], line["stages"], line["record"]) == ("done", {"total": "ran"}, done.data)
+
+
+def test_what_has_changed_of_a_stages_code_is_noted_where_something_has(store, begin):
+    record = published(store, seconds=1.0, world_size=1)
+    writer = begin()
+    writer.finished("a", record, "reused")
+    writer.finished("b", record, "reused", ["rows.py bos_aligned"])
+    stages = find_run(store, "last").stages
+    assert "changed" not in stages["a"]
+    assert stages["b"]["changed"] == ["rows.py bos_aligned"]
 
 
 def test_an_edited_number_is_found_and_never_shown(store, done):
@@ -254,3 +265,11 @@ def test_what_is_remembered_and_was_changed_is_named(store, done):
         "hashes.json",
         "x.json",
     ]
+
+
+def test_what_a_killed_writer_left_half_written_is_no_damage(store, done):
+    Waiter(store.leases("ab" * 32), 30).try_acquire().release()
+    for folder in (store.root, done.path, store.cache, store.leases("ab" * 32), store.root / "sweeps"):
+        folder.mkdir(exist_ok=True)
+        (folder / ".run.json.0123abcd.tmp").write_text("{")
+    assert verify_store(store).problems == ()

@@ -36,6 +36,11 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether a file is the temporary neighbour of one that was being written: its writer may be gone."""
+    return path.name.startswith(".") and path.suffix == ".tmp"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace `path` by indented JSON atomically and durably."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

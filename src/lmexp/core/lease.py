@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import write_text
+from lmexp.core.files import is_leftover, write_text
 from lmexp.core.sealed import read_sealed, write_sealed
 
 BEAT_EVERY_S = 1.0
@@ -158,7 +158,7 @@ def _who(directory: Path, generation: int) -> dict[str, Any]:
 def lease_problems(directory: Path) -> list[str]:
     """Return one sentence for each file of a lease's directory that is not as a holder wrote it."""
     found = []
-    for path in sorted(directory.iterdir()):
+    for path in sorted(path for path in directory.iterdir() if not is_leftover(path)):
         match = _FILE.fullmatch(path.name)
         try:
             if match is None or not path.is_file():

@@ -97,6 +97,13 @@ def intact_file(path: Path, name: str) -> Path | None:
     raise VerificationError(f"{path / name} is not as it was published; lmexp verify names all that is not.")
 
 
+def require_published(path: Path) -> None:
+    """Raise `VerificationError` where a directory is an artifact's and a file of it is not as published."""
+    if os.path.lexists(path / RECORD):
+        for name in read_record(path).data["files"]:
+            intact_file(path, name)
+
+
 def files_in(path: Path) -> list[str]:
     """Return the names of all that lies in a directory and is no directory itself, but the record."""
     found = []

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmexp.core.files import is_memory
+from lmexp.core.files import is_leftover, is_memory
 from lmexp.core.lease import is_held, lease_problems
 from lmexp.core.record import Record
 from lmexp.core.root import MARKER
@@ -71,7 +71,7 @@ def _run_problems(run: Run, metrics: dict[tuple[str, str], dict[str, float]]) ->
                 yield f"{run.path / RUN} says {said} for {name}/{key}, and the artifact {value}"
     for number in damaged_invocations(run.path):
         yield f"line {number} of {run.path / INVOCATIONS} is not as lmexp wrote it, and is left out"
-    for path in sorted(run.path.iterdir()):
+    for path in _entries(run.path):
         if path.name in {RUN, INVOCATIONS, *OTHERS}:
             yield from _file_problems(path)
         elif not (path.name in _RUN_FOLDERS and path.is_dir()):
@@ -89,22 +89,22 @@ def _file_problems(path: Path) -> Iterator[str]:
 
 def _strays(store: Store) -> Iterator[str]:
     """Yield what lies in the store and is in none of its rooms."""
-    for path in sorted(store.root.iterdir()):
+    for path in _entries(store.root):
         is_room = path.name in _ROOMS and path.is_dir()
         if not is_room and path.name != MARKER and not _DASHBOARD.fullmatch(path.name):
             yield f"{path} is nothing that lmexp wrote"
     for room in ("runs", "sweeps", "leases"):
-        for path in sorted((store.root / room).glob("*")):
+        for path in _entries(store.root / room):
             if not path.is_dir():
                 yield f"{path} is nothing that lmexp wrote"
 
 
 def _sweep_problems(store: Store) -> Iterator[str]:
     for folder in sorted((store.root / "sweeps").glob("*/")):
-        for path in (folder / SWEEP, *sorted(folder.glob("points/*"))):
+        for path in (folder / SWEEP, *_entries(folder / "points")):
             if read_sweep_file(path) is None:
                 yield f"{path} is missing or not as lmexp wrote it; the sweep's command writes it anew"
-        for path in sorted(folder.iterdir()):
+        for path in _entries(folder):
             if path.name == PAGE:
                 yield from _file_problems(path)
             elif path.name not in {SWEEP, "points"}:
@@ -113,14 +113,21 @@ def _sweep_problems(store: Store) -> Iterator[str]:
 
 def _cache_problems(store: Store) -> Iterator[str]:
     memories = {HASHES: is_memory, CODE: _is_sealed}
-    for path in sorted(p for p in store.cache.glob("*") if p.name not in _CACHE_FOLDERS):
+    for path in _entries(store.cache):
+        if path.name in _CACHE_FOLDERS:
+            continue
         if path.name not in memories:
             yield f"{path} is nothing that lmexp wrote"
         elif not memories[path.name](path):
             yield f"{path} is not as lmexp wrote it, and is not used; the next run writes it anew"
-    for path in sorted(store.cache.glob("curves/*")):
+    for path in _entries(store.cache / "curves"):
         if not _is_sealed(path):
             yield f"{path} is not as lmexp wrote it, and is not used; lmexp report writes it anew"
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what lies in a directory, but for what a writer that was killed has left half-written."""
+    return sorted(path for path in folder.glob("*") if not is_leftover(path))
 
 
 def _is_sealed(path: Path) -> bool:

@@ -12,6 +12,7 @@ from lmexp.verbs.words import find_record, split_store
 def generate(arguments: argparse.Namespace) -> int:
     """RUN or PATH --prompt TEXT [temperature=0.8 ...]: continue a text with a model"""
     from lmexp.core.config import build
+    from lmexp.core.record import require_published
     from lmexp.generation.config import SamplingConfig
 
     values = {}
@@ -24,6 +25,7 @@ def generate(arguments: argparse.Namespace) -> int:
             words.append(word)
     config = build(SamplingConfig, values)
     path = _model_folder(words)
+    require_published(path)
 
     from lmexp import load_model, load_tokenizer
     from lmexp.generation.generate import generate_text
