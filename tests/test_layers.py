@@ -56,6 +56,7 @@ def test_no_config_file_imports_anything_heavy():
             "lmexp",
             "dataclasses",
             "math",
+            "os",
             "re",
             "types",
             "urllib",

@@ -13,6 +13,7 @@ import pytest
 from lmexp.core.executor import execute
 from lmexp.core.files import read_json, read_lines
 from lmexp.core.runs import list_runs, read_invocations
+from lmexp.core.sealed import write_sealed
 from lmexp.core.settings import ExecutorConfig
 from lmexp.core.store import Store
 from lmexp.core.verification import verify_store
@@ -113,7 +114,7 @@ def test_a_holder_that_lost_its_lease_stops_and_publishes_nothing(plan_toy, stor
         def tick(self):
             if not stolen:
                 who = {"host": "another", "boot": "b", "pid": 1, "started": "1"}
-                (leases / "0002.json").write_text(json.dumps(who))
+                write_sealed(leases / "0002.json", who)
                 stolen.append(time.monotonic())
 
         def lost(self, message):

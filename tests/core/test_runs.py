@@ -179,6 +179,7 @@ def test_no_unsealed_record_of_another_form_is_read(store, done):
             (done.path / "run.json").write_text(json.dumps({**data, key: value}))
             read[key] += [run.data[key] for run in list_runs(store)]
     loose = {"recording", "finished", "command", "changes", "planned", "stages", "current", "metrics", "argv"}
+    loose |= {"tracking"}
     assert {key for key, values in read.items() if values} <= loose | {"started", "group", "experiment"}
     assert read["planned"] == read["stages"] == [{}]
     assert read["metrics"] == [{}, {"a": 1}]

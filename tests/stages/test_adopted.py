@@ -86,7 +86,7 @@ def test_adopting_the_artifact_of_an_adoption_is_the_same_artifact(folder, tmp_p
 
 
 def test_an_adopted_corpus_keeps_its_splits_and_is_reused_by_the_command_that_is_printed(tmp_path, capsys):
-    texts = {"train": "training words\n", "validation": "other words\n", "test": "held out\n"}
+    texts = {"train": "training words\n" * 40, "validation": "other words\n" * 40, "test": "held out\n" * 40}
     for split, text in texts.items():
         (tmp_path / f"wiki.{split}.tokens.txt").write_text(text)
     store = tmp_path / "store"
