@@ -63,7 +63,8 @@ def table(
     One that is `stacked` wraps its words, and on a narrow screen shows each row as a list of its cells.
     """
     head = join(
-        tag("th", h, scope="col", class_="n" if i in numeric else None) for i, h in enumerate(headers)
+        tag("th", _breakable(h) if stacked else h, scope="col", class_="n" if i in numeric else None)
+        for i, h in enumerate(headers)
     )
     body = []
     for number, row in enumerate(rows):
@@ -82,6 +83,11 @@ def table(
     kind = "stacked" if stacked else None
     whole = tag("table", title, tag("thead", tag("tr", head)), tag("tbody", *body), class_=kind)
     return tag("div", whole, class_="scroll", tabindex="0", role="group", aria_label=caption or "table")
+
+
+def _breakable(name: object) -> Html:
+    """Return a dotted key or a metric's name that may break behind each of its parts."""
+    return join(re.split(r"(?<=[/._])", str(name)), "<wbr>")
 
 
 def _class(cell: object, is_number: bool) -> str | None:

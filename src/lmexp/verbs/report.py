@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+from collections.abc import Callable
 
 from lmexp.errors import StoreError
 from lmexp.verbs.words import split_store
@@ -16,9 +17,9 @@ def report(arguments: argparse.Namespace) -> int:
     words, store = split_store(arguments.words)
     named = bool(words or arguments.sweep)
     runs = [find_run(store, word) for word in words] if named else list_runs(store)
-    pages = [functools.partial(renew_report, run) for run in runs]
+    pages: list[Callable[[], object]] = [functools.partial(renew_report, run) for run in runs]
     for name in arguments.sweep if named else sweep_names(store):
-        pages.append(lambda name=name: str(write_sweep_report(find_sweep(store, name))))
+        pages.append(lambda name=name: write_sweep_report(find_sweep(store, name)))  # type: ignore[misc]
     failed = [] if named else lost_runs(store)
     for page in pages:
         try:
