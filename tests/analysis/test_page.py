@@ -14,7 +14,7 @@ from lmexp.core.sweeps import find_sweep
 
 from .made import hostile, in_context, swept
 
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "wbr"}
 
 
 class Page(html.parser.HTMLParser):
