@@ -146,9 +146,15 @@ def processes_of(path: Path, module: str = "") -> list[psutil.Process]:
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
-    """Wait for a condition. Errors: AssertionError when it does not come true."""
+    """Wait for a condition, which may look into directories that are just being removed.
+
+    Errors: AssertionError when it does not come true.
+    """
     end = time.monotonic() + timeout_s
-    while not condition():
+    while True:
+        with suppress(FileNotFoundError):
+            if condition():
+                return
         assert time.monotonic() < end, "the condition did not come true in time"
         time.sleep(0.01)
 
