@@ -145,7 +145,7 @@ def processes_of(path: Path, module: str = "") -> list[psutil.Process]:
     return found
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     """Wait for a condition, which may look into directories that are just being removed.
 
     Errors: AssertionError when it does not come true.
