@@ -273,4 +273,5 @@ def test_what_a_killed_writer_left_half_written_is_no_damage(store, done):
     for folder in (store.root, done.path, store.cache, store.leases("ab" * 32), store.root / "sweeps"):
         folder.mkdir(exist_ok=True)
         (folder / ".run.json.0123abcd.tmp").write_text("{")
+    (store.root / ".gitignore").write_text("*")
     assert verify_store(store).problems == ()

@@ -18,7 +18,7 @@ MARKER = "lmexp-store.json"
 FORMAT = 1
 PACKAGE = Path(__file__).resolve().parents[1]
 """Where lmexp itself is installed."""
-_NOTHING = frozenset({".gitignore", ".gitkeep", ".keep", ".DS_Store", "lost+found"})
+NOTHING = frozenset({".gitignore", ".gitkeep", ".keep", ".DS_Store", "lost+found"})
 """What git, a desktop or a file system leaves in a directory that is empty to a person."""
 
 
@@ -39,7 +39,7 @@ def make_store(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         if not os.access(root, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "permission denied")
-        found = set(os.listdir(root)) - _NOTHING
+        found = set(os.listdir(root)) - NOTHING
         others = sorted(name for name in found if not name.startswith(f".{MARKER}."))
         if not is_store(root):  # after the look: who makes it one now writes the marker before all else
             if others:

@@ -13,7 +13,7 @@ from pathlib import Path
 from lmexp.core.files import is_leftover, is_memory
 from lmexp.core.lease import is_held, lease_problems
 from lmexp.core.record import Record
-from lmexp.core.root import MARKER
+from lmexp.core.root import MARKER, NOTHING
 from lmexp.core.runs import INVOCATIONS, OTHERS, RUN, Run, damaged_invocations, list_runs, lost_runs
 from lmexp.core.sealed import is_sealed_page, read_sealed
 from lmexp.core.store import CODE, HASHES, Store
@@ -90,6 +90,8 @@ def _file_problems(path: Path) -> Iterator[str]:
 def _strays(store: Store) -> Iterator[str]:
     """Yield what lies in the store and is in none of its rooms."""
     for path in _entries(store.root):
+        if path.name in NOTHING:
+            continue
         is_room = path.name in _ROOMS and path.is_dir()
         if not is_room and path.name != MARKER and not _DASHBOARD.fullmatch(path.name):
             yield f"{path} is nothing that lmexp wrote"
