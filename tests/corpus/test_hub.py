@@ -210,6 +210,14 @@ def test_without_a_hub_a_commit_is_asked_for(stories, monkeypatch):
     assert content(source(revision=OLD), FileHasher()) == {NAME: OLD}
 
 
+def test_a_commit_that_was_never_fetched_is_not_read_from_another_ones_cache(stories, tmp_path, monkeypatch):
+    assert isinstance(run(tmp_path, first={"revision": NEW})["first"], dict)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found = run(tmp_path, other={"revision": OLD}, part={"revision": NEW, "subset": "part"})
+    assert f"{NAME} at {OLD[:12]}" in found["other"]
+    assert f"{NAME} at {NEW[:12]}" in found["part"]
+
+
 def test_a_token_is_sent_to_the_hub_and_written_nowhere(stories, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     content(source(), FileHasher(tmp_path / "hashes.json"))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lmexp.core.files import FileHasher, parse_json
+from lmexp.core.fingerprint import SHORT, digest
 from lmexp.core.worker import is_disk_full
 from lmexp.corpus.columns import text_column
 from lmexp.corpus.config import HubSource
@@ -124,9 +125,9 @@ def _load(source: HubSource, commit: str, cache: Path) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
-    builder = datasets.load_dataset_builder(
-        source.name, source.subset, revision=commit, cache_dir=str(home / "datasets")
-    )
+    # without a hub `datasets` takes whatever commit and subset of that name it has prepared: here, only these
+    own = home / "datasets" / digest([commit, source.subset])[:SHORT]
+    builder = datasets.load_dataset_builder(source.name, source.subset, revision=commit, cache_dir=str(own))
     if source.streaming:
         return builder.as_streaming_dataset(split=source.split)
     _require_room(builder, source)
