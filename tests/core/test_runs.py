@@ -275,3 +275,10 @@ def test_what_a_killed_writer_left_half_written_is_no_damage(store, done):
         (folder / ".run.json.0123abcd.tmp").write_text("{")
     (store.root / ".gitignore").write_text("*")
     assert verify_store(store).problems == ()
+
+
+def test_lines_that_were_emptied_are_named(store, done):
+    assert verify_store(store).problems == ()
+    (done.path / "invocations.jsonl").write_text("")
+    (problem,) = verify_store(store).problems
+    assert "invocations.jsonl is empty, although the run has ended" in problem

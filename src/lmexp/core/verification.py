@@ -69,6 +69,9 @@ def _run_problems(run: Run, metrics: dict[tuple[str, str], dict[str, float]]) ->
             said = run.metrics.get(f"{name}/{key}")
             if said != value:
                 yield f"{run.path / RUN} says {said} for {name}/{key}, and the artifact {value}"
+    lines = run.path / INVOCATIONS
+    if run.data.get("finished") and lines.is_file() and not lines.stat().st_size:
+        yield f"{lines} is empty, although the run has ended; its next invocation begins it anew"
     for number in damaged_invocations(run.path):
         yield f"line {number} of {run.path / INVOCATIONS} is not as lmexp wrote it, and is left out"
     for path in _entries(run.path):
