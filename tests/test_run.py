@@ -79,8 +79,8 @@ def test_a_run_ends_with_the_path_of_its_page(finished):
     assert write_report(run).read_bytes() == again
 
 
-def test_the_same_command_reuses_everything_and_imports_nothing_heavy(finished, small):
-    store, run, _ = finished
+def test_the_same_command_reuses_everything_and_imports_nothing_heavy(finished, copy_of_finished, small):
+    store, run = copy_of_finished, finished[1]
     done = lmexp_run(store.root, *small, "tracking.mode=off", python=["-X", "importtime"])
     assert done.returncode == 0, done.stderr
     imported = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
@@ -135,8 +135,8 @@ def test_the_artifact_loads_in_transformers_with_equal_logits_and_ids(finished):
         torch.testing.assert_close(ours(batch), theirs(batch).logits, atol=1e-4, rtol=1e-4)
 
 
-def test_a_notebook_gets_the_same_run_as_the_command(finished, small):
-    store, run, _ = finished
+def test_a_notebook_gets_the_same_run_as_the_command(finished, copy_of_finished, small):
+    store, run = copy_of_finished, finished[1]
     again = lmexp.run_experiment([*small, f"store={store.root}", "tracking.mode=off"], quiet=True)
     assert (again.name, again.metrics) == (run.name, run.metrics)
 
