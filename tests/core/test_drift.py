@@ -72,6 +72,15 @@ def test_the_functions_of_what_the_stage_imported_are_recorded_and_other_stages_
     assert json.loads(json.dumps(record)) == record
 
 
+def test_a_package_that_is_imported_whole_does_not_stand_for_all_that_it_imports(project):
+    (project / "own" / "mine.py").write_text("from lmexp import stages\ndef mine():\n    pass\n")
+    os.utime(project / "own" / "mine.py", (1e9, 1e9))
+    loaded = modules(project, "lmexp", "lmexp.stages", "lmexp.stages.first", "lmexp.stages.third")
+    loaded["mine"] = str(project / "own" / "mine.py")
+    code = code_record("mine", {"provided": loaded, "loaded": loaded}, time.time(), CodeReader())
+    assert list(code["files"]) == ["mine.py"]
+
+
 def test_an_edited_function_is_named_and_a_comment_is_not(project, record):
     edit(project, "lmexp/rows.py", "return LIMIT", "return LIMIT  # rows")
     assert changed_since(record, CodeReader()) == []

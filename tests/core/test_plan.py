@@ -46,6 +46,19 @@ def test_an_input_that_is_published_but_was_not_used_before_is_new_to_a_stage(pl
     assert plan_toy(numbers={"count": 6}).verdicts(store)["total"].reason == "new with this numbers"
 
 
+def test_the_nearest_artifact_is_the_one_that_differs_least_and_not_the_newest(plan_toy, run_toy, store):
+    run_toy(numbers={"count": 5}, only=["numbers"])
+    run_toy(numbers={"count": 7, "offset": 3}, only=["numbers"])
+    reason = plan_toy(numbers={"count": 6}).verdicts(store)["numbers"].reason
+    assert reason.startswith("numbers.count 5 -> 6 (")
+
+
+def test_a_field_of_its_own_is_the_reason_before_another_input(plan_toy, run_toy, store):
+    run_toy()
+    reason = plan_toy(numbers={"count": 6}, total={"power": 2}).verdicts(store)["total"].reason
+    assert reason.startswith("total.power 1 -> 2 (nearest: power-1-")
+
+
 def test_a_reason_names_three_fields_and_counts_the_others(plan_toy, run_toy, store, toy):
     _, records = run_toy()
     record = records["numbers"]

@@ -3,7 +3,7 @@
 import pytest
 
 from lmexp.core import own as own_code
-from lmexp.core.own import find_own, is_own
+from lmexp.core.own import find_own, folders_of, is_own
 from lmexp.core.reach import reached_code
 from lmexp.errors import ConfigError
 
@@ -123,6 +123,19 @@ def test_what_a_name_can_stand_for_is_reached(own, main, files, expected):
 )
 def test_a_name_of_the_functions_own_is_not_followed(own, main):
     assert names(own({"main.py": main})) == {"main"}
+
+
+def test_what_a_decorator_of_another_own_module_may_keep_is_reached(own):
+    keep = "KEPT = []\n\ndef keep(f):\n    KEPT.append(f)\n    return f\n"
+    main = "from keeping import keep\n\n@keep\ndef g():\n    pass\n\ndef main(x):\n    pass\n"
+    assert names(own({"main.py": main, "keeping.py": keep})) == {"main", "g", "keep", "KEPT"}
+
+
+def test_modules_are_searched_beside_a_pipeline_and_beside_its_folder_where_that_is_called_pipelines(
+    tmp_path,
+):
+    assert folders_of(tmp_path / "mine" / "a.py") == [str(tmp_path / "mine")]
+    assert folders_of(tmp_path / "pipelines" / "a.py") == [str(tmp_path / "pipelines"), str(tmp_path)]
 
 
 def test_names_outside_the_users_code_count_by_what_brings_them(own):

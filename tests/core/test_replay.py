@@ -33,6 +33,13 @@ def test_a_replay_says_where_a_file_differs_and_what_code_has_changed(run_toy, s
     assert found.changed == ["toy.py numbers"]
 
 
+def test_a_file_that_the_record_does_not_list_is_new(run_toy, store):
+    record = run_toy()[1]["numbers"]
+    del record.data["files"]["numbers.json"]
+    (record.path / "numbers.json").unlink()
+    assert replay(record, store).differing == {"numbers.json": "is new"}
+
+
 def test_an_input_that_is_gone_is_named(run_toy, store):
     _, records = run_toy()
     store.discard(records["numbers"].path)
