@@ -132,6 +132,8 @@ def test_of_two_that_make_the_same_store_neither_takes_it_for_something_else(tmp
 
     monkeypatch.setattr(os, "listdir", meanwhile)
     make_store(tmp_path)
+    assert listing(tmp_path) == [MARKER, "runs"]
+    assert json.loads((tmp_path / MARKER).read_text()) == {"format": 1}
 
 
 def test_an_empty_home_is_no_store_either(tmp_path, monkeypatch):
@@ -147,3 +149,4 @@ def test_the_store_that_the_checkout_ships_can_be_used(tmp_path):
     shutil.copy(Path(__file__).resolve().parents[2] / "outputs" / ".gitignore", tmp_path / "outputs")
     make_store(tmp_path / "outputs")
     require_store(tmp_path / "outputs")
+    assert listing(tmp_path / "outputs") == [".gitignore", MARKER]

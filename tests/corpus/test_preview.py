@@ -36,6 +36,8 @@ def test_only_the_beginning_of_a_file_is_read(tmp_path):
     check_rows(config(tmp_path / "*.json*"))
     (tmp_path / "a.jsonl").write_bytes(b'{"text": null}\n')
     check_rows(config(tmp_path / "*.json*", on_bad_row="drop"))
+    with pytest.raises(DataError, match=r"a\.jsonl.*null"):
+        check_rows(config(tmp_path / "*.json*"))
 
 
 def test_a_list_of_names_read_as_running_text_is_pointed_out_with_the_key(tmp_path):

@@ -63,7 +63,11 @@ def test_a_group_that_shares_its_context_reads_it_once(model, monkeypatch):
 def test_a_group_that_shares_next_to_nothing_takes_the_plain_path(model, monkeypatch):
     scorer = SharedPrefixScorer(model, CONTEXT_LENGTH, 4, EOS)
     monkeypatch.setattr(scorer, "_score_trees", lambda trees: [[] for _ in trees] if not trees else 1 / 0)
-    scorer.score_groups([[([], [1, 2, 3, 4, 1]), ([], [2, 2, 3, 4, 1])], [([1, 2], [3])]])
+    groups = [[([], [1, 2, 3, 4, 1]), ([], [2, 2, 3, 4, 1])], [([1, 2], [3])]]
+    plain = ModelScorer(model, CONTEXT_LENGTH, 4, EOS)
+    for pairs, scores in zip(groups, scorer.score_groups(groups), strict=True):
+        for one, expected in zip(scores, plain.score(pairs), strict=True):
+            np.testing.assert_allclose(one, expected, atol=1e-5)
 
 
 def test_a_trunk_goes_on_into_choices_that_begin_alike():
