@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lmexp.core.config import build
 from lmexp.corpus.build import build_corpus
 from lmexp.corpus.config import CorpusConfig
-from lmexp.corpus.empty import fractions_that_fill
+from lmexp.corpus.empty import fractions_that_fill, require_documents
 from lmexp.errors import DataError
 
 
@@ -61,3 +61,50 @@ def test_a_corpus_of_five_lines_says_at_each_step_what_to_do_next(tmp_path):
         "validation": 1,
         "test": 1,
     }
+
+
+def test_fractions_are_found_for_the_documents_whose_hash_decides(tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(f"Line {i} of many for training." for i in range(200)))
+    (tmp_path / "b.txt").write_text("\n".join(f"A sentence of its own, number {i}." for i in range(5)))
+    sources = {
+        "own": {"kind": "local", "files": [str(tmp_path / "a.txt")], "into": "train"},
+        "some": {"kind": "local", "files": [str(tmp_path / "b.txt")]},
+    }
+
+    def built(name, **fractions):
+        (tmp_path / name).mkdir()
+        config = build(CorpusConfig, {"sources": sources, "document": "line", **fractions})
+        return build_corpus(config, tmp_path / name, cache=tmp_path, content={})
+
+    with pytest.raises(DataError, match="the sources without into have 5 documents, split by") as error:
+        built("first")
+    words = str(error.value).split("; ")[1].split(" leave none empty")[0].split()
+    found = built(
+        "second", **{key.removeprefix("corpus."): float(v) for key, v in (w.split("=") for w in words)}
+    )
+    assert [found[f"{split}/documents"] for split in ("train", "validation", "test")] == [203, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "remedy"), [(1, "at least 2 are needed"), (2, "raise corpus.validation_f")]
+)
+def test_a_split_that_a_source_fills_needs_no_document_by_hash(tmp_path, lines, remedy):
+    (tmp_path / "a.txt").write_text("Text for training.")
+    (tmp_path / "b.txt").write_text("\n".join(f"A sentence of its own, number {i}." for i in range(lines)))
+    sources = {
+        "own": {"kind": "local", "files": [str(tmp_path / "a.txt")], "into": "train"},
+        "some": {"kind": "local", "files": [str(tmp_path / "b.txt")]},
+    }
+    config = build(CorpusConfig, {"sources": sources, "document": "line"})
+    with pytest.raises(DataError, match=f"validation split is empty: .*; {remedy}"):
+        build_corpus(config, tmp_path, cache=tmp_path, content={})
+
+
+def test_fractions_between_two_close_documents_are_told_with_all_their_digits():
+    positions = [0.12345671, 0.12345679, 0.6]
+    config = build(CorpusConfig, {})
+    documents = {"train": 3, "validation": 0, "test": 0}
+    with pytest.raises(DataError) as error:
+        require_documents(config, documents, 3, positions, {"python_stdlib": Counter()})
+    test = float(str(error.value).split("corpus.test_fraction=")[1].split()[0])
+    assert positions[0] < test <= positions[1]

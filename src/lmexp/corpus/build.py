@@ -58,11 +58,12 @@ def build_corpus(
         for name, kept in mix(cleaned, weights, lambda kept: len(kept.data)):
             split = sources[name].into or split_of(kept.digest, config)
             writers.add(split, kept.document, kept.data)
-            if len(fractions) < MAX_FRACTIONS:
+            if sources[name].into is None and len(fractions) < MAX_FRACTIONS:
                 fractions.append(hash_fraction(kept.digest))
             tally.add(name, split, len(kept.data), len(kept.document.text))
     counts = {split: tally.of_split(split)["documents"] for split in SPLITS}
-    require_documents(config, counts, fractions, dropped)
+    by_hash = sum(tally.of_source(n)["documents"] for n, source in sources.items() if source.into is None)
+    require_documents(config, counts, by_hash, fractions, dropped)
     write_json(out / "card.json", dataset_card(config, tally, content, dropped))
     reasons = sum(dropped.values(), Counter())
     facts = {name: source_facts(source) for name, source in sources.items()}

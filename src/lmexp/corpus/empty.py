@@ -19,16 +19,16 @@ _MARGIN = 1e-12
 def require_documents(
     config: CorpusConfig,
     documents: Mapping[str, int],
+    by_hash: int,
     fractions: Sequence[float],
     dropped: Mapping[str, Counter[str]],
 ) -> None:
     """Raise `DataError` where there is no document, or a split has none.
 
-    `documents` counts them by split; `fractions` are where the hashes of the first ones lie in [0, 1).
-    `dropped` counts by source and reason.
+    `documents` counts them by split; `by_hash` are those whose split their hash decides, and `fractions` are
+    where the hashes of the first of these lie in [0, 1]. `dropped` counts by source and reason.
     """
-    total = sum(documents.values())
-    if total == 0:
+    if not any(documents.values()):
         names = ", ".join(all_sources(config))
         lost = sum(dropped.values(), Counter())
         raise DataError(
@@ -38,7 +38,7 @@ def require_documents(
         )
     empty = next((split for split in SPLITS if documents[split] == 0), None)
     if empty is not None:
-        raise DataError(f"The {empty} split is empty: {_why(empty, config, total, fractions, dropped)}.")
+        raise DataError(f"The {empty} split is empty: {_why(empty, config, by_hash, fractions, dropped)}.")
 
 
 def fractions_that_fill(fractions: Sequence[float]) -> tuple[float, float] | None:
@@ -69,7 +69,7 @@ def _short_between(low: float, high: float) -> float | None:
 def _why(
     split: str,
     config: CorpusConfig,
-    total: int,
+    by_hash: int,
     fractions: Sequence[float],
     dropped: Mapping[str, Counter[str]],
 ) -> str:
@@ -78,27 +78,29 @@ def _why(
     own = [name for name, source in sources.items() if source.into == split]
     if own:
         return _what_was_lost(own, config, sum((dropped[name] for name in own), Counter()))
+    named = {source.into for source in sources.values() if source.into is not None}
     if all(source.into for source in sources.values()):
         return (
             f"every source goes to another one; add a source with into: {split}, or leave out the into of "
             f"one, so that the hash of each of its texts decides"
         )
-    documents = f"the corpus has {total} document{'s' * (total != 1)}, split by the hash of their text"
-    remedies = [_other_fractions(split, total, fractions), *_more_documents(config)]
+    where = "the sources without into have" if named else "the corpus has"
+    documents = f"{where} {by_hash} document{'s' * (by_hash != 1)}, split by the hash of their text"
+    needed = len(SPLITS) - len(named)
+    remedies = [_other_fractions(split, by_hash, needed, fractions), *_more_documents(config)]
     return (
         f"{documents} ({config.test_fraction:g} of them test, {config.validation_fraction:g} validation); "
         + (", ".join(remedies) + ", or add documents")
     )
 
 
-def _other_fractions(split: str, total: int, fractions: Sequence[float]) -> str:
-    filling = fractions_that_fill(fractions) if len(fractions) == total else None
+def _other_fractions(split: str, by_hash: int, needed: int, fractions: Sequence[float]) -> str:
+    filling = fractions_that_fill(fractions) if len(fractions) == by_hash else None
     if filling is not None:
-        return (
-            f"corpus.test_fraction={filling[0]:g} corpus.validation_fraction={filling[1]:g} leave none empty"
-        )
-    if total < len(SPLITS):
-        return f"at least {len(SPLITS)} are needed"
+        test, validation = filling
+        return f"corpus.test_fraction={test:.9g} corpus.validation_fraction={validation:.9g} leave none empty"
+    if by_hash < needed:
+        return f"at least {needed} are needed"
     if split == "train":
         return "lower corpus.test_fraction and corpus.validation_fraction"
     return f"raise corpus.{split}_fraction"
