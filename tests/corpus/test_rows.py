@@ -193,3 +193,21 @@ def test_a_path_that_leads_nowhere_is_answered_with_the_nearest_key(column, sent
         with pytest.raises(DataError) as error:
             read(data, chosen, False, column)
         assert sentence in str(error.value)
+
+
+def test_a_column_that_a_table_has_twice_is_a_sentence():
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"]), file)
+    with pytest.raises(DataError, match="^PLACE has several columns 'text'; give each a name of its own"):
+        read(file.getvalue(), "parquet", drop=True)
+
+
+def test_a_date_beside_a_text_that_python_cannot_hold_is_a_bad_row():
+    microseconds = pa.timestamp("us")  # 10**18 of them end in the year 33658
+    kind = pa.struct([("text", pa.string()), ("at", microseconds)])
+    data = parquet([{"text": "a", "at": 0}, {"text": "b", "at": 10**18}, {"text": "c", "at": 0}], type=kind)
+    with pytest.raises(DataError, match=r"^PLACE, row 1 holds what Python has no value for \(.*range\)"):
+        read(data, "parquet", drop=False, column="text.text")
+    texts, dropped = read(data, "parquet", drop=True, column="text.text")
+    assert [text for _, text in texts] == ["a", "c"]
+    assert dropped == {"no value of Python": 1}

@@ -48,8 +48,20 @@ def test_parquet_gives_the_same_rows_nested_ones_too(tmp_path):
         ("row 1", 1, nested[0]),
         ("row 2", 2, nested[1]),
     ]
-    with pytest.raises(DataError, match="is not a whole Parquet file"):
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
         rows_of(tmp_path / "b.parquet", b"PAR1 half")
+
+
+def test_parquet_that_is_no_rows_of_python_is_a_sentence(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    late = pa.table({"q": ["a"], "at": pa.array([10**18], pa.timestamp("us"))})  # in the year 33658
+    pq.write_table(late, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a.parquet cannot be read as Parquet: date value out of range\.$"):
+        list(read_rows(tmp_path / "a.parquet"))
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, names=["q", "q"]), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="b.parquet cannot be read as Parquet: Multiple matches .*q"):
+        list(read_rows(tmp_path / "b.parquet"))
 
 
 def test_lines_are_numbered_as_an_editor_does(tmp_path):

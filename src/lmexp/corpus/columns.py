@@ -28,6 +28,9 @@ class TextColumn:
             if isinstance(value, UnicodeDecodeError):
                 bad("not UTF-8", f"{where} is not UTF-8 at its byte {value.start}.")
                 continue
+            if isinstance(value, Exception):
+                bad("no value of Python", f"{where} holds what Python has no value for ({value}).")
+                continue
             for suffix, text in value_texts(value, self.path, self.name, where, bad):
                 yield row, suffix, text
 
@@ -40,6 +43,8 @@ def text_column(name: str, schema: Any, place: str) -> TextColumn:
     root, *path = (name,) if name in schema.names else name.split(".")
     if root not in schema.names:
         raise no_column(place, "column", root, schema.names)
+    if schema.names.count(root) > 1:
+        raise DataError(f"{place} has several columns {root!r}; give each a name of its own.")
     kind = schema.field(root).type
     for key in path:
         kind = _inside(kind)
@@ -80,15 +85,18 @@ def _is_text(kind: Any) -> bool:
 
 
 def _values(array: Any) -> Sequence[Any]:
-    """Return the values of an array; Arrow does not promise that text is UTF-8: its error where it is not."""
+    """Return the values of an array, and in place of one its error.
+
+    Arrow does not promise that text is UTF-8, and has dates, beside a text in an object, that Python has not.
+    """
     try:
         return array.to_pylist()  # type: ignore[no-any-return]
-    except UnicodeDecodeError:
+    except (ValueError, OverflowError):
         return [_value(scalar) for scalar in array]
 
 
 def _value(scalar: Any) -> Any:
     try:
         return scalar.as_py()
-    except UnicodeDecodeError as error:
+    except (ValueError, OverflowError) as error:
         return error

@@ -135,8 +135,9 @@ def _parquet(path: Path) -> Iterator[tuple[str, int, Row | DataError]]:
     try:
         table = pq.read_table(path, use_threads=False)
         rows = table.to_pylist()
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not a whole Parquet file: {' '.join(str(error).split())}.") from None
+    except (pa.ArrowException, OSError, OverflowError, MemoryError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise DataError(f"{path} cannot be read as Parquet: {reason}.") from None
     for number, row in enumerate(rows, start=1):
         yield f"{path}, row {number}", number, row
 
