@@ -198,7 +198,7 @@ def test_a_path_that_leads_nowhere_is_answered_with_the_nearest_key(column, sent
 def test_a_column_that_a_table_has_twice_is_a_sentence():
     file = io.BytesIO()
     pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"]), file)
-    with pytest.raises(DataError, match="^PLACE has several columns 'text'; give each a name of its own"):
+    with pytest.raises(DataError, match=r"^PLACE has several columns 'text'; give each a name of its own"):
         read(file.getvalue(), "parquet", drop=True)
 
 

@@ -60,7 +60,7 @@ def test_parquet_that_is_no_rows_of_python_is_a_sentence(tmp_path):
     with pytest.raises(DataError, match=r"a.parquet cannot be read as Parquet: date value out of range\.$"):
         list(read_rows(tmp_path / "a.parquet"))
     pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, names=["q", "q"]), tmp_path / "b.parquet")
-    with pytest.raises(DataError, match="b.parquet cannot be read as Parquet: Multiple matches .*q"):
+    with pytest.raises(DataError, match=r"b.parquet cannot be read as Parquet: Multiple matches .*q"):
         list(read_rows(tmp_path / "b.parquet"))
 
 
