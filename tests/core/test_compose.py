@@ -141,6 +141,13 @@ def test_changes_are_what_the_overrides_change_of_the_experiment_as_it_is_writte
         }
 
 
+def test_an_editors_lock_beside_a_configuration_stops_no_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / ".#mine.yaml").symlink_to("somebody@host.123:456")
+    assert compose(["+experiment=tiny", "seed=3"]).changes() == {"seed": [0, 3]}
+
+
 def test_an_experiment_file_without_its_package_line_is_told_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf" / "experiment").mkdir(parents=True)

@@ -43,7 +43,7 @@ from lmexp.core.reserved import colliding_configs, named_pipeline, own_pipelines
 from lmexp.core.settings import RunConfig, absolute_store, default_store
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
-from lmexp.core.yaml_files import check_yaml_files
+from lmexp.core.yaml_files import check_yaml_files, yaml_files
 from lmexp.errors import ConfigError, LmexpError, nearest
 
 CONFIG_NAME = "config"
@@ -240,8 +240,8 @@ def _signature(config_dir: str | None) -> tuple[Any, ...]:
     """Return what changes when a configuration file does."""
     own = own_config_dir(config_dir)
     roots = [shipped("conf"), *([Path(own)] if own else [])]
-    stats = [(str(path), path.stat()) for root in roots for path in sorted(root.rglob("*.yaml"))]
-    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+    found = (file for root in roots for file in yaml_files(root))
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
 
 
 def _values(composed: DictConfig) -> dict[str, Any]:

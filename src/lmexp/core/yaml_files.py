@@ -6,6 +6,8 @@ counted here from its events, without building it. Whether it is YAML at all is 
 """
 
 import functools
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -21,12 +23,18 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def check_yaml_files(directory: Path) -> None:
     """Raise `ConfigError` for a YAML file in a directory that is nested, or repeated, without end."""
+    for path, stat in yaml_files(directory):
+        _check(path, stat.st_mtime_ns, stat.st_size)
+
+
+def yaml_files(directory: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the YAML files of a directory, but for links that lead nowhere, such as editors' locks."""
     for path in sorted(directory.rglob("*.yaml")):
         try:
             stat = path.stat()
         except OSError:
             continue
-        _check(path, stat.st_mtime_ns, stat.st_size)
+        yield path, stat
 
 
 @functools.lru_cache(maxsize=4096)
