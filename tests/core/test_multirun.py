@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from lmexp import run
+from lmexp import cli, run
 from lmexp.core.compose import compose
 from lmexp.core.files import read_json
 from lmexp.core.runs import list_runs
@@ -59,6 +59,22 @@ def test_a_sweep_that_a_file_or_a_key_asks_for_has_its_group_page_and_checks(com
     assert again[:3] == ["python", "-m", "lmexp.run"]
     code, err = toy_main(*again[7:])  # the command of one point is one point
     assert (code, "point" in err, len(list_runs(store))) == (0, False, 2)
+
+
+def test_a_sweep_of_an_experiment_in_a_folder_has_its_record_its_page_and_its_workspace(command, toy_main):
+    folder = command.directory / "configs" / "experiment" / "course"
+    folder.mkdir(parents=True)
+    (folder / "week1.yaml").write_text("# @package _global_\n{}\n")
+    code, err = toy_main("-m", "+experiment=course/week1", "numbers.count=3,4", "only=[numbers]")
+    assert (code, "could not be written" in err) == (0, False), err
+    store = Store(command.store)
+    (group,) = sweep_names(store)
+    assert len(find_sweep(store, group).points) == 2
+    assert (store.root / "sweeps" / group / "report.html").exists()
+    assert cli.main(["verify", f"store={store.root}"]) == 0
+    code, err = toy_main("+experiment=course/week1", "only=[numbers]")
+    assert cli.main(["dashboard", "course/week1", "metric=numbers/count", f"store={store.root}"]) == 0, err
+    assert (store.root / "dashboard-course-week1.json").is_file()
 
 
 def test_a_mistake_in_a_files_last_point_shows_before_the_first_runs(command, toy_main):

@@ -113,4 +113,5 @@ def _group(points: Sequence[Composition]) -> str:
     configs: list[dict[str, Any]] = [
         {k: v for k, v in to_dict(point.config).items() if k not in engine} for point in points
     ]
-    return f"{points[0].experiment}-sweep-{digest(configs)[:8]}"
+    name = points[0].experiment.replace("/", "-")  # an experiment in a folder of its own: course/week1
+    return f"{name}-sweep-{digest(configs)[:8]}"

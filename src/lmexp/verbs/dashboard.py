@@ -30,7 +30,9 @@ def dashboard(arguments: argparse.Namespace) -> int:
         raise ConfigError("no wandb key is set; give `wandb login` once, or set WANDB_API_KEY.")
     group = groups[0] if groups else None
     shown = outline(store, list_runs(store), metric=metrics[-1] if metrics else METRIC, group=group)
-    path = store.root / ("dashboard.json" if group is None else f"dashboard-{group}.json")
+    # an experiment in a folder of its own has a slash in its name
+    name = "dashboard.json" if group is None else f"dashboard-{group.replace('/', '-')}.json"
+    path = store.root / name
     earlier = None
     with contextlib.suppress(OSError, ValueError):
         earlier = read_json(path)
