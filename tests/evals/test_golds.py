@@ -130,3 +130,9 @@ def test_where_odd_rows_are_dropped_the_rule_that_reads_most_rows_holds():
     assert choose_rule(golds(["A", "D", "1", "?"]), "gold", tolerant=True) == "label"
     with pytest.raises(DataError, match="0 stands for 'sun' as position and nothing as number"):
         choose_rule(golds([0, 4]), "gold", tolerant=True)
+
+
+def test_a_number_of_thousands_of_digits_is_no_choice():
+    with pytest.raises(DataError, match="line 1, key 'gold' must be a position from 0 to 3 or"):
+        read(["1" * 5000])
+    assert read(["1" * 5000, "moon"], texts=(*TEXTS, "1" * 5000)) == ("text", [4, 1])

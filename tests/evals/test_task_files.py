@@ -194,6 +194,10 @@ def without(key, kind="cloze"):
             "line 3, data must be a file in the task file's own folder",
         ),
         (
+            {**BASE["cloze"], "data": "toy\0.jsonl"},
+            "line 3, data must be a file in the task file's own folder",
+        ),
+        (
             {**BASE["cloze"], "data": "toi.jsonl"},
             r"line 3, data: there is no file .*did you mean 'toy.jsonl'",
         ),
@@ -513,3 +517,22 @@ def test_one_rule_holds_for_the_rows_and_for_the_examples_of_another_file(write)
         limit=None, seed=0
     )
     assert (task.items[0].answer, task.examples[0].answer) == (" blue", " green")
+
+
+def test_bad_rows_of_worked_examples_are_counted_by_their_reason_too(write):
+    keys = {**BASE["cloze"], "fewshot_data": "few.jsonl", "on_bad_row": "drop"}
+    few = [*ROWS, {"question": "no more"}, {**ROWS[0], "answer": "purple"}]
+    task = read_task_file(write(keys, [*ROWS, {"question": 1}], **{"few.jsonl": few})).task(
+        limit=None, seed=0
+    )
+    assert (len(task.items), len(task.examples)) == (2, 2)
+    assert task.dropped == {
+        "no right choice, in fewshot_data": 1,
+        "nothing usable under a key": 1,
+        "nothing usable under a key, in fewshot_data": 1,
+    }
+    path = write(keys, ROWS, **{"few.jsonl": [{"question": 1}, [1]]})
+    assert refused(path).endswith(
+        "few.jsonl has no rows that can be asked: 1 with nothing usable under a key; 1 with not a row; write "
+        "one JSON object a line."
+    )

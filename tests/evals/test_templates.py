@@ -66,6 +66,7 @@ def test_a_name_may_be_a_path_of_keys(name, expected):
     [
         ("c.x", r"no key 'c.x' \(did you mean 'xy'\?\); its keys are d, e, xy"),
         ("c.e.2", "no key 'c.e.2': the list has 2 entries"),
+        ("c.e." + "9" * 5000, "9': the list has 2 entries"),
         ("c.d.x", "no key 'c.d.x': 'x' is asked of a number"),
         ("c.e.x", "no key 'c.e.x': 'x' is asked of a list"),
     ],

@@ -10,6 +10,7 @@ key that decides: a file of 1 to 4 would be read one too high as positions, and 
 from the other. `label` is tried where nothing simpler reads all rows.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from lmexp.errors import DataError, nearest
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Gold:
 
 def _position(gold: Gold, first: int = 0) -> int | None:
     value = gold.value
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None

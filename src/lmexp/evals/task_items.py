@@ -93,13 +93,15 @@ class TaskFile:
         Errors: `DataError` naming the file, the line and the key of a row that cannot be used.
         """
         dropped: Counter[str] = Counter()
+        few_dropped: Counter[str] = Counter()
         drafts = self._drafts(self.data, dropped)
-        few = self._drafts(self.fewshot_data, Counter()) if self.fewshot_data is not None else []
+        few = self._drafts(self.fewshot_data, few_dropped) if self.fewshot_data is not None else []
         rule = self._rule([*drafts, *few])
         made = self._items(drafts, self.data, self.name, rule, dropped)
         examples = made
         if self.fewshot_data is not None:
-            examples = self._items(few, self.fewshot_data, f"{self.name}:fewshot", rule, Counter())
+            examples = self._items(few, self.fewshot_data, f"{self.name}:fewshot", rule, few_dropped)
+            dropped.update({f"{reason}, in fewshot_data": n for reason, n in few_dropped.items()})
         if limit is not None and limit < len(made):
             rng = random.Random(f"{seed}-{self.name}")  # noqa: S311 (reproducible, not secret)
             made = [made[i] for i in sorted(rng.sample(range(len(made)), limit))]

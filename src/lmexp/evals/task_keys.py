@@ -122,7 +122,8 @@ class TaskKeys:
         """Return a file of the folder that the task file lies in, and of no other folder."""
         folder, name = self._path.parent, self.text(key)
         found = folder / name
-        if not name or os.path.isabs(name) or not found.resolve().is_relative_to(folder.resolve()):
+        is_named = name != "" and "\0" not in name and not os.path.isabs(name)
+        if not is_named or not found.resolve().is_relative_to(folder.resolve()):
             raise self.error(key, "must be a file in the task file's own folder")
         if not found.is_file():
             others = [other.name for other in folder.iterdir()]

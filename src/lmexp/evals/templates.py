@@ -19,6 +19,8 @@ from lmexp.errors import DataError, nearest
 
 _NAME = re.compile(r"[^\W\d](?:[\w -]*\w)?(?:\.\w(?:[\w -]*\w)?)*")
 _WORD = re.compile(r"[^\W\d]\w*")
+_MOST_DIGITS = 18
+"""Digits of a place in a list; no list has more entries."""
 
 
 class Template:
@@ -121,7 +123,7 @@ def _step(value: Any, part: str, key: str, place: str) -> Any:
             f"{place}: there is no key {key!r}{nearest(part, value)}; its keys are {', '.join(value)}{among}."
         )
     if isinstance(value, list) and part.isdecimal():
-        if int(part) < len(value):
+        if len(part) <= _MOST_DIGITS and int(part) < len(value):
             return value[int(part)]
         raise DataError(f"{place}: there is no key {key!r}: the list has {len(value)} entries.")
     if isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
