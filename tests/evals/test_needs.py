@@ -1,4 +1,4 @@
-"""What an evaluation cannot do with its model or its corpus is said before either is made."""
+"""What an evaluation cannot do with its model is said before it is made."""
 
 from types import SimpleNamespace
 
@@ -47,19 +47,3 @@ def test_a_window_wider_than_the_context_is_refused_before_anything_runs():
     check_perplexity(config, adopted(16))
     check_perplexity(config, adopted(None))
     check_perplexity(PerplexityConfig(), trained(1))
-
-
-def test_a_split_without_text_is_named_with_the_keys_that_help():
-    def above(**counts):
-        return {"corpus": Upstream(config=None, metrics={f"{k}/bytes": v for k, v in counts.items()})}
-
-    with pytest.raises(DataError) as error:
-        check_perplexity(PerplexityConfig(), above(test=0, validation=9))
-    assert str(error.value) == (
-        "perplexity.splits names test, but the test split holds no text; give more documents or raise "
-        "corpus.test_fraction, or score perplexity.splits=[validation]."
-    )
-    with pytest.raises(DataError, match=r"raise corpus.test_fraction\.$"):
-        check_perplexity(PerplexityConfig(), above(test=0, validation=0))
-    check_perplexity(PerplexityConfig(), above(test=1, validation=0))
-    check_perplexity(PerplexityConfig(), {"corpus": Upstream(config=None, metrics=None)})

@@ -1,7 +1,6 @@
-"""What an evaluation needs of the model and the corpus, checked before either is made where it can be known.
+"""What an evaluation needs of the model, checked before it is made where it can be known.
 
-A model of this run has its context in its configuration, and a corpus that is published has counted its
-documents: neither has to wait for a training to end.
+A model of this run has its context in its configuration: that has not to wait for a training to end.
 """
 
 from collections.abc import Mapping
@@ -31,23 +30,18 @@ def no_room(who: str, max_new_tokens: int, context_length: int) -> str:
 
 
 def check_perplexity(config: PerplexityConfig, upstream: Mapping[str, Upstream]) -> None:
-    """Raise where a split has no documents, or the window is wider than the model's context.
+    """Raise `ConfigError` where the window is wider than the model's context."""
+    length = _context_length(upstream)
+    if length is not None and config.context_length is not None:
+        require_window(config.context_length, length)
 
-    Errors: `DataError` for a split, `ConfigError` for the window.
-    """
-    length, corpus = _context_length(upstream), upstream.get("corpus")
-    if length is not None and (config.context_length or 1) > length:
+
+def require_window(context_length: int, most: int) -> None:
+    """Raise `ConfigError` for a window of `context_length` where the model's context has `most` tokens."""
+    if context_length > most:
         raise ConfigError(
-            f"perplexity.context_length ({config.context_length}) must be at most the model's, {length}."
+            f"perplexity.context_length ({context_length}) must be at most the model's, {most}."
         )
-    for split in config.splits:
-        if corpus is not None and corpus.metrics is not None and corpus.metrics.get(f"{split}/bytes") == 0:
-            others = [name for name in ("validation", "test") if corpus.metrics.get(f"{name}/bytes")]
-            remedy = f", or score perplexity.splits=[{','.join(others)}]" if others else ""
-            raise DataError(
-                f"perplexity.splits names {split}, but the {split} split holds no text; give more documents "
-                f"or raise corpus.{split}_fraction{remedy}."
-            )
 
 
 def _context_length(upstream: Mapping[str, Upstream]) -> int | None:

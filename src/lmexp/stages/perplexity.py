@@ -8,9 +8,8 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
-from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig
-from lmexp.evals.needs import check_perplexity
+from lmexp.evals.needs import check_perplexity, require_window
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.pretrain import ModelArtifact
 from lmexp.stages.rows import written
@@ -55,11 +54,7 @@ def perplexity(
 
     encoder, network = tokenizer.load(), model.load()
     context_length = config.context_length or network.config.context_length
-    if context_length > network.config.context_length:
-        raise ConfigError(
-            f"perplexity.context_length ({context_length}) must be at most the model's, "
-            f"{network.config.context_length}."
-        )
+    require_window(context_length, network.config.context_length)
     stride = config.stride or default_stride(context_length)
     scorer = ModelScorer(
         network,
