@@ -170,6 +170,12 @@ def test_what_lies_beside_the_artifacts_is_named(store):
     assert len(store.records()) == 1
 
 
+def test_an_artifact_that_goes_while_the_newest_are_looked_for_is_passed_over(store):
+    kept = published(store)
+    (store.root / "artifacts" / "s" / "gone").symlink_to("nowhere")
+    assert store.newest_records("s", 2) == [kept]
+
+
 def test_a_file_that_was_not_published_is_a_problem(store):
     record = published(store)
     (record.path / "empty").mkdir()

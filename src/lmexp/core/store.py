@@ -111,7 +111,7 @@ class Store:
         """Return the intact records among the newest `count` artifacts of a stage, newest first."""
         folder = self.root / "artifacts" / stage
         places = list(os.scandir(folder)) if folder.is_dir() else []
-        newest = sorted(places, key=lambda entry: entry.stat().st_mtime_ns, reverse=True)[:count]
+        newest = sorted(places, key=_modified, reverse=True)[:count]
         found = []
         for entry in newest:
             with contextlib.suppress(VerificationError):
@@ -247,6 +247,14 @@ def _record_at(path: Path) -> Record:
     if record.stage != path.parent.name or not path.name.endswith(f"-{record.fingerprint[:SHORT]}"):
         raise VerificationError(f"{path} holds the record of another artifact, {record.fingerprint[:SHORT]}")
     return record
+
+
+def _modified(entry: "os.DirEntry[str]") -> int:
+    """Return when an artifact's directory was last changed; the beginning of time for one that is gone."""
+    try:
+        return entry.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _own_files(out: Path) -> None:
