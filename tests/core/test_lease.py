@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -222,6 +223,24 @@ def test_a_lease_that_nobody_holds_can_be_collected_and_is_then_begun_anew(tmp_p
     assert again.generation == 1
     assert held.lost
     again.release()
+
+
+def test_a_lease_that_is_collected_writes_nothing_into_the_one_that_is_begun_anew(tmp_path, monkeypatch):
+    folder, begun = tmp_path / "x", []
+    Waiter(folder, 30).try_acquire().release()
+    rename = Path.rename
+
+    def begin_anew(path, target):
+        rename(path, target)
+        begun.append(Waiter(folder, 30).try_acquire())
+
+    monkeypatch.setattr(Path, "rename", begin_anew)
+    assert collect(folder, tmp_path / "trash")
+    monkeypatch.undo()
+    (held,) = begun
+    assert not held.lost
+    assert {path.name.partition(".")[0] for path in folder.iterdir()} <= {"0001"}
+    held.release()
 
 
 def test_what_is_not_as_a_holder_wrote_it_is_named(tmp_path, monkeypatch):

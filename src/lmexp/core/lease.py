@@ -61,10 +61,14 @@ class Lease:
         except OSError:
             return False
 
-    def release(self) -> None:
-        """Let waiters go on; safe to call after the lease was lost."""
+    def stop_beating(self) -> None:
+        """Write nothing any more; this process holds the lease still."""
         self._stop.set()
         self._thread.join()
+
+    def release(self) -> None:
+        """Let waiters go on; safe to call after the lease was lost."""
+        self.stop_beating()
         with contextlib.suppress(OSError):
             write_text(self._directory / f"{self.generation:04d}.done", "")
 
@@ -175,7 +179,8 @@ def lease_problems(directory: Path) -> list[str]:
 def collect(directory: Path, trash: Path) -> bool:
     """Move the directory of a lease that nobody holds to `trash`, and return whether that was so.
 
-    It is held meanwhile, so that whoever comes to need it waits, and then begins another.
+    It is held meanwhile, so that whoever comes to need it waits, and then begins another: nothing of this
+    lease is written once it has gone, since its file would lie among the other's.
     """
     if is_held(directory):
         return False
@@ -183,8 +188,8 @@ def collect(directory: Path, trash: Path) -> bool:
     if lease is None:
         return False
     trash.parent.mkdir(parents=True, exist_ok=True)
+    lease.stop_beating()
     directory.rename(trash)
-    lease.release()
     return True
 
 
