@@ -181,6 +181,26 @@ def test_the_holder_beats(tmp_path, monkeypatch):
     assert int(beat.read_text()) >= 3
 
 
+FULL = """
+import pathlib, resource, sys, time
+from lmexp.core import lease
+lease.BEAT_EVERY_S = 0.01
+held = lease.Waiter(pathlib.Path(sys.argv[1]), 30).try_acquire()
+beat = pathlib.Path(sys.argv[1], "0001.beat")
+while not beat.exists():
+    time.sleep(0.01)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+time.sleep(0.2)
+print(beat.read_text(), flush=True)
+"""
+
+
+def test_a_beat_that_the_disk_refuses_leaves_the_one_before(tmp_path):
+    said = subprocess.run([sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, timeout=60)
+    assert said.stdout.strip().isdecimal(), said.stderr
+    assert lease_problems(tmp_path) == []
+
+
 def contend(directory, start, results):
     from pathlib import Path
 

@@ -22,18 +22,24 @@ _RACY_S = 2.0
 """A file modified this recently may change again within one tick of its clock: not remembered."""
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` atomically and durably."""
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replace `path` by `text` atomically, and durably unless it may be lost when the machine stops."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file's name can be written down: one whose bytes are not UTF-8 cannot stand in JSON."""
+    return name == name.encode(errors="replace").decode()
 
 
 def is_leftover(path: Path) -> bool:
@@ -159,7 +165,7 @@ class FileHasher:
             return str(entry[-1])
         value = sha256_file(path)
         settled = _signature(path) == signature and time.time() - signature[2] / 1e9 > _RACY_S
-        if settled and key == key.encode(errors="replace").decode():  # a name that is not UTF-8 is not JSON
+        if settled and is_utf8(key):
             self._known[key] = [*signature, value]
             self._changed = True
         return value

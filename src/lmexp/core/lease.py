@@ -77,7 +77,7 @@ class Lease:
         while not self._stop.wait(BEAT_EVERY_S):
             counter += 1
             with contextlib.suppress(OSError):
-                self._beat_file.write_text(f"{counter}\n")
+                write_text(self._beat_file, f"{counter}\n", durable=False)
                 if not self._is_valid():
                     self._lost = True
                     return
