@@ -8,6 +8,7 @@ import pytest
 
 from lmexp.core import drift
 from lmexp.core.drift import CodeReader, changed_since, code_record, named
+from lmexp.core.sealed import read_sealed
 
 FILES = {
     "lmexp/__init__.py": "",
@@ -149,6 +150,16 @@ def test_files_are_read_once_and_again_when_they_change(project, monkeypatch):
     path.write_text(path.read_text().replace("return 2", "return 3"))
     now = CodeReader(memory).functions(path)
     assert {name for name in before if now[name] != before[name]} == {"cut"}
+
+
+def test_a_file_whose_name_is_not_utf8_is_read_and_not_remembered(project):
+    memory, path = project / "code.json", project / "lmexp" / "rows.py"
+    odd = path.with_name(os.fsdecode(b"caf\xe9.py"))
+    odd.write_bytes(path.read_bytes())
+    reader = CodeReader(memory)
+    assert reader.functions(odd) == reader.functions(path)
+    reader.save()
+    assert list(read_sealed(memory)) == [str(path)]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}', "null"])

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lmexp.core.code import read_source
+from lmexp.core.files import is_utf8
 from lmexp.core.own import PACKAGE, folders
 from lmexp.core.sealed import read_sealed, write_sealed
 
@@ -59,8 +60,9 @@ class CodeReader:
             known = self._known.get(key)
             if known is None or known[:2] != [stat.st_size, stat.st_mtime_ns]:
                 known = [stat.st_size, stat.st_mtime_ns, *_summary(path, stat.st_size, stat.st_mtime_ns)]
-                self._known[key] = known
-                self._changed = True
+                if is_utf8(key):
+                    self._known[key] = known
+                    self._changed = True
             return known
         except (OSError, ValueError, SyntaxError, RecursionError):
             return None
