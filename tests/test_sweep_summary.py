@@ -63,10 +63,12 @@ def test_a_model_that_loses_to_a_compressor_is_told_why():
     gzip, xz = (f"perplexity__test__{name}_bits_per_byte" for name in ("gzip", "xz"))
     metrics = {**measured(2.9, 1.7), gzip: 2.2, xz: 2.95}
     text = " ".join(summary(run_with(**metrics)).split())
-    assert "perplexity/test: gzip needs fewer bits than the model, which has seen too little text" in text
-    assert "try more trainer.max_steps" in text
+    assert "perplexity/test: gzip -9 needs fewer bits than the model, which has not learnt yet" in text
+    assert "more trainer.max_steps or more text would help" in text
     metrics[xz] = 2.1
-    assert "gzip and xz need fewer bits than the model" in " ".join(summary(run_with(**metrics)).split())
+    assert "gzip -9 and xz -9e need fewer bits than the model" in " ".join(
+        summary(run_with(**metrics)).split()
+    )
     metrics |= {xz: 3.0, gzip: 2.9}
     assert "fewer bits" not in summary(run_with(**metrics)), "as good as one is not worse"
 

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 
 from lmexp.analysis.accuracies import Task, tasks
+from lmexp.analysis.bits import bits_per_byte, loses_to_compressors
 from lmexp.analysis.corpora import corpora
 from lmexp.analysis.formats import measured, ranged
 from lmexp.core.drift import named
@@ -16,7 +17,6 @@ from lmexp.core.runs import Run
 _SAMPLE_LINES = 6
 _SAMPLE_WIDTH = 100
 _OWN_METRICS = 8
-_COMPRESSORS = ("gzip", "xz", "zstd")
 _SHIPPED = frozenset(
     ("corpus", "tokenizer", "packing", "pretrain", "perplexity", "prompts", "samples", "adopted_model")
 )
@@ -79,46 +79,21 @@ def _packing(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
 def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
     """Return a row of each held-out text: bits per byte of the model and of the compressors beside it."""
     rows: list[tuple[str, ...]] = []
-    for key, value in metrics.items():
-        head, _, name = key.rpartition("/")
-        if f"{head}/bits_per_byte" not in metrics or not name.endswith("bits_per_byte"):
-            continue
-        who = name.removesuffix("bits_per_byte").rstrip("_") or "model"
-        per_token = ("", "")
-        if who == "model":
+    for head, values in bits_per_byte(metrics).items():
+        for who, (value, error) in values.items() if "" in values else ():
             loss, perplexity = metrics.get(f"{head}/loss"), metrics.get(f"{head}/perplexity")
             per_token = (
-                "" if loss is None else measured(loss, metrics.get(f"{head}/loss/stderr")),
-                "" if perplexity is None else number(perplexity),
+                "" if who or loss is None else measured(loss, metrics.get(f"{head}/loss/stderr")),
+                "" if who or perplexity is None else number(perplexity),
             )
-        rows.append((head, who, measured(value, metrics.get(f"{key}/stderr")), *per_token))
+            rows.append((head, who or "model", measured(value, error), *per_token))
     return [("held-out text", "", "bits per byte", "nats per token", "perplexity"), *rows] if rows else []
 
 
 def _lost(metrics: Mapping[str, float]) -> str:
     """Return a sentence for each text that a compressor squeezes better than the model predicts it."""
-    said = []
-    for key, value in metrics.items():
-        head, _, name = key.rpartition("/")
-        if name != "bits_per_byte" or not head.startswith("perplexity/"):
-            continue
-        others = {
-            n: metrics[f"{head}/{n}_bits_per_byte"]
-            for n in _COMPRESSORS
-            if f"{head}/{n}_bits_per_byte" in metrics
-        }
-        better = [n for n, other in others.items() if other < value]
-        if better:
-            need = "needs" if len(better) == 1 else "need"
-            said.append(
-                f"{head}: {_joined(better)} {need} fewer bits than the model, which has seen too little "
-                f"text; try more trainer.max_steps, then a larger model."
-            )
-    return "\n".join(textwrap.fill(line, _SAMPLE_WIDTH) for line in said)
-
-
-def _joined(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    said = {head: loses_to_compressors(values) for head, values in bits_per_byte(metrics).items()}
+    return "\n".join(textwrap.fill(f"{head}: {text}", _SAMPLE_WIDTH) for head, text in said.items() if text)
 
 
 def _prompts(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:

@@ -19,11 +19,12 @@ from lmexp.analysis.account import (
     stages_section,
 )
 from lmexp.analysis.accuracies import headline_accuracy, tasks
+from lmexp.analysis.bits import COMPRESSORS, bits_per_byte
 from lmexp.analysis.corpora import corpus_section
 from lmexp.analysis.curves import curve_figures
 from lmexp.analysis.formats import duration, measured
 from lmexp.analysis.markup import Html, escape, join, tag
-from lmexp.analysis.quality import bits_per_byte, quality_section
+from lmexp.analysis.quality import quality_section
 from lmexp.analysis.records import RunRecords
 from lmexp.analysis.texts import samples_section
 from lmexp.core.numbers import number
@@ -71,7 +72,7 @@ def headlines(records: RunRecords) -> list[Tile]:
     metrics, tiles = records.metrics, []
     for head, values in bits_per_byte(metrics).items():
         if "" in values:
-            others = {w: v for w, (v, _) in values.items() if w in ("gzip", "xz", "zstd")}
+            others = {w: v for w, (v, _) in values.items() if w in COMPRESSORS}
             best = min(others, key=lambda w: others[w], default=None)
             remark = f"{head}; {best} {others[best]:.3f}" if best else head
             tiles.append(("bits per byte", measured(*values[""]), remark))

@@ -1,37 +1,23 @@
 """How good the model is: bits per byte beside what compresses the same text, accuracies beside chance.
 
-Everything is found by the names of metrics (docs/interfaces.md), whatever stage they come from:
-``<...>/bits_per_byte`` beside ``<...>/<who>_bits_per_byte``, and ``<task>/acc/<shots>`` with what belongs to
-it (`analysis.accuracies`). Bars are 95 % intervals: Wilson's of a share of items, Student's of a mean over
+Everything is found by the names of metrics, whatever stage they come from (`analysis.bits`,
+`analysis.accuracies`). Bars are 95 % intervals: Wilson's of a share of items, Student's of a mean over
 documents.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from lmexp.analysis.accuracies import MEASURES, Metrics, Task, points, short_name, tasks
+from lmexp.analysis.bits import COMPRESSORS, Bits, bits_per_byte, loses_to_compressors
 from lmexp.analysis.dots import Dot, DotPlot, dot_figure
 from lmexp.analysis.formats import measured
 from lmexp.analysis.intervals import Interval, normal_interval, t_quantile
 from lmexp.analysis.markup import Html, join, table, tag
 from lmexp.analysis.svg import Plot, Series, figure
 
-_WHO = {"": "the model", "gzip": "gzip -9", "xz": "xz -9e", "zstd": "zstd -19", "true": "the source itself"}
-_COMPRESSORS, _TRUE, _ENTROPY, _REGRET = ("gzip", "xz", "zstd"), "true", "entropy", "regret"
-
-
-def bits_per_byte(metrics: Metrics) -> dict[str, dict[str, tuple[float, float | None]]]:
-    """Return, for each text that was measured, who spends how many bits on each byte, with standard error.
-
-    The model's own name is empty.
-    """
-    found: dict[str, dict[str, tuple[float, float | None]]] = {}
-    for key, value in metrics.items():
-        head, _, name = key.rpartition("/")
-        if head and name.endswith("bits_per_byte"):
-            who = name.removesuffix("bits_per_byte").rstrip("_")
-            found.setdefault(head, {})[who] = (value, metrics.get(f"{key}/stderr"))
-    return found
+_TRUE, _ENTROPY, _REGRET = "true", "entropy", "regret"
+_WHO = {"": "the model", **COMPRESSORS, _TRUE: "the source itself"}
 
 
 def quality_section(metrics: Metrics) -> Html:
@@ -52,9 +38,7 @@ def quality_section(metrics: Metrics) -> Html:
     return join(parts)
 
 
-def _bits_figure(
-    head: str, values: Mapping[str, tuple[float, float | None]], documents: float | None
-) -> Html:
+def _bits_figure(head: str, values: Bits, documents: float | None) -> Html:
     rows = [
         (_WHO.get(who, who), [_bits_dot(value, error, documents)])
         for who, (value, error) in sorted(values.items(), key=lambda item: (item[0] != "", item[1][0]))
@@ -81,19 +65,13 @@ def _bits_dot(value: float, error: float | None, documents: float | None) -> Dot
     return Dot(series="bits per byte", value=value, error=error, interval=interval)
 
 
-def _bits_note(values: Mapping[str, tuple[float, float | None]]) -> str:
-    """Return what stands beside the model, whether there are bars, and the regret, as far as it is shown."""
-    beside = ["compressors"] if any(who in values for who in _COMPRESSORS) else []
+def _bits_note(values: Bits) -> str:
+    """Return what stands beside the model, whether there are bars, and how the model does beside it."""
+    beside = ["compressors"] if any(who in values for who in COMPRESSORS) else []
     beside += ["the source itself"] if _TRUE in values else []
     said = [f"The model beside {' and '.join(beside)} on the same held-out text."] if beside else []
     said += _bars(normal_interval(*pair) for who, pair in values.items() if who not in (_ENTROPY, _REGRET))
-    found = {who: values[who][0] for who in _COMPRESSORS if who in values}
-    better = min(found, key=found.__getitem__, default=None)
-    if "" in values and better is not None and found[better] < values[""][0]:
-        said.append(
-            f"{_WHO[better]} needs fewer bits than the model, which has not learnt yet what a compressor "
-            "finds in the text itself: more steps, more text or a larger model would help."
-        )
+    said += [lost] if (lost := loses_to_compressors(values)) else []
     if _REGRET in values:
         said.append(f"The model spends {measured(*values[_REGRET])} bits per byte beyond the source itself.")
     return " ".join(said)
