@@ -1,5 +1,6 @@
 """Files and archives from a web server, through the corpus stage."""
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -100,6 +101,18 @@ def test_members_and_a_format_choose_what_an_archive_gives(web, tmp_path):
         run(tmp_path / "c", config(web, {"w.zip": archive}))
     with pytest.raises(DataError, match="no archive by its name"):
         run(tmp_path / "d", config(web, {"w.jsonl": JSONL}, members=["*"]))
+
+
+def test_members_of_unknown_formats_stop_or_are_counted_as_files_of_a_folder_are(web, tmp_path):
+    archive = make(".zip", {"d/rows.jsonl": JSONL, "d/rows.dat": b"x", "d/rows.parquet.gz": b"x"})
+    built = config(web, {"rows.zip": archive}, members=["d/*"])
+    with pytest.raises(
+        DataError, match=r"member d/rows.dat ends in '.dat'; known are .*corpus.on_bad_row=drop"
+    ):
+        run(tmp_path / "a", built)
+    assert len(run(tmp_path, dataclasses.replace(built, on_bad_row="drop"))) == len(ROWS)
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["dropped"] == {"unknown format": 2}
 
 
 def test_what_is_cached_needs_no_server_and_planning_never_does(web, tmp_path):

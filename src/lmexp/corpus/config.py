@@ -12,7 +12,8 @@ from lmexp.corpus.filter_config import NO_FILTERS, FilterConfig
 from lmexp.errors import ConfigError
 from lmexp.known.config import ProcessConfig
 
-_FORMATS = ("txt", "md", "jsonl", "json", "csv", "parquet")
+FORMATS = ("txt", "md", "jsonl", "json", "csv", "parquet")
+"""The formats of files, each also a suffix."""
 
 _NOT_PATTERNS = {
     "path": "name the files with `files`, as in files=[notes.txt]",
@@ -21,11 +22,14 @@ _NOT_PATTERNS = {
     "data_files": "name the files with `files`, as in files=[notes.txt]",
     "data_dir": "name the files with `files`, as in files=[notes/*.txt]",
     "split": "files are one text each; the key `into` of a source says which split it goes to",
-    "text_key": "the key or column that holds the text is `column` of a source",
-    "text_field": "the key or column that holds the text is `column` of a source",
-    "text_column": "the key or column that holds the text is `column` of a source",
 }
-"""Other tools' words for what a source of files is given, each with ours."""
+"""Other tools' words for the files of a source, each with ours."""
+
+_NOT_COLUMN = dict.fromkeys(
+    ("text_key", "text_field", "text_column"),
+    "the key or column that holds the text is `column` of a source",
+)
+"""Other tools' words for the key `column` of a source."""
 
 
 class SourceConfig(Config):
@@ -73,7 +77,7 @@ class LocalSource(SourceConfig):
     """Files on this machine: .txt, .md, .jsonl, .json, .csv (these also .gz, .bz2, .xz or .zst), .parquet."""
 
     KIND: ClassVar[str] = "local"
-    refused: ClassVar[Mapping[str, str]] = _NOT_PATTERNS
+    refused: ClassVar[Mapping[str, str]] = {**_NOT_PATTERNS, **_NOT_COLUMN}
 
     files: tuple[str, ...] = option(by_content=True)
     """Paths or glob patterns, `**` for any folders. A name that exists wins over what it matches."""
@@ -82,7 +86,7 @@ class LocalSource(SourceConfig):
     """The key of a JSON object, or the column of a CSV or Parquet file, that holds the text; dots lead into
     nested ones (``answers.text``), and each element of a list is a text of its own."""
 
-    format: str | None = option(None, choices=_FORMATS, absent_means=None)
+    format: str | None = option(None, choices=FORMATS, absent_means=None)
     """The format of all the files, where their suffixes do not say it."""
 
     def check(self) -> None:
@@ -114,7 +118,7 @@ class HttpSource(SourceConfig):
         "url": "give `urls`, a list, and the sha256 of each",
         "files": "give `urls`, a list, and the sha256 of each",
         "checksum": "give `sha256`, a list with one for each of the `urls`",
-        **{name: why for name, why in _NOT_PATTERNS.items() if name.startswith("text_")},
+        **_NOT_COLUMN,
     }
 
     urls: tuple[str, ...] = option()
@@ -130,7 +134,7 @@ class HttpSource(SourceConfig):
     column: str = option("text")
     """The key or column that holds the text, as of local files."""
 
-    format: str | None = option(None, choices=_FORMATS, absent_means=None)
+    format: str | None = option(None, choices=FORMATS, absent_means=None)
     """The format of all the files, or members, where their suffixes do not say it."""
 
     max_bytes: int = option(2**36, ge=1, placement=True)
@@ -169,7 +173,7 @@ class HubSource(SourceConfig):
             ("path", "dataset", "dataset_name", "repo_id"), "the dataset is `name`, like owner/name"
         ),
         **dict.fromkeys(("config", "config_name", "dataset_config"), "the configuration is `subset`"),
-        **{name: why for name, why in _NOT_PATTERNS.items() if name.startswith("text_")},
+        **_NOT_COLUMN,
     }
 
     name: str = option()

@@ -15,18 +15,15 @@ import csv
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from lmexp.core.files import parse_json
+from lmexp.corpus.config import FORMATS
 from lmexp.corpus.documents import TextUnits
 from lmexp.corpus.rows import BadRows, no_column, row_texts
-from lmexp.corpus.streams import BLOCK_BYTES, COMPRESSIONS
-from lmexp.corpus.text_files import BOM, Texts, decoded, text_documents
+from lmexp.corpus.streams import BLOCK_BYTES, COMPRESSIONS, split_suffix
+from lmexp.corpus.text_files import BOM, Texts, decoded, lines_of, text_documents
 from lmexp.errors import DataError
-
-FORMATS = ("txt", "md", "jsonl", "json", "csv", "parquet")
-"""The formats, each also a suffix."""
 
 _LONGEST_FIELD = 2**31 - 1
 _PARQUET_ROWS = 256
@@ -38,9 +35,7 @@ def split_name(name: str, place: str, declared: str | None = None) -> tuple[str,
     `declared` is the format where the user states it and suffixes need not.
     Errors: `DataError` for a suffix that is not known, naming `place`.
     """
-    path = PurePosixPath(name.lower())
-    compression = path.suffix if path.suffix in COMPRESSIONS else ""
-    suffix = path.with_suffix("").suffix if compression else path.suffix
+    suffix, compression = split_suffix(name)
     chosen = declared or suffix.removeprefix(".")
     if chosen not in FORMATS:
         known = ", ".join(f".{known}" for known in FORMATS)
@@ -53,6 +48,15 @@ def split_name(name: str, place: str, declared: str | None = None) -> tuple[str,
             f"{place} is Parquet inside {compression}; unpack it, since Parquet compresses itself."
         )
     return chosen, compression
+
+
+def known_format(name: str, place: str, declared: str | None, bad: BadRows) -> tuple[str, str] | None:
+    """Return what `split_name` returns; None where `bad` has counted a file of an unknown format."""
+    try:
+        return split_name(name, place, declared)
+    except DataError as error:
+        bad("unknown format", str(error))
+        return None
 
 
 def read_texts(
@@ -208,16 +212,8 @@ class _CsvLines:
         first = self._stream.readline()
         header, end, _ = first.removesuffix(b"\n").removesuffix(b"\r").partition(b"\r")
         if end and header.count(b'"') % 2 == 0:
-            return _ended_by_cr(first, self._stream)
+            return lines_of(self._stream, first)
         return itertools.chain([first] if first else [], self._stream)
-
-
-def _ended_by_cr(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
-    rest = head
-    while block := stream.read(BLOCK_BYTES):
-        *lines, rest = (rest + block).splitlines(keepends=True)
-        yield from lines
-    yield from rest.splitlines(keepends=True)
 
 
 def _parquet_rows(stream: BinaryIO, place: str, column: str, bad: BadRows) -> Texts:

@@ -13,12 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 from lmexp.core.files import FileHasher
 from lmexp.corpus.archives import is_archive, members
-from lmexp.corpus.config import HttpSource
+from lmexp.corpus.config import FORMATS, HttpSource
 from lmexp.corpus.documents import Document, SourceContext
 from lmexp.corpus.download import download
-from lmexp.corpus.formats import FORMATS, read_texts, split_name
+from lmexp.corpus.formats import known_format, read_texts
 from lmexp.corpus.local import unique_names
-from lmexp.corpus.streams import COMPRESSIONS, Budget, decompressed
+from lmexp.corpus.streams import Budget, decompressed, split_suffix
 from lmexp.errors import DataError
 
 
@@ -45,7 +45,10 @@ def documents(source: HttpSource, context: SourceContext) -> Iterator[Document]:
         left -= path.stat().st_size
         metadata, budget = {"source": url}, Budget(source.max_unpacked_bytes)
         for inner, place, stream in _opened(path, url, origin, source, budget):
-            chosen, compression = split_name(inner or _name(url), place, source.format)
+            known = known_format(inner or _name(url), place, source.format, context.bad)
+            if known is None:
+                continue
+            chosen, compression = known
             with _seekable(stream, chosen, folder) as file:
                 texts = read_texts(
                     decompressed(file, compression, place=place, budget=budget) if compression else file,
@@ -95,9 +98,7 @@ def _opened(
 
 
 def _is_known(member: str) -> bool:
-    path = PurePosixPath(member.lower())
-    suffix = path.with_suffix("").suffix if path.suffix in COMPRESSIONS else path.suffix
-    return suffix.removeprefix(".") in FORMATS
+    return split_suffix(member)[0].removeprefix(".") in FORMATS
 
 
 def _seekable(stream: BinaryIO, chosen: str, folder: Path) -> BinaryIO:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from lmexp.core.files import FileHasher
 from lmexp.core.spelling import command, override
-from lmexp.corpus.config import LocalSource
+from lmexp.corpus.config import FORMATS, LocalSource
 from lmexp.corpus.documents import Document, SourceContext
-from lmexp.corpus.formats import FORMATS, read_texts, split_name
+from lmexp.corpus.formats import known_format, read_texts, split_name
 from lmexp.corpus.patterns import each_once, file_name, matching_files, nothing_matches, pattern_of, shown
 from lmexp.corpus.rows import BadRows
 from lmexp.corpus.streams import decompressed
@@ -91,12 +91,7 @@ def local_files(source: LocalSource, key: str = "files") -> list[Path]:
 
 def is_known(path: Path, source: LocalSource, bad: BadRows, key: str = "files") -> bool:
     """Whether a file's format is known; where it is not, `bad` is told."""
-    try:
-        split_name(path.name, f"{key}: {shown(path)}", source.format)
-    except DataError as error:
-        bad("unknown format", str(error))
-        return False
-    return True
+    return known_format(path.name, f"{key}: {shown(path)}", source.format, bad) is not None
 
 
 def check_names(source: LocalSource, key: str, *, drop: bool) -> None:

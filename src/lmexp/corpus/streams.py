@@ -13,6 +13,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
+from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from lmexp.errors import DataError
@@ -32,6 +33,12 @@ _DAMAGE = (
     zipfile.BadZipFile,
 )
 """What the readers of compressed files and of archives raise."""
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """Return the suffix of a file's name and that of a compression after it, '' for none, in lower case."""
+    path = PurePosixPath(name.lower())
+    return (path.with_suffix("").suffix, path.suffix) if path.suffix in COMPRESSIONS else (path.suffix, "")
 
 
 class Budget:

@@ -45,6 +45,15 @@ def decoded(data: bytes, place: str, offset: int, bad: BadRows) -> str | None:
         return None
 
 
+def lines_of(stream: BinaryIO, head: bytes = b"") -> Iterator[bytes]:
+    """Yield the lines of `head` and the rest of its file, each with its end, also a lone carriage return."""
+    rest = head
+    while block := stream.read(BLOCK_BYTES):
+        *lines, rest = (rest + block).splitlines(keepends=True)  # the last may go on, or its \r with \n
+        yield from lines
+    yield from rest.splitlines(keepends=True)
+
+
 def looks_like_a_list(head: bytes) -> bool:
     """Whether the beginning of a text file is short lines without blank ones, as in a list of names."""
     lines = head[:HINT_BYTES].splitlines()
@@ -96,16 +105,8 @@ def _paragraphs(lines: Iterable[tuple[int, tuple[int, bytes]]], place: str, bad:
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield (its first byte's position, the line without its end), the byte order mark left out."""
-    mark, offset, rest = BOM.encode(), 0, b""
-    while True:
-        block = stream.read(BLOCK_BYTES)
-        lines = (rest + block).splitlines(keepends=True)
-        rest = b""
-        if block and lines and not lines[-1].endswith(b"\n"):  # \r may yet be followed by \n
-            rest = lines.pop()
-        for line in lines:
-            left_out = len(mark) if offset == 0 and line.startswith(mark) else 0
-            yield offset + left_out, line[left_out:].removesuffix(b"\n").removesuffix(b"\r")
-            offset += len(line)
-        if not block:
-            return
+    mark, offset = BOM.encode(), 0
+    for line in lines_of(stream):
+        left_out = len(mark) if offset == 0 and line.startswith(mark) else 0
+        yield offset + left_out, line[left_out:].removesuffix(b"\n").removesuffix(b"\r")
+        offset += len(line)

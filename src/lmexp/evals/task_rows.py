@@ -13,11 +13,11 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from lmexp.core.files import parse_json
-from lmexp.corpus.streams import COMPRESSIONS, decompressed
+from lmexp.corpus.streams import COMPRESSIONS, decompressed, split_suffix
 from lmexp.errors import DataError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
@@ -53,13 +53,11 @@ def read_lines_of(path: Path) -> list[str]:
 
 
 def _suffixes(path: Path) -> tuple[str, str]:
-    name = PurePosixPath(path.name.lower())
-    compression = name.suffix if name.suffix in COMPRESSIONS else ""
-    suffix = name.with_suffix("").suffix if compression else name.suffix
+    suffix, compression = split_suffix(path.name)
     if suffix not in SUFFIXES or (compression and suffix == ".parquet"):
         raise DataError(
-            f"{path} ends in {name.suffix or 'no suffix'!r}; data end in {', '.join(SUFFIXES)}, and all but "
-            f".parquet also with {', '.join(COMPRESSIONS)} after it."
+            f"{path} ends in {compression or suffix or 'no suffix'!r}; data end in {', '.join(SUFFIXES)}, "
+            f"and all but .parquet also with {', '.join(COMPRESSIONS)} after it."
         )
     return suffix, compression
 
