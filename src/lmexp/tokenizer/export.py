@@ -1,7 +1,8 @@
 """The tokenizer's files beside the weights of a model, as transformers wants them there.
 
-transformers pads prompts of unequal length before it continues them together. The token that ends a text
-pads them, on the left, where the attention mask hides it: a batch gives what its prompts give alone.
+transformers pads prompts of unequal length before it continues them together. Unless the tokenizer's own
+tokenizer_config.json says otherwise, which is kept, the token that ends a text pads them, on the left, where
+the attention mask hides it: a batch gives what its prompts give alone.
 """
 
 import json

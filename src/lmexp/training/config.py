@@ -108,7 +108,7 @@ class TrainerConfig(Config):
     CPUs with bf16 instructions (avx512_bf16, AMX); a CPU without them took 2.0 to 3.6 times as long."""
 
     gradient_clip_val: float | None = option(1.0, gt=0)
-    """Largest gradient norm or value; null turns clipping off."""
+    """Largest gradient norm; null turns clipping off."""
 
     gradient_clip_algorithm: str = option("norm", choices=("norm",))
     """Gradients are clipped by their global norm."""
