@@ -169,6 +169,14 @@ def test_a_source_may_not_send_more_than_its_bound_announced_or_not(web, tmp_pat
         assert part.stat().st_size == 0
 
 
+def test_a_file_of_the_cache_that_is_larger_than_the_bound_leaves_nothing_for_the_next(web, tmp_path):
+    run(tmp_path, config(web, {"a.jsonl": JSONL}))
+    (tmp_path / "out").rename(tmp_path / "first")
+    files = {"a.jsonl": JSONL, "b.jsonl": JSONL.replace(b"web", b"net")}
+    with pytest.raises(DataError, match=r"/b\.jsonl is larger than the 0 bytes that it may have"):
+        run(tmp_path, config(web, files, max_bytes=len(JSONL) - 1))
+
+
 def test_compressed_members_of_an_archive_share_the_bound_on_what_it_unpacks_to(web, tmp_path):
     rows = [json.dumps({"body": f"{i} " + "x" * 4000}).encode() for i in range(300)]
     parts = {f"{i}.jsonl.gz": gzip.compress(b"\n".join(rows[i::3])) for i in range(3)}  # 0.4 MB each

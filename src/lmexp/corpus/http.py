@@ -42,7 +42,7 @@ def documents(source: HttpSource, context: SourceContext) -> Iterator[Document]:
         path = download(
             url, sha256, folder, max_bytes=left, retries=source.retries, timeout_s=source.timeout_s
         )
-        left -= path.stat().st_size
+        left = max(0, left - path.stat().st_size)  # what is in the cache already may be larger
         metadata, budget = {"source": url}, Budget(source.max_unpacked_bytes)
         for inner, place, stream in _opened(path, url, origin, source, budget):
             known = known_format(inner or _name(url), place, source.format, context.bad)
