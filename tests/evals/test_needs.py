@@ -38,10 +38,11 @@ def test_answers_longer_than_the_context_are_refused_before_anything_runs(tmp_pa
     check_prompts(config, adopted(None))
 
 
-def test_a_window_wider_than_the_context_is_refused_before_anything_runs():
-    config = PerplexityConfig(context_length=16)
+@pytest.mark.parametrize("key", ["context_length", "stride"])
+def test_a_window_wider_than_the_context_is_refused_before_anything_runs(key):
+    config = PerplexityConfig(**{key: 16})
     with pytest.raises(
-        ConfigError, match=r"perplexity.context_length \(16\) must be at most the model's, 15"
+        ConfigError, match=rf"perplexity.{key} \(16\) must be at most the model's context, 15"
     ):
         check_perplexity(config, adopted(15))
     check_perplexity(config, adopted(16))

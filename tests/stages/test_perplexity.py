@@ -67,7 +67,7 @@ def test_windows_are_those_of_the_configuration(inputs):
     run(stages.perplexity, PerplexityConfig(context_length=10, stride=10), **artifacts)
     assert (run.metrics["context_length"], run.metrics["stride"]) == (10, 10)
     assert run.metrics["test/loss"] != halves
-    with pytest.raises(ConfigError, match=r"context_length \(17\) must be at most the model's, 16"):
+    with pytest.raises(ConfigError, match=r"context_length \(17\) must be at most the model's context, 16"):
         run(stages.perplexity, PerplexityConfig(context_length=17), **artifacts)
 
 

@@ -30,18 +30,20 @@ def no_room(who: str, max_new_tokens: int, context_length: int) -> str:
 
 
 def check_perplexity(config: PerplexityConfig, upstream: Mapping[str, Upstream]) -> None:
-    """Raise `ConfigError` where the window is wider than the model's context."""
+    """Raise `ConfigError` where the window, or its stride, is wider than the model's context."""
     length = _context_length(upstream)
-    if length is not None and config.context_length is not None:
-        require_window(config.context_length, length)
+    if length is not None:
+        require_window(config, length)
 
 
-def require_window(context_length: int, most: int) -> None:
-    """Raise `ConfigError` for a window of `context_length` where the model's context has `most` tokens."""
-    if context_length > most:
-        raise ConfigError(
-            f"perplexity.context_length ({context_length}) must be at most the model's, {most}."
-        )
+def require_window(config: PerplexityConfig, context_length: int) -> None:
+    """Raise `ConfigError` where a model of `context_length` cannot read the windows of `config`."""
+    for name in ("context_length", "stride"):
+        value = getattr(config, name)
+        if value is not None and value > context_length:
+            raise ConfigError(
+                f"perplexity.{name} ({value}) must be at most the model's context, {context_length}."
+            )
 
 
 def _context_length(upstream: Mapping[str, Upstream]) -> int | None:

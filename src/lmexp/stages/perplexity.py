@@ -53,8 +53,8 @@ def perplexity(
     from lmexp.evals.scoring import ModelScorer
 
     encoder, network = tokenizer.load(), model.load()
+    require_window(config, network.config.context_length)
     context_length = config.context_length or network.config.context_length
-    require_window(context_length, network.config.context_length)
     stride = config.stride or default_stride(context_length)
     scorer = ModelScorer(
         network,
