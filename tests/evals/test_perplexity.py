@@ -100,7 +100,7 @@ def test_a_document_that_fits_is_scored_as_in_one_forward_pass():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Embedding(9, 6), torch.nn.Linear(6, 9))
     ids = [3, 1, 4, 1, 5, 8]
-    scorer = ModelScorer(model, 6, 2, eos_token_id=0)
+    scorer = ModelScorer(model, 6, 2, bos_token_id=0)
     _, metrics = evaluate_perplexity(scorer, [("a", ids, 6, 1)], context_length=6, stride=3)
     with torch.no_grad():
         expected = torch.nn.functional.cross_entropy(model(torch.tensor([0, *ids[:-1]])), torch.tensor(ids))
@@ -204,7 +204,7 @@ def test_the_strided_loop_of_transformers_gives_the_same_sum(exported, context_l
     ours, theirs = exported
     rest = 3 if stride == context_length else 0  # with an overlap, our last window reaches further back
     ids = np.random.default_rng(1).integers(1, 31, context_length + 4 * stride + rest).tolist()
-    scorer = ModelScorer(ours, context_length, 4, eos_token_id=0)
+    scorer = ModelScorer(ours, context_length, 4, bos_token_id=0)
     rows, _ = evaluate_perplexity(
         scorer, [("a", ids, len(ids), 1)], context_length=context_length, stride=stride
     )

@@ -93,7 +93,7 @@ def test_perplexity_is_of_documents_behind_the_start_token(folder, theirs, tmp_p
 
 def test_choices_are_scored_behind_the_start_token(folder, theirs):
     model, tokenizer = load_model(folder), load_tokenizer(folder)
-    scorer = ModelScorer(model, context_length=32, batch_size=4, eos_token_id=tokenizer.bos_token_id)
+    scorer = ModelScorer(model, context_length=32, batch_size=4, bos_token_id=tokenizer.bos_token_id)
     rows = score_choices(scorer, tokenizer, prompts_of(Task(name="t", items=ITEMS), num_fewshot=0, seed=0))
     for item, row in zip(ITEMS, rows, strict=True):
         expected = [-theirs[2](item.context, choice) for choice in item.choices]

@@ -1,6 +1,6 @@
 """Perplexity and bits per byte of documents, each token scored exactly once.
 
-The protocol: each document stands alone and begins after the end-of-text token. A document longer
+The protocol: each document stands alone and begins after the token that begins a document. One longer
 than `context_length` is scored in windows: the first scores up to `context_length` tokens, each later
 one `stride` more, which then see at least `context_length - stride` tokens before them; the last one,
 which scores what is left, reaches back as far as the context allows. With a stride of `context_length`

@@ -2,7 +2,7 @@
 
 A pair is (context, continuation), both token ids. Its score is the natural logarithm of the
 probability of each continuation token, given the context and the continuation before it. An empty
-context stands for the beginning of a document: the end-of-text token takes its place.
+context stands for the beginning of a document: the token that begins one takes its place.
 
 A pair of n tokens needs n - 1 inputs, since the last token is only a target; a model of context
 length L therefore scores up to L + 1 tokens. Longer contexts lose tokens on their left. A continuation
@@ -47,14 +47,14 @@ class ModelScorer:
         model: torch.nn.Module,
         context_length: int,
         batch_size: int,
-        eos_token_id: int,
+        bos_token_id: int,
         device: str | torch.device = "cpu",
     ) -> None:
         self.context_length: int | None = context_length
         self._limit = context_length
         self._model = model.to(device).eval()
         self._batch_size = batch_size
-        self._eos = eos_token_id
+        self._bos = bos_token_id
         self._device = device
 
     def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
@@ -88,7 +88,7 @@ class ModelScorer:
 
     def _fit(self, context: Sequence[int], continuation: Sequence[int]) -> NDArray[np.int64]:
         room = self._limit + 1 - len(continuation)
-        kept = list(context[-room:]) if len(context) else [self._eos]
+        kept = list(context[-room:]) if len(context) else [self._bos]
         return np.asarray([*kept, *continuation], dtype=np.int64)
 
     @torch.inference_mode()
@@ -96,7 +96,7 @@ class ModelScorer:
         self, sequences: list[NDArray[np.int64]], lengths: list[int]
     ) -> list[NDArray[np.float64]]:
         num_inputs = max(len(sequence) for sequence in sequences) - 1
-        input_ids = np.full((len(sequences), num_inputs), self._eos, dtype=np.int64)
+        input_ids = np.full((len(sequences), num_inputs), self._bos, dtype=np.int64)
         rows, columns, targets = [], [], []
         for i, (sequence, length) in enumerate(zip(sequences, lengths, strict=True)):
             end = len(sequence) - 1
@@ -122,10 +122,10 @@ class ModelScorer:
 class BigramScorer:
     """Scores with a bigram, which sees one token before each target."""
 
-    def __init__(self, bigram: Bigram, eos_token_id: int) -> None:
+    def __init__(self, bigram: Bigram, bos_token_id: int) -> None:
         self.context_length: int | None = None
         self._bigram = bigram
-        self._eos = eos_token_id
+        self._bos = bos_token_id
 
     def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
         """Return the log-probabilities of each continuation."""
@@ -136,5 +136,5 @@ class BigramScorer:
         previous = np.roll(following, 1)
         for (context, continuation), end in zip(pairs, ends, strict=True):
             if len(continuation):
-                previous[end - len(continuation)] = context[-1] if len(context) else self._eos
+                previous[end - len(continuation)] = context[-1] if len(context) else self._bos
         return np.split(self._bigram.log_probs(previous, following), ends[:-1])

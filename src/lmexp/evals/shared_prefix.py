@@ -97,7 +97,7 @@ class SharedPrefixScorer(ModelScorer):
     def _hidden_states(self, trees: Sequence[Tree]) -> torch.Tensor:
         """Return ``[B, P + T, D]``, those of the trunks first."""
         assert isinstance(self._model, LanguageModel)
-        trunk_ids, branch_ids, positions, mask = arrange(trees, self._eos)
+        trunk_ids, branch_ids, positions, mask = arrange(trees, self._bos)
         cache = KVCache(self._model.config.num_layers)
         trunks = self._model.hidden_states(torch.from_numpy(trunk_ids).to(self._device), cache)
         if not branch_ids.shape[1]:

@@ -144,7 +144,7 @@ class TokenStore:
         self.vocab_size = int(manifest["vocab_size"])
         """Number of ids of the tokenizer that encoded the store."""
         self.eos_token_id = int(manifest["eos_token_id"])
-        """Id that ends every document."""
+        """Id that ends every document: the tokenizer's `bos_token_id`, mostly its end of text as well."""
         self.splits: tuple[str, ...] = tuple(manifest["splits"])
         """Names of the splits."""
 

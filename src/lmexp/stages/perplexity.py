@@ -60,7 +60,7 @@ def perplexity(
         network,
         context_length=context_length,
         batch_size=config.batch_size,
-        eos_token_id=encoder.bos_token_id,
+        bos_token_id=encoder.bos_token_id,
     )
     truth, facts = _truth(corpus, encoder)
     metrics: dict[str, float] = {"context_length": context_length, "stride": stride}

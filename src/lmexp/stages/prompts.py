@@ -80,7 +80,7 @@ def prompts(
     def bigram() -> BigramScorer:
         train = packing.load().split("train")
         counted = train.read(0, min(train.num_tokens, _BIGRAM_TOKENS))
-        return BigramScorer(Bigram.fit(counted, encoder.vocab_size), eos_token_id=encoder.bos_token_id)
+        return BigramScorer(Bigram.fit(counted, encoder.vocab_size), bos_token_id=encoder.bos_token_id)
 
     done = Conditions(run.work / "checkpoints", run.should_stop)
     metrics: dict[str, float] = {}
@@ -126,7 +126,7 @@ def _scoring(
         network,
         context_length=network.config.context_length,
         batch_size=batch_size,
-        eos_token_id=encoder.bos_token_id,
+        bos_token_id=encoder.bos_token_id,
     )
 
     def score(task: "Task", asked: "Sequence[Prompt]") -> "Rows":
