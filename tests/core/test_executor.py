@@ -17,7 +17,15 @@ from lmexp.core.sealed import write_sealed
 from lmexp.core.settings import ExecutorConfig
 from lmexp.core.store import Store
 from lmexp.core.verification import verify_store
-from lmexp.errors import DataError, Diverged, LeaseLost, StageError, StoreError, VerificationError
+from lmexp.errors import (
+    DataError,
+    Diverged,
+    Interrupted,
+    LeaseLost,
+    StageError,
+    StoreError,
+    VerificationError,
+)
 from lmexp.run import _Runner
 
 from .conftest import Silent, processes_of, wait_until
@@ -175,6 +183,20 @@ def kill(process: subprocess.Popen[str], victim: str, directory: Path) -> None:
     else:
         for child in [p for p in processes_of(directory) if "lmexp.core.worker" in " ".join(p.cmdline())]:
             os.kill(child.pid, signal.SIGKILL)
+
+
+def test_a_stop_is_not_lost_while_stages_are_reused(run_toy, plan_toy, store):
+    run_toy()
+
+    class Stopping(Silent):
+        def finished(self, name, record, action):
+            super().finished(name, record, action)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    observer = Stopping()
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        execute(plan_toy(), store, ExecutorConfig(), observer)
+    assert observer.actions == {"numbers": "reused"}
 
 
 @pytest.mark.parametrize("count", [4, pytest.param(16, marks=pytest.mark.slow)])

@@ -107,11 +107,11 @@ class _Computation:
         waiter = Waiter(self.store.leases(self.planned.fingerprint), self.config.stale_after_s)
         told = False
         while True:
+            self.signals.check()
             if not self.planned.force and (record := self._published()) is not None:
                 self.store.require_intact(record, self.planned.name)
                 self.observer.finished(self.planned.name, record, "reused")
                 return record
-            self.signals.check()
             lease = waiter.try_acquire()
             if lease is None:
                 if not told:
