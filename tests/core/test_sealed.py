@@ -4,10 +4,8 @@ import pytest
 
 from lmexp.core.files import read_json
 from lmexp.core.sealed import (
-    append_sealed,
     has_seal,
     read_sealed,
-    read_sealed_lines,
     sealed,
     unsealed,
     write_sealed,
@@ -47,11 +45,3 @@ def test_a_number_that_has_no_form_breaks_no_reader():
         unsealed(json.loads('{"loss": NaN, "record_sha256": "0"}'))
     assert has_seal({"record_sha256": 1})
     assert not has_seal([])
-
-
-def test_a_line_that_was_edited_is_left_out_and_the_others_are_read(tmp_path):
-    path = tmp_path / "lines.jsonl"
-    for number in range(3):
-        append_sealed(path, {"number": number})
-    path.write_text(path.read_text().replace('"number": 1', '"number": 7') + '{"number": 3}\n[]\n')
-    assert list(read_sealed_lines(path)) == [{"number": 0}, {"number": 2}]

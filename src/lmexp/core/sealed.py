@@ -8,11 +8,11 @@ a seal is of an earlier version, or is not a record; its reader decides what it 
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import append_line, parse_json, read_json, read_lines, write_json, write_text
+from lmexp.core.files import append_line, parse_json, read_json, write_json, write_text
 from lmexp.core.fingerprint import digest
 
 SEAL = "record_sha256"
@@ -62,13 +62,6 @@ def read_sealed(path: Path) -> dict[str, Any]:
 def append_sealed(path: Path, data: Mapping[str, Any]) -> None:
     """Append the sealed data as one JSON line."""
     append_line(path, sealed(data))
-
-
-def read_sealed_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield what `append_sealed` wrote, leaving out each line that is not that any more."""
-    for line in read_lines(path):
-        with contextlib.suppress(BrokenSeal):
-            yield unsealed(line)
 
 
 def write_sealed_page(path: Path, page: str) -> None:
