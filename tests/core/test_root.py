@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lmexp.core.root import PACKAGE, make_store, require_store
+from lmexp.core.own import PACKAGE
+from lmexp.core.root import make_store, require_store
 from lmexp.core.store import Store
 from lmexp.errors import ConfigError
 

@@ -12,10 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lmexp.core.own import PACKAGE
 from lmexp.core.settings import absolute_store, default_store
 from lmexp.core.spelling import command, override
-
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def run_words(*, typed: bool = False) -> list[str]:
@@ -67,7 +66,7 @@ def _program() -> str | None:
     path = Path(sys.argv[0] if sys.argv else "")
     if path.name in ("lmexp", "lmexp.exe"):
         return "script"
-    if path.stem in ("__main__", "run", "cli") and path.parent.resolve() == _PACKAGE:
+    if path.stem in ("__main__", "run", "cli") and path.parent.resolve() == PACKAGE:
         return "run" if path.stem == "run" else "__main__"
     return None
 

@@ -47,7 +47,7 @@ def resolve_mode(mode: str, environment: Mapping[str, str]) -> str:
     """
     if mode != "auto":
         return mode
-    if environment.get("WANDB_DISABLED", "").strip().lower() not in _NO:
+    if _is_disabled(environment):
         return "off"
     asked = environment.get("WANDB_MODE", "").strip().lower()
     if asked and asked not in _MODES:
@@ -61,11 +61,7 @@ def resolve_mode(mode: str, environment: Mapping[str, str]) -> str:
 def refuse_offline(environment: Mapping[str, str]) -> None:
     """Raise `ConfigError` where wandb's environment says that no server is to be contacted."""
     if resolve_mode("auto", environment) in ("off", "offline"):
-        name = (
-            "WANDB_DISABLED"
-            if environment.get("WANDB_DISABLED", "").strip().lower() not in _NO
-            else "WANDB_MODE"
-        )
+        name = "WANDB_DISABLED" if _is_disabled(environment) else "WANDB_MODE"
         raise ConfigError(f"{name}={environment[name]} says that no server is contacted; unset it to upload.")
 
 
@@ -124,6 +120,10 @@ def recording_id(data: Mapping[str, Any]) -> str:
 def recording_name(data: Mapping[str, Any]) -> str:
     """Return the name that a run is shown by at wandb, from its `run.json`."""
     return str(destination_of(data)["name"]) + _number(data)
+
+
+def _is_disabled(environment: Mapping[str, str]) -> bool:
+    return environment.get("WANDB_DISABLED", "").strip().lower() not in _NO
 
 
 def _number(data: Mapping[str, Any]) -> str:

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from lmexp.core.disk import FULL, disk_full
 from lmexp.core.files import read_json, write_json
+from lmexp.core.own import PACKAGE
 from lmexp.core.spelling import command
 from lmexp.errors import ConfigError
 
 MARKER = "lmexp-store.json"
 FORMAT = 1
-PACKAGE = Path(__file__).resolve().parents[1]
-"""Where lmexp itself is installed."""
 NOTHING = frozenset({".gitignore", ".gitkeep", ".keep", ".DS_Store", "lost+found"})
 """What git, a desktop or a file system leaves in a directory that is empty to a person."""
 
