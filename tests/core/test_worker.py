@@ -4,8 +4,9 @@ import signal
 import pytest
 
 from lmexp.core.config import Config
+from lmexp.core.disk import is_disk_full
 from lmexp.core.stage import Artifact, registered_stage, stage
-from lmexp.core.worker import describe_exit, is_disk_full, load_file
+from lmexp.core.worker import describe_exit, load_file
 from lmexp.errors import ConfigError
 
 from .conftest import TOY

@@ -7,11 +7,11 @@ from lmexp.analysis.page import run_page
 from lmexp.analysis.records import read_run
 from lmexp.analysis.sweep import sweep_page
 from lmexp.core.calling import verb
+from lmexp.core.disk import is_disk_full
 from lmexp.core.runs import Run
 from lmexp.core.sealed import write_sealed_page
 from lmexp.core.store import Store
 from lmexp.core.sweeps import Sweep, find_sweep
-from lmexp.core.worker import is_disk_full
 
 PAGE = "report.html"
 
@@ -29,7 +29,7 @@ def renew_report(run: Run) -> str:
     Curves, samples and environments are read from the artifacts. Where one of them is gone, a page that
     is there shows more than a new one could, and stays.
     """
-    lost = _lost_artifact(run)
+    lost = run.lost_artifact
     if lost is None or not (run.path / PAGE).exists():
         return str(write_report(run))
     return f"{run.name}: kept as it was, since {lost} is no longer in the store"
@@ -62,13 +62,6 @@ def sweep_report_at_end(store: Store, group: str) -> Path | None:
     except Exception as error:
         _warn(f"the report of {group}", error, verb("report", "--sweep", group, store=store.root))
         return None
-
-
-def _lost_artifact(run: Run) -> str | None:
-    """Return the first artifact that the run has led to and that is no longer in the store."""
-    root = run.path.parents[1]
-    artifacts = (str(entry["artifact"]) for entry in run.stages.values())
-    return next((a for a in artifacts if not (root / a / "artifact.json").is_file()), None)
 
 
 def _warn(what: str, error: Exception, again: str) -> None:

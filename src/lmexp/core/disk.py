@@ -34,10 +34,18 @@ def store_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL or is_full(root):
+        if is_disk_full(error) or is_full(root):
             raise disk_full(root) from error
         where = error.filename or root
         raise StoreError(f"{where} cannot be used ({error.strerror or error}); see store=PATH.") from error
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an exception, of Python or of a native library, means that a disk is full."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return True
+    text = str(error)
+    return "No space left on device" in text or "os error 28" in text or "Errno 28" in text
 
 
 def is_full(root: Path) -> bool:

@@ -23,6 +23,7 @@ from lmexp.core.files import parse_json, read_json
 from lmexp.core.fingerprint import digest
 from lmexp.core.lease import known_dead
 from lmexp.core.plan import Plan
+from lmexp.core.record import RECORD
 from lmexp.core.run_form import is_unsealed_invocation, is_unsealed_run
 from lmexp.core.sealed import BrokenSeal, has_seal, unsealed
 from lmexp.core.store import Store
@@ -68,6 +69,12 @@ class Run:
     def fingerprints(self) -> set[str]:
         """Of all artifacts that the run has or plans to have."""
         return {*self.data["planned"].values(), *(e["fingerprint"] for e in self.stages.values())}
+
+    @property
+    def lost_artifact(self) -> str | None:
+        """The first artifact that it has led to and that is no longer in the store, by its path there."""
+        artifacts = (str(entry["artifact"]) for entry in self.stages.values())
+        return next((a for a in artifacts if not (self.path.parents[1] / a / RECORD).is_file()), None)
 
     def artifact(self, name: str) -> Path:
         """Return the directory of a stage's artifact, by handle name."""

@@ -46,7 +46,7 @@ def sync(store: Store, names: Sequence[str] = (), *, timeout_s: float = TIMEOUT_
             yield Synced(run.name, "unchanged")
         else:
             _require_server()
-            reason = _missing(run, store) or mirror.upload(timeout_s)
+            reason = _missing(run) or mirror.upload(timeout_s)
             yield Synced(run.name, "failed" if reason else "uploaded", reason)
 
 
@@ -70,8 +70,6 @@ def _require_server() -> None:
         raise LmexpError(f"the wandb server {server()} does not answer; give the command again when it does.")
 
 
-def _missing(run: Run, store: Store) -> str:
-    for entry in run.stages.values():
-        if not (store.root / entry["artifact"] / "artifact.json").is_file():
-            return f"{entry['artifact']} is no longer in the store; run its experiment again"
-    return ""
+def _missing(run: Run) -> str:
+    lost = run.lost_artifact
+    return "" if lost is None else f"{lost} is no longer in the store; run its experiment again"

@@ -26,6 +26,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from lmexp.core.config import build
+from lmexp.core.disk import is_disk_full
 from lmexp.core.entry import expected
 from lmexp.core.files import append_line, read_json, write_json
 from lmexp.core.own import add_folders, folders_of, is_own, shipped
@@ -37,7 +38,7 @@ EXIT_DISK_FULL = 28
 """The number of ENOSPC: the stage failed since the disk is full."""
 
 _PR_SET_PDEATHSIG = 1
-_SPEC_KEYS = ("stage", "provider", "attempt", "cache", "config", "content", "inputs", "world_size")
+_SPEC_KEYS = ("stage", "provider", "code", "attempt", "cache", "config", "content", "inputs", "world_size")
 PARENT_PID = "LMEXP_PARENT_PID"
 PARENT_PIPE = "LMEXP_PARENT_PIPE"
 
@@ -195,14 +196,6 @@ def _report(error: BaseException, attempt: Path, who: str) -> int:
     with contextlib.suppress(OSError):
         write_json(attempt / f"error-{who}.json", entry)
     return EXIT_DISK_FULL if full else int(getattr(error, "exit_code", 1))
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an exception, of Python or of a native library, means that a disk is full."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    text = str(error)
-    return "No space left on device" in text or "os error 28" in text or "Errno 28" in text
 
 
 def load_provider(provider: Mapping[str, Any]) -> None:

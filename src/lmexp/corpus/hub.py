@@ -19,9 +19,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lmexp.core.disk import is_disk_full
 from lmexp.core.files import FileHasher, parse_json
 from lmexp.core.fingerprint import SHORT, digest
-from lmexp.core.worker import is_disk_full
 from lmexp.corpus.columns import text_column
 from lmexp.corpus.config import HubSource
 from lmexp.corpus.documents import Document, SourceContext
