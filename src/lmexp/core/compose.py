@@ -40,7 +40,7 @@ from lmexp.core.plan import differences
 from lmexp.core.redact import refuse_secrets
 from lmexp.core.removed import refuse_removed
 from lmexp.core.reserved import colliding_configs, named_pipeline, own_pipelines, refuse_collision
-from lmexp.core.settings import RunConfig, absolute_store, default_store
+from lmexp.core.settings import ENGINE_KEYS, RunConfig, absolute_store, default_store
 from lmexp.core.stage import Handle
 from lmexp.core.worker import load_file
 from lmexp.core.yaml_files import check_yaml_files, yaml_files
@@ -100,15 +100,14 @@ class Composition:
         """
         if self.origin is None:
             return None
-        engine = {field.name for field in dataclasses.fields(RunConfig)}
-        if all(_group_of(o) in engine | {"experiment"} for o in self.origin.overrides):
+        if all(_group_of(o) in ENGINE_KEYS | {"experiment"} for o in self.origin.overrides):
             return {}
         try:
             before = _unchanged_values(self.origin.unchanged, _signature(self.origin.config_dir))
         except LmexpError:
             return None
         found = differences(before, self.values)
-        return {key: [old, new] for key, old, new in found if _group_of(key) not in engine}
+        return {key: [old, new] for key, old, new in found if _group_of(key) not in ENGINE_KEYS}
 
 
 def own_config_dir(given: str | None) -> str | None:

@@ -16,13 +16,11 @@ from lmexp.core.fingerprint import digest
 from lmexp.core.plan import differences
 from lmexp.core.record import intact_file
 from lmexp.core.runs import Run
+from lmexp.core.settings import ENGINE_KEYS
 from lmexp.core.store import Store
 from lmexp.core.tables import tables_of
 from lmexp.core.tracking import default_entity
 from lmexp.errors import ConfigError, LmexpError, nearest
-
-_ENGINE = ("pipeline", "store", "force", "only", "tracking", "executor")
-"""Keys of the configuration that no result depends on."""
 
 _MAX_RUNS = 100
 """Runs that a panel draws; wandb's own choice of 10 would hide points of a sweep."""
@@ -82,7 +80,7 @@ def _place(run: Run) -> tuple[str | None, str]:
 
 
 def _tables(run: Run, store: Store) -> Iterator[str]:
-    if all((run.artifact(name) / "artifact.json").is_file() for name in run.stages):
+    if run.lost_artifact is None:
         yield from (table.name for table in tables_of(run.data, store.root))
 
 
@@ -93,7 +91,7 @@ def _swept(runs: Sequence[Run]) -> list[str]:
         other = first.setdefault(run.data["group"], run)
         for key, before, after in differences(other.data["config"], run.data["config"]):
             plain = not isinstance(before, list | dict) and not isinstance(after, list | dict)
-            if plain and key.partition(".")[0] not in _ENGINE:
+            if plain and key.partition(".")[0] not in ENGINE_KEYS:
                 found[key] = None
     return list(found)
 

@@ -3,6 +3,7 @@
 A pipeline's own configuration class derives from `RunConfig` and adds its stages' configs.
 """
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -82,6 +83,10 @@ class RunConfig(Config):
 
     executor: ExecutorConfig = option(build(ExecutorConfig, {}), placement=True)
     """How stages are run."""
+
+
+ENGINE_KEYS = frozenset(field.name for field in dataclasses.fields(RunConfig))
+"""Keys of the configuration on which no result depends: where, how and what of it is run."""
 
 
 def default_store() -> str:

@@ -55,22 +55,21 @@ def ls(arguments: argparse.Namespace) -> int:
 
 
 def differing(runs: "Sequence[Run]") -> list[dict[str, Any]]:
-    """Return, for each run, the keys that it changeds experiment or that tell it from other runs."""
-    from lmexp.core.settings import RunConfig
+    """Return, for each run, the keys that it changes of its experiment or that tell it from other runs."""
+    from lmexp.core.settings import ENGINE_KEYS
 
-    engine = set(RunConfig.__dataclass_fields__)
-    flat = [dict(_leaves({k: v for k, v in run.data["config"].items() if k not in engine})) for run in runs]
-    found: list[dict[str, Any]] = []
-    for run, own in zip(runs, flat, strict=True):
-        others = [
-            other
-            for other, of in zip(flat, runs, strict=True)
-            if of.data["experiment"] == run.data["experiment"]
-        ]
-        changed = run.data.get("changes") or {}
-        keys = [key for key in own if key in changed or any(other.get(key) != own[key] for other in others)]
-        found.append({key: own[key] for key in keys})
-    return found
+    first: dict[str, dict[str, Any]] = {}
+    varied: dict[str, set[str]] = {}
+    flat = []
+    for run in runs:
+        experiment, config = run.data["experiment"], run.data["config"]
+        own = dict(_leaves({key: value for key, value in config.items() if key not in ENGINE_KEYS}))
+        other = first.setdefault(experiment, own)
+        keys = {key for key in own.keys() | other.keys() if own.get(key) != other.get(key)}
+        varied.setdefault(experiment, set()).update(keys)
+        flat.append(own)
+    shown = [varied[run.data["experiment"]] | {*(run.data.get("changes") or {})} for run in runs]
+    return [{key: own[key] for key in own if key in keys} for own, keys in zip(flat, shown, strict=True)]
 
 
 def _leaves(values: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
