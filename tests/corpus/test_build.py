@@ -8,9 +8,9 @@ import pytest
 from lmexp.core.config import identity, replace
 from lmexp.core.files import FileHasher
 from lmexp.corpus.build import build_corpus
-from lmexp.corpus.config import CorpusConfig, LocalSource
+from lmexp.corpus.config import SPLITS, CorpusConfig, LocalSource
 from lmexp.corpus.filter_config import FilterConfig
-from lmexp.corpus.shards import SPLITS, iter_documents
+from lmexp.corpus.shards import iter_documents
 from lmexp.corpus.sources import content_hashes
 from lmexp.errors import DataError
 

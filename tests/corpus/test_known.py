@@ -8,9 +8,9 @@ import pytest
 from lmexp.core.config import build
 from lmexp.core.files import FileHasher
 from lmexp.corpus.build import build_corpus
-from lmexp.corpus.config import CorpusConfig, KnownSource
+from lmexp.corpus.config import SPLITS, CorpusConfig, KnownSource
 from lmexp.corpus.known import only_known_source
-from lmexp.corpus.shards import SPLITS, iter_documents
+from lmexp.corpus.shards import iter_documents
 from lmexp.corpus.sources import content_hashes
 from lmexp.errors import ConfigError, DataError
 from lmexp.known.build import build_process

@@ -13,10 +13,10 @@ import pytest
 
 from lmexp.core.config import build, identity
 from lmexp.corpus.build import build_corpus, split_of
-from lmexp.corpus.config import CorpusConfig, KnownSource, PrimerSource
+from lmexp.corpus.config import SPLITS, CorpusConfig, KnownSource, PrimerSource
 from lmexp.corpus.filter_config import FilterConfig
 from lmexp.corpus.primer import documents
-from lmexp.corpus.shards import SPLITS, iter_documents
+from lmexp.corpus.shards import iter_documents
 from lmexp.known.build import build_process, draw_texts
 from lmexp.known.process import entropy_bits_per_byte
 

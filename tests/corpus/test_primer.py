@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from lmexp.core.config import build
 from lmexp.core.files import FileHasher
 from lmexp.corpus.build import build_corpus
-from lmexp.corpus.config import CorpusConfig, PrimerSource
+from lmexp.corpus.config import SPLITS, CorpusConfig, PrimerSource
 from lmexp.corpus.primer import documents
-from lmexp.corpus.shards import SPLITS, iter_documents
+from lmexp.corpus.shards import iter_documents
 from lmexp.corpus.sources import content_hashes
 from lmexp.errors import ConfigError
 from lmexp.primer import words

@@ -24,13 +24,13 @@ from pathlib import Path
 
 from lmexp.core.files import write_json
 from lmexp.corpus.card import Tally, dataset_card
-from lmexp.corpus.config import CorpusConfig
+from lmexp.corpus.config import SPLITS, CorpusConfig
 from lmexp.corpus.dedup import SeenHashes
 from lmexp.corpus.documents import Document, hash_fraction
 from lmexp.corpus.empty import MAX_FRACTIONS, require_documents
 from lmexp.corpus.filters import Filters
 from lmexp.corpus.mixing import mix
-from lmexp.corpus.shards import SPLITS, ShardWriters
+from lmexp.corpus.shards import ShardWriters
 from lmexp.corpus.sources import all_sources, read_sources, source_facts
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lmexp.core.config import identity
-from lmexp.corpus.config import CorpusConfig
+from lmexp.corpus.config import SPLITS, CorpusConfig
 from lmexp.corpus.sources import all_sources, content_of, source_facts
 
 _COUNTED = ("documents", "bytes", "characters")
@@ -85,7 +85,7 @@ def dataset_card(
         **total,
         "splits": {
             split: {**counts, "fraction": round(counts["bytes"] / max(1, total["bytes"]), 6)}
-            for split, counts in ((split, tally.of_split(split)) for split in ("train", "validation", "test"))
+            for split, counts in ((split, tally.of_split(split)) for split in SPLITS)
         },
         "sources": sources,
         "dropped": dict(sorted(sum(dropped.values(), Counter()).items())),

@@ -15,6 +15,9 @@ from lmexp.known.config import ProcessConfig
 FORMATS = ("txt", "md", "jsonl", "json", "csv", "parquet")
 """The formats of files, each also a suffix."""
 
+SPLITS = ("train", "validation", "test")
+"""The splits of every corpus."""
+
 _NOT_PATTERNS = {
     "path": "name the files with `files`, as in files=[notes.txt]",
     "paths": "name the files with `files`, as in files=[notes.txt]",
@@ -45,7 +48,7 @@ class SourceConfig(Config):
     limit: int | None = option(None, ge=1, absent_means=None)
     """Most documents that are read from the source."""
 
-    into: str | None = option(None, choices=("train", "validation", "test"), absent_means=None)
+    into: str | None = option(None, choices=SPLITS, absent_means=None)
     """The split that every document of the source goes to; null goes by the hash of each."""
 
     licence: str | None = option(None, absent_means=None)

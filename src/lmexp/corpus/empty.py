@@ -4,9 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from lmexp.corpus.config import CorpusConfig, HttpSource, LocalSource
+from lmexp.corpus.config import SPLITS, CorpusConfig, HttpSource, LocalSource
 from lmexp.corpus.filter_config import NO_FILTERS
-from lmexp.corpus.shards import SPLITS
 from lmexp.corpus.sources import all_sources
 from lmexp.errors import DataError
 

@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 
 from lmexp.core.files import parse_json
 from lmexp.core.record import listed_files
+from lmexp.corpus.config import SPLITS
 from lmexp.corpus.documents import Document
 from lmexp.errors import DataError, nearest
-
-SPLITS = ("train", "validation", "test")
 
 _SCHEMA = pa.schema(
     [

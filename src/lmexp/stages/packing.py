@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.corpus.config import SPLITS
 from lmexp.packing.config import PackingConfig
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact
@@ -12,7 +13,6 @@ from lmexp.stages.tokenizer import TokenizerArtifact
 if TYPE_CHECKING:
     from lmexp.packing.store import TokenStore
 
-SPLITS = ("train", "validation", "test")
 _SAMPLE_TEXTS = 1000
 _SAMPLE_CHARACTERS = 2**19
 
