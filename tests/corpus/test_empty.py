@@ -108,3 +108,15 @@ def test_fractions_between_two_close_documents_are_told_with_all_their_digits():
         require_documents(config, documents, 3, positions, {"python_stdlib": Counter()})
     test = float(str(error.value).split("corpus.test_fraction=")[1].split()[0])
     assert positions[0] < test <= positions[1]
+
+
+@pytest.mark.parametrize(("name", "lines_help"), [("a.jsonl", False), ("a.csv.gz", False), ("a.txt", True)])
+def test_lines_are_advised_only_where_files_may_be_text(name, lines_help):
+    config = build(CorpusConfig, {"files": [name]})
+    documents = {"train": 1, "validation": 0, "test": 0}
+    with pytest.raises(DataError, match=r"at least 3 are needed, .*add documents") as error:
+        require_documents(config, documents, 1, [0.5], {"files": Counter()})
+    assert ("corpus.document=line" in str(error.value)) == lines_help
+    pattern = build(CorpusConfig, {"files": ["some/*", name]})
+    with pytest.raises(DataError, match=r"corpus.document=line or paragraph"):
+        require_documents(pattern, documents, 1, [0.5], {"files": Counter()})

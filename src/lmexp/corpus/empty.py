@@ -4,13 +4,15 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from lmexp.corpus.config import SPLITS, CorpusConfig, HttpSource, LocalSource
+from lmexp.corpus.config import FORMATS, SPLITS, CorpusConfig, HttpSource, LocalSource, SourceConfig
 from lmexp.corpus.filter_config import NO_FILTERS
 from lmexp.corpus.sources import all_sources
+from lmexp.corpus.streams import split_suffix
 from lmexp.errors import DataError
 
 MAX_FRACTIONS = 1000
 """Of how many documents the positions are looked at to find fractions that leave no split empty."""
+_FORMATS_OF_ROWS = {*FORMATS} - {"txt", "md"}
 _MARGIN = 1e-12
 """What the sum of two fractions may lie beside the decimal that was meant."""
 
@@ -107,13 +109,21 @@ def _other_fractions(split: str, by_hash: int, needed: int, fractions: Sequence[
 
 def _more_documents(config: CorpusConfig) -> list[str]:
     """Return how the text files of a corpus become more documents."""
-    kinds = (LocalSource, HttpSource)
-    if config.document != "file" or not any(isinstance(s, kinds) for s in all_sources(config).values()):
+    if config.document != "file" or not any(map(_may_be_text, all_sources(config).values())):
         return []
     found = ["make each line or paragraph of text files a document with corpus.document=line or paragraph"]
     if config.max_document_bytes is not None:
         found.append(f"cut them smaller by corpus.max_document_bytes (now {config.max_document_bytes})")
     return found
+
+
+def _may_be_text(source: SourceConfig) -> bool:
+    """Return whether a source may read text files, by the names of its files: rows hold documents already."""
+    if not isinstance(source, LocalSource | HttpSource):
+        return False
+    names = source.files if isinstance(source, LocalSource) else source.urls
+    formats = {source.format or split_suffix(name)[0].removeprefix(".") for name in names}
+    return not formats <= _FORMATS_OF_ROWS
 
 
 def _what_was_lost(own: Sequence[str], config: CorpusConfig, lost: Counter[str]) -> str:
