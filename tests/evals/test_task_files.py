@@ -401,7 +401,10 @@ def test_bad_rows_are_dropped_by_their_reason_or_named_with_the_remedy(write):
         {"question": "no more"},
     ]
     path = write(BASE["cloze"], [*ROWS, rows[2]])
-    assert refused(path).endswith("`on_bad_row: drop` in the task file leaves such rows out and counts them.")
+    remedy = "`on_bad_row: drop` in the task file leaves such rows out and counts them."
+    assert refused(path).endswith(remedy)
+    twice = {**ROWS[0], "options": ["on_bad_row"] * 2, "answer": "on_bad_row"}
+    assert refused(write(BASE["cloze"], [*ROWS, twice])).endswith(remedy)  # whatever the row holds
     path = write({**BASE["cloze"], "on_bad_row": "drop"}, rows)
     with (path.parent / "toy.jsonl").open("a") as file:
         file.write("{half\n[1]\n")

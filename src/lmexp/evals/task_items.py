@@ -190,13 +190,11 @@ class TaskFile:
     def _drop(self, error: DataError, dropped: Counter[str]) -> None:
         """Count a row that cannot be asked, or raise what is wrong with it."""
         reason = error.reason if isinstance(error, BadRow) else _NOTHING
+        if isinstance(error, _Refused):
+            raise error
         if self.on_bad_row == "drop" or (reason == _EQUAL and self.equal_choices == "drop"):
-            if isinstance(error, _Refused):
-                raise error
             dropped[reason] += 1
             return
-        if "on_bad_row" in str(error) or isinstance(error, _Refused):
-            raise error
         remedy = "`on_bad_row: drop` in the task file leaves such rows out and counts them"
         raise DataError(f"{str(error).rstrip('.')}; {remedy}.") from None
 
@@ -345,6 +343,6 @@ def _refuse_unreachable(answers: tuple[str, ...], how: ExactMatch, place: str) -
     if all(stop is not None for stop in stops):
         raise BadRow(
             f"{place}: the answer {answers[0]!r} holds {stops[0]!r}, which ends an answer (`until`), so that "
-            f"it could never be right; change `until`, or leave such rows out with `on_bad_row: drop`.",
+            f"it could never be right; change `until`.",
             "an answer that `until` ends",
         )
