@@ -68,7 +68,7 @@ def _json_lines(path: Path, file: BinaryIO) -> Iterator[tuple[str, int, Row | Da
         try:
             line = _decoded(data, place).strip().removeprefix("\ufeff")
             if line:
-                yield place, number, _object(_parsed(line, place), place, line)
+                yield place, number, _object(_parsed(line, place), place)
         except DataError as error:
             yield place, number, error
 
@@ -86,7 +86,7 @@ def _json(path: Path, data: bytes) -> Iterator[tuple[str, int, Row | DataError]]
     for number, row in enumerate(found, start=1):
         place = f"{path}, row {number}"
         try:
-            yield place, number, _object(row, place, json.dumps(row))
+            yield place, number, _object(row, place)
         except DataError as error:
             yield place, number, error
 
@@ -155,7 +155,8 @@ def _parsed(text: str, place: str) -> Any:
         raise DataError(f"{place} is not JSON: {reason}.") from None
 
 
-def _object(row: Any, place: str, shown: str) -> Row:
+def _object(row: Any, place: str) -> Row:
     if not isinstance(row, dict):
-        raise DataError(f"{place} must be a JSON object, was {shown[:40]!r}.")
+        shown = json.dumps(row, ensure_ascii=False)[:40]
+        raise DataError(f"{place} must be a JSON object, was {shown!r}.")
     return row
