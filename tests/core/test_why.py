@@ -5,7 +5,7 @@ import pytest
 from lmexp.core.config import build, to_dict
 from lmexp.core.record import RECORD
 from lmexp.core.run_writer import RunWriter
-from lmexp.core.sealed import write_sealed
+from lmexp.core.sealed import read_sealed, write_sealed
 from lmexp.core.why import explain
 
 
@@ -42,6 +42,18 @@ def test_each_key_names_what_it_re_runs(why, store):
         "total.power 1 -> 2: re-runs total",
     ]
     assert lines()[1:] == ["no key differs: re-runs nothing"]
+
+
+def test_a_key_that_is_younger_than_the_run_is_told_apart_by_what_its_absence_means(why, store):
+    run, lines = why
+    run()
+    (path,) = store.runs.glob("*/run.json")
+    data = read_sealed(path)
+    del data["config"]["numbers"]["offset"], data["config"]["numbers"]["sleep_s"]
+    write_sealed(path, data)
+    sleep = "numbers.sleep_s (none) -> 0.0: no result depends on it, re-runs nothing"
+    assert lines()[1:] == [sleep]
+    assert lines(numbers={"offset": 3})[1:] == ["numbers.offset 0 -> 3: re-runs numbers, total", sleep]
 
 
 def test_what_runs_although_nothing_differs_is_said(why, store):

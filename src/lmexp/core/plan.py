@@ -22,6 +22,8 @@ from lmexp.core.store import Store
 from lmexp.errors import ConfigError, VerificationError, nearest
 
 Action = Literal["reuse", "run", "resume", "wait"]
+ABSENT = "(none)"
+"""The value of a key that a mapping lacks, where it is compared with another."""
 _LONGEST = 60
 """Characters of a value in a reason."""
 _FOLLOWS = "follows"
@@ -223,10 +225,10 @@ def spelled(value: Any) -> str:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[tuple[str, Any, Any]]:
-    """Return (dotted key, old, new) for each leaf in which two nested mappings differ."""
+    """Return (dotted key, old, new) for each leaf in which two nested mappings differ, or that one lacks."""
     found: list[tuple[str, Any, Any]] = []
     for key in [*old, *(k for k in new if k not in old)]:
-        a, b = old.get(key, "(none)"), new.get(key, "(none)")
+        a, b = old.get(key, ABSENT), new.get(key, ABSENT)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found += differences(a, b, f"{path}{key}.")
         elif a != b:

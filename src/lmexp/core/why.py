@@ -8,9 +8,9 @@ ones that the key re-runs. No table of keys and stages has to be kept true.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lmexp.core.config import to_dict
+from lmexp.core.config import completed, to_dict
 from lmexp.core.drift import named
-from lmexp.core.plan import Plan, Verdict, differences, make_plan, spelled
+from lmexp.core.plan import ABSENT, Plan, Verdict, differences, make_plan, spelled
 from lmexp.core.runs import Run, list_runs
 from lmexp.core.settings import RunConfig
 from lmexp.core.stage import Handle
@@ -27,8 +27,8 @@ def explain(config: RunConfig, store: Store, rebuild: Rebuild) -> list[str]:
     runs = [r for r in list_runs(store) if r.data["config"].get("pipeline") == new["pipeline"]]
     if not runs:
         return [f"no run of this pipeline is in {store.root}: every stage runs"]
-    nearest = min(reversed(runs), key=lambda run: len(_changes(run, new)))
-    changes = _changes(nearest, new)
+    nearest = min(reversed(runs), key=lambda run: len(_changes(run, config)))
+    changes = _changes(nearest, config)
     lines = [f"compared with run {nearest.name}:"]
     plan = make_plan(rebuild(new), store, force=config.force, only=config.only)
     verdicts = plan.verdicts(store)
@@ -75,9 +75,11 @@ def _effect(moved: list[str]) -> str:
     return f"re-runs {', '.join(moved)}" if moved else "no result depends on it, re-runs nothing"
 
 
-def _changes(run: Run, new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def _changes(run: Run, config: RunConfig) -> list[tuple[str, Any, Any]]:
+    """Return the differences from a run, which has of keys that are younger what their absence means."""
     engine = ("store", "force", "only")
-    return [d for d in differences(run.data["config"], new) if d[0] not in engine]
+    before = completed(type(config), run.data["config"])
+    return [d for d in differences(before, to_dict(config)) if d[0] not in engine]
 
 
 def _fingerprints(handles: Mapping[str, Handle], store: Store) -> dict[str, str]:
@@ -85,5 +87,8 @@ def _fingerprints(handles: Mapping[str, Handle], store: Store) -> dict[str, str]
 
 
 def _set(config: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return a configuration with another value of a key, or without the key, which then has its default."""
     head, _, rest = key.partition(".")
+    if not rest and value == ABSENT:
+        return {name: kept for name, kept in config.items() if name != head}
     return {**config, head: _set(config[head], rest, value) if rest else value}
