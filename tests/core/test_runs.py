@@ -85,6 +85,17 @@ def test_what_has_changed_of_a_stages_code_is_noted_where_something_has(store, b
     assert stages["b"]["changed"] == ["rows.py bos_aligned"]
 
 
+def test_a_run_whose_artifact_another_has_replaced_is_still_as_it_was_written(store, done):
+    (record,) = store.records()
+    (store.root / "scratch" / "x" / "out").mkdir(parents=True)
+    again = published(
+        store, text="rounded otherwise", metrics={"loss": 2.91}, seconds=1.0, world_size=1, replaces=record
+    )
+    assert again.metrics == {"loss": 2.91}
+    assert find_run(store, done.name).metrics == {"total/loss": 2.909}
+    assert verify_store(store).problems == ()
+
+
 def test_an_edited_number_is_found_and_never_shown(store, done):
     edited(done.path / "run.json", "2.909", "0.909")
     run = find_run(store, done.name)

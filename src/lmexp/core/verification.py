@@ -64,7 +64,8 @@ def _run_problems(run: Run, metrics: dict[tuple[str, str], dict[str, float]]) ->
             f"{run.path / RUN} is missing or not as lmexp wrote it; what its last invocation noted is used "
             f"instead, and the run's command writes it anew"
         )
-    for name, entry in run.stages.items():
+    # a sealed record is what the run measured then, also where force has replaced an artifact since
+    for name, entry in run.stages.items() if run.seal == "not sealed" else ():
         for key, value in metrics.get((entry["stage"], entry["fingerprint"]), {}).items():
             said = run.metrics.get(f"{name}/{key}")
             if said != value:
