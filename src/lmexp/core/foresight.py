@@ -25,7 +25,8 @@ def foresee(plan: Plan, store: Store, records: Mapping[str, Record]) -> None:
             continue
         if not planned.force and _published(planned, store, records) is not None:
             continue
-        above = {plan.by_name[name].handle.stage.name: plan.by_name[name] for name in _above(plan, planned)}
+        names = _above(plan, planned)
+        above = {one.handle.stage.name: one for one in plan.stages if one.name in names}
         known = {stage: _published(one, store, records) for stage, one in above.items()}
         check(
             planned.handle.config,
