@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO, cast
 
-from lmexp.analysis.report import PAGE, report_at_end, sweep_report_at_end
+from lmexp.analysis.report import report_at_end, sweep_report_at_end
 from lmexp.core.compose import CONFIG_NAME, Composition, Origin, compose, compose_with, hydra_of
 from lmexp.core.files import read_lines
 from lmexp.core.multirun import planned_sweep
-from lmexp.core.runs import Run
+from lmexp.core.runs import PAGE, Run
 from lmexp.core.session import run_composition
 from lmexp.core.store import Store
 from lmexp.core.sweeps import note_point, note_sweep

@@ -21,7 +21,7 @@ from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from lmexp.analysis.report import PAGE, report_at_end, sweep_report_at_end
+from lmexp.analysis.report import report_at_end, sweep_report_at_end
 from lmexp.core.arguments import in_one_sentence
 from lmexp.core.calling import run_words, verb, version
 from lmexp.core.compose import (
@@ -38,7 +38,7 @@ from lmexp.core.entry import command_line, expected
 from lmexp.core.groups import choice, groups
 from lmexp.core.multirun import PlannedSweep, planned_sweep
 from lmexp.core.own import shipped
-from lmexp.core.runs import Run
+from lmexp.core.runs import PAGE, Run
 from lmexp.core.session import run_composition
 from lmexp.core.spelling import command, override
 from lmexp.core.store import Store

@@ -8,12 +8,10 @@ from lmexp.analysis.records import read_run
 from lmexp.analysis.sweep import sweep_page
 from lmexp.core.calling import verb
 from lmexp.core.disk import is_disk_full
-from lmexp.core.runs import Run
+from lmexp.core.runs import PAGE, Run
 from lmexp.core.sealed import write_sealed_page
 from lmexp.core.store import Store
 from lmexp.core.sweeps import Sweep, find_sweep
-
-PAGE = "report.html"
 
 
 def write_report(run: Run) -> Path:

@@ -11,10 +11,10 @@ from typing import Any
 from lmexp.core.calling import verb
 from lmexp.core.destination import destination_of
 from lmexp.core.lease import Lease, Waiter
-from lmexp.core.runs import Run
+from lmexp.core.runs import MIRROR_LOG, TRACKING, Run
 from lmexp.core.sealed import read_sealed
 from lmexp.core.store import Store
-from lmexp.core.tracking import STATE, arrives_as, has_key, server
+from lmexp.core.tracking import arrives_as, has_key, server
 from lmexp.core.worker import PARENT_PID, PARENT_PIPE
 
 _OFFLINE_TIMEOUT_S = 60.0
@@ -65,7 +65,7 @@ class Mirror:
         self._lease = self._lease or self._waiter.try_acquire()
         if self._lease is None:
             return
-        (self._path / STATE).unlink(missing_ok=True)
+        (self._path / TRACKING).unlink(missing_ok=True)
         read_end, self._pipe = os.pipe()
         data = self._path / "wandb-data"
         environment = {
@@ -83,7 +83,7 @@ class Mirror:
         if (mode or self._mode) == "offline":  # what records locally has no business with a server
             for name in ("WANDB_BASE_URL", "WANDB_API_KEY"):
                 environment.pop(name, None)
-        with (self._path / "wandb.log").open("ab") as log:
+        with (self._path / MIRROR_LOG).open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "lmexp.core.tracking", str(self._path), mode or self._mode, note],
                 stdin=subprocess.DEVNULL,
@@ -138,7 +138,7 @@ class Mirror:
         if self._wait(timeout_s):
             return ""
         why = self.state().get("note") or f"the server did not take it in {timeout_s:g} s"
-        return f"{why} (see {self._path / 'wandb.log'})"
+        return f"{why} (see {self._path / MIRROR_LOG})"
 
     def _wait(self, timeout_s: float, *, keep_lease: bool = False) -> bool:
         assert self._process is not None, "the mirror was started"
@@ -159,14 +159,14 @@ class Mirror:
     def state(self) -> Mapping[str, Any]:
         """Return what the last mirror left in `tracking.json`; empty where it was killed or never ran."""
         try:
-            return read_sealed(self._path / STATE)
+            return read_sealed(self._path / TRACKING)
         except (OSError, ValueError):
             return {}
 
     def _where(self) -> str:
         state = self.state()
         if not state.get("sent"):
-            log = self._path / "wandb.log"
+            log = self._path / MIRROR_LOG
             return f"wandb: nothing was recorded, see {log}; the local record is complete"
         if state["mode"] == "online":
             return f"wandb: online as {state['id']}: {state['url']}"

@@ -31,7 +31,10 @@ from lmexp.errors import ConfigError, StoreError, nearest
 
 RUN = "run.json"
 INVOCATIONS = "invocations.jsonl"
-OTHERS = ("report.html", "tracking.json", "wandb.log")
+PAGE = "report.html"
+TRACKING = "tracking.json"
+MIRROR_LOG = "wandb.log"
+OTHERS = (PAGE, TRACKING, MIRROR_LOG)
 """The other files of a run's directory: its page, and what became of its mirror."""
 
 

@@ -32,7 +32,7 @@ from lmexp.core.files import LineFollower, read_lines
 from lmexp.core.fingerprint import SHORT
 from lmexp.core.record import read_record
 from lmexp.core.redact import redact, redact_values
-from lmexp.core.runs import read_run
+from lmexp.core.runs import PAGE, TRACKING, read_run
 from lmexp.core.sealed import write_sealed
 from lmexp.core.tables import tables_of
 from lmexp.core.worker import die_with_parent
@@ -41,8 +41,6 @@ from lmexp.errors import ConfigError
 _POLL_S = 0.5
 _CONNECT_S = 5.0
 _INIT_TIMEOUT_S = 60.0
-STATE = "tracking.json"
-REPORT = "report.html"
 
 
 def main(run_directory: str, mode: str, note: str = "") -> None:
@@ -65,14 +63,14 @@ def main(run_directory: str, mode: str, note: str = "") -> None:
     try:
         directory, status, state["url"] = _mirrored(path, data, mode)
     except Exception as error:
-        write_sealed(path / STATE, {**state, "sent": False, "complete": False, "note": _sentence(error)})
+        write_sealed(path / TRACKING, {**state, "sent": False, "complete": False, "note": _sentence(error)})
         raise
     if mode != "offline":  # all of it is on the server
         _drop_recordings(path, "*run-*", keep=directory)
         shutil.rmtree(path / "wandb-data", ignore_errors=True)
     complete = status == "done"
     more = {"directory": str(directory), "sent": True, "complete": complete, "note": note}
-    write_sealed(path / STATE, {**state, **more})
+    write_sealed(path / TRACKING, {**state, **more})
 
 
 def _appear_as_experiment(data: Mapping[str, Any]) -> None:
@@ -294,7 +292,7 @@ class _Mirror:
             f"tables/{table.name}": wandb.Table([*table.columns], table.rows, allow_mixed_types=True)
             for table in tables_of(data, self._store)
         }
-        report = self._path / REPORT
+        report = self._path / PAGE
         if report.is_file():
             media["report"] = wandb.Html(report.read_text(encoding="utf-8"), inject=False)
         # The files go with the summary, which is sent each time; the row of a finished run refers to

@@ -14,7 +14,17 @@ from lmexp.core.files import is_leftover, is_memory
 from lmexp.core.lease import is_held, lease_problems
 from lmexp.core.record import Record
 from lmexp.core.root import MARKER, NOTHING
-from lmexp.core.runs import INVOCATIONS, OTHERS, RUN, Run, damaged_invocations, list_runs, lost_runs
+from lmexp.core.runs import (
+    INVOCATIONS,
+    OTHERS,
+    PAGE,
+    RUN,
+    TRACKING,
+    Run,
+    damaged_invocations,
+    list_runs,
+    lost_runs,
+)
 from lmexp.core.sealed import is_sealed_page, read_sealed
 from lmexp.core.store import CODE, HASHES, Store
 from lmexp.core.sweeps import SWEEP, read_sweep_file
@@ -23,7 +33,6 @@ _ROOMS = ("artifacts", "runs", "scratch", "leases", "trash", "cache", "sweeps")
 _CACHE_FOLDERS = ("curves", "downloads", "hub")
 _RUN_FOLDERS = ("wandb", "wandb-data")
 _DASHBOARD = re.compile(r"dashboard(-.*)?\.json")
-PAGE = "report.html"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +96,7 @@ def _file_problems(path: Path) -> Iterator[str]:
         yield f"{path} is no file"
     elif path.name == PAGE and not is_sealed_page(path):
         yield f"{path} is not as lmexp wrote it; lmexp report writes it anew"
-    elif path.name == "tracking.json" and not _is_sealed(path):
+    elif path.name == TRACKING and not _is_sealed(path):
         yield f"{path} is not as lmexp wrote it, and is not used"
 
 
