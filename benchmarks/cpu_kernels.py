@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-from lmexp.models.attention import causal_attention
-from lmexp.models.norm import RMSNorm
+from lmexp.models.layers.attention import causal_attention
+from lmexp.models.layers.norm import RMSNorm
 
 ROUNDS = 15
 

@@ -15,7 +15,8 @@ from contextlib import nullcontext
 import torch
 
 from lmexp.models.build import build_model
-from lmexp.models.config import GPTConfig
+from lmexp.models.config import NetworkConfig
+from lmexp.models.families import GPT2Config, GPTConfig
 from lmexp.training.config import OptimizerConfig
 from lmexp.training.module import next_token_nll_sum
 from lmexp.training.optimizers import build_optimizer
@@ -29,7 +30,7 @@ SHAPES = {
     ),
     "qwen3, width 512": (GPTConfig(num_heads=8, d_model=512), OptimizerConfig(), 4096),
     "gpt2, width 512": (
-        GPTConfig(architecture="gpt2", num_heads=8, d_model=512),
+        GPT2Config(num_heads=8, d_model=512),
         OptimizerConfig(),
         4096,
     ),
@@ -40,7 +41,9 @@ SHAPES = {
 class Steps:
     """A model that takes training steps on the same tokens."""
 
-    def __init__(self, model: GPTConfig, optimizer: OptimizerConfig, vocab_size: int, *, mixed: bool) -> None:
+    def __init__(
+        self, model: NetworkConfig, optimizer: OptimizerConfig, vocab_size: int, *, mixed: bool
+    ) -> None:
         self.model = build_model(model, vocab_size)
         self.optimizer = build_optimizer(optimizer, self.model)
         self.rows = torch.randint(vocab_size, (4, model.context_length + 1))

@@ -22,7 +22,7 @@ from lmexp.evals.prompts import prompts_of, score_choices
 from lmexp.evals.shared_prefix import SharedPrefixScorer
 from lmexp.evals.task_files import read_task_file
 from lmexp.models.build import build_model
-from lmexp.models.config import GPTConfig
+from lmexp.models.families import GPTConfig
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.train import train_tokenizer
 

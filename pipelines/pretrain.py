@@ -11,7 +11,8 @@ from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
 from lmexp.generation.config import SamplesConfig
-from lmexp.models.config import GPTConfig
+from lmexp.models.config import NetworkConfig
+from lmexp.models.families import NETWORKS
 from lmexp.packing.config import PackingConfig
 from lmexp.stages.adopted import AdoptedConfig
 from lmexp.tokenizer.config import TokenizerConfig
@@ -35,7 +36,7 @@ class PretrainExperiment(RunConfig):
     corpus: CorpusConfig = option(CorpusConfig())
     tokenizer: TokenizerConfig = option(TokenizerConfig())
     packing: PackingConfig = option(PackingConfig())
-    model: GPTConfig = option(GPTConfig())
+    model: NetworkConfig = option(one_of=NETWORKS)
     optimizer: OptimizerConfig = option(OptimizerConfig())
     schedule: ScheduleConfig = option(ScheduleConfig())
     trainer: TrainerConfig = option()

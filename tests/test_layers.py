@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "lmexp"
-COMPOSITION = ("core/compose.py", "core/composing_errors.py", "core/multirun.py")
+COMPOSITION = ("core/compose.py", "core/composing_errors.py", "core/kinds.py", "core/multirun.py")
 """The files that compose configurations."""
 
 

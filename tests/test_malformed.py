@@ -27,9 +27,12 @@ def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, dataclasses
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
-        if isinstance(hint, type) and issubclass(hint, Config):
+        if field.metadata["one_of"] is None and isinstance(hint, type) and issubclass(hint, Config):
             yield from fields(hint, f"{path}{field.name}.")
-        elif field.metadata["variants"] is None:
+        elif field.metadata["one_of"] is not None:
+            for kind in field.metadata["one_of"].kinds.values():
+                yield from fields(kind, f"{path}{field.name}.")
+        elif field.metadata["each_of"] is None:
             yield f"{path}{field.name}", field, hint
 
 
@@ -141,7 +144,8 @@ HAND = [
     (["+experiment=tiny", f"tracking.project=hf_{'a' * 34}"], "tracking.project holds a secret"),
     (["+experiment=tiny", "seed=1,2"], "seed=1,2 has several values: add -m"),
     (["+experiment=tiny", "--multrun"], "--multrun is not an option (did you mean '--multirun'?)"),
-    (["+experiment=tiny", "model=gpt2"], "take it away with '~model.num_kv_heads'"),
+    (["+experiment=tiny", "model=gpt2", "model.num_kv_heads=2"], "does not apply to architecture gpt2"),
+    (["+experiment=tiny", "~model.norm_eps"], "leave ~model.norm_eps out"),
     (["experiment=tiny"], "write +experiment=NAME"),
     (["+experiment=tiny", "corpus=lokal"], "did you mean 'local'"),
     (["+experiment=tiny", "corpus=local"], "corpus.files is required"),

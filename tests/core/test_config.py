@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmexp.core.config import Config, build, completed, identity, option, to_dict
+from lmexp.core.one_of import OneOf
 from lmexp.errors import ConfigError
 
 
@@ -92,11 +93,11 @@ class Square(Config):
     side: float = option(1.0, gt=0)
 
 
-SHAPES = {"circle": Circle, "square": Square}
+SHAPES = OneOf(key="kind", kinds={"circle": Circle, "square": Square})
 
 
 class Drawing(Config):
-    shapes: Mapping[str, Circle | Square] = option(variants=SHAPES, absent_means={})
+    shapes: Mapping[str, Circle | Square] = option(each_of=SHAPES, absent_means={})
 
 
 def test_entries_of_a_mapping_are_built_by_kind_or_else_by_name_and_kept_in_order_of_names():
@@ -159,7 +160,7 @@ class Grown(Config):
     size: int = option(1)
     mode: str = option("old", absent_means="old")
     filters: Filter = option(Filter(), absent_means=Filter())
-    sources: Mapping[str, Config] = option(variants={"file": Source}, absent_means={})
+    sources: Mapping[str, Config] = option(each_of=OneOf(key="kind", kinds={"file": Source}), absent_means={})
 
 
 def test_a_completed_identity_holds_what_its_left_out_fields_mean():

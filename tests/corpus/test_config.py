@@ -24,7 +24,7 @@ def element(hint):
 
 
 def cases():
-    for kind, cls in SOURCES.items():
+    for kind, cls in SOURCES.kinds.items():
         hints = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
             yield kind, field, hints[field.name]

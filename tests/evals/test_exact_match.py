@@ -13,7 +13,7 @@ from lmexp.evals.exact_match import cut, greedy, normalised, score_answers
 from lmexp.evals.items import ExactMatch, Item, Task
 from lmexp.evals.prompts import prompts_of
 from lmexp.models.build import build_model
-from lmexp.models.config import GPTConfig
+from lmexp.models.families import GPTConfig
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.train import train_tokenizer
 

@@ -17,9 +17,9 @@ from lmexp.evals.compressors import compressor_bits_per_byte
 from lmexp.evals.perplexity import evaluate_perplexity, perplexity_metrics, score_documents, windows
 from lmexp.evals.scoring import BigramScorer, ModelScorer
 from lmexp.models.bigram import Bigram
-from lmexp.models.config import GPTConfig
+from lmexp.models.families import GPTConfig
+from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.folder import load_model, save_model
-from lmexp.models.gpt import GPT
 
 
 class Uniform:
@@ -63,6 +63,7 @@ def test_uniform_predictions_give_the_figures_of_the_formulas():
     rows, metrics = evaluate_perplexity(Uniform(), documents, context_length=8, stride=4)
     assert [row["id"] for row in rows] == ["a", "b"]
     assert rows[1]["nll_sum"] == pytest.approx(30 * math.log(16))
+    assert rows[1]["bits_per_byte"] == pytest.approx(30 * 4 / 90)
     assert metrics["loss"] == pytest.approx(math.log(16))
     assert metrics["perplexity"] == pytest.approx(16)
     assert metrics["bits_per_byte"] == pytest.approx(40 * 4 / 110)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lmexp.evals.scoring import BigramScorer, ModelScorer
 from lmexp.models.bigram import Bigram
-from lmexp.models.config import GPTConfig
-from lmexp.models.gpt import GPT
+from lmexp.models.families import GPTConfig
+from lmexp.models.families.qwen3.network import GPT
 
 CONTEXT_LENGTH = 8
 EOS = 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lmexp.evals.scoring import ModelScorer
 from lmexp.evals.shared_prefix import SharedPrefixScorer, arrange, grow
 from lmexp.models.build import build_model
-from lmexp.models.config import GPTConfig
+from lmexp.models.families import NETWORKS
 
 CONTEXT_LENGTH = 12
 EOS = 0
@@ -26,7 +26,7 @@ def model(request):
     torch.set_num_threads(1)
     kv_heads = {"qwen3": {"num_kv_heads": 1}, "gpt2": {"num_heads": 4}}[request.param]
     shape = {"context_length": CONTEXT_LENGTH, "num_layers": 2, "num_heads": 2, "d_model": 16, **kv_heads}
-    config = GPTConfig(architecture=request.param, **shape)
+    config = NETWORKS.kinds[request.param](**shape)
     model = build_model(config, 7, seed=3)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -9,9 +9,9 @@ from lmexp.errors import ConfigError, DataError
 from lmexp.generation.config import SamplingConfig
 from lmexp.generation.generate import generate_ids, generate_text
 from lmexp.generation.sampling import filtered_log_probs, sample
-from lmexp.models.config import GPTConfig
+from lmexp.models.families import GPTConfig
+from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.folder import save_model
-from lmexp.models.gpt import GPT
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.families import written

@@ -5,14 +5,14 @@ import torch
 from torch.nn import functional
 
 from lmexp.errors import DataError
-from lmexp.models.attention import BLOCK, _fused, causal_attention
 from lmexp.models.cache import KVCache
-from lmexp.models.config import GPTConfig
-from lmexp.models.gpt import GPT
+from lmexp.models.families import GPT2Config, GPTConfig
+from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.language_model import LanguageModel
-from tests.models.test_gpt import SHAPES, awake
+from lmexp.models.layers.attention import BLOCK, _fused, causal_attention
+from tests.models.families.qwen3.test_network import SHAPES, awake
 
-GPT2 = GPTConfig(architecture="gpt2", context_length=12, num_layers=2, num_heads=3, d_model=12)
+GPT2 = GPT2Config(context_length=12, num_layers=2, num_heads=3, d_model=12)
 shapes = pytest.mark.parametrize(
     "config", [*SHAPES, GPT2], ids=["grouped and tied", "ungrouped and untied", "gpt2"]
 )

@@ -2,7 +2,7 @@
 
 from lmexp.models.build import build_model
 from lmexp.models.card import model_card
-from lmexp.models.config import GPTConfig
+from lmexp.models.families import GPT2Config, GPTConfig
 
 CARD = """---
 library_name: transformers
@@ -13,8 +13,8 @@ tags:
 
 # gpt-1x8-1200
 
-A language model of 904 parameters, 1 layers of width
-8 and 29 tokens, trained from its initial weights by lmexp for 1,200
+A language model of 904 parameters, 1 layers of width 8
+and 29 tokens, trained from its initial weights by lmexp for 1,200
 steps. It computes what transformers' Qwen3ForCausalLM computes, and reads at most
 16 tokens.
 
@@ -52,5 +52,5 @@ def test_a_card_is_made_of_the_model_its_settings_and_its_inputs_alone():
 
 
 def test_a_card_names_the_class_that_reads_the_folder():
-    model = build_model(GPTConfig(architecture="gpt2", context_length=16, num_heads=2, d_model=8), 29)
+    model = build_model(GPT2Config(context_length=16, num_heads=2, d_model=8), 29)
     assert "GPT2LMHeadModel" in model_card(model, "gpt2", steps=1, settings={}, inputs=[])

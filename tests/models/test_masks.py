@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
-from lmexp.models.attention import attention, causal_attention, document_mask
 from lmexp.models.cache import KVCache
-from lmexp.models.config import GPTConfig
-from tests.models.test_gpt import SHAPES, awake
+from lmexp.models.families import GPT2Config
+from lmexp.models.layers.attention import attention, causal_attention, document_mask
+from tests.models.families.qwen3.test_network import SHAPES, awake
 
-GPT2 = GPTConfig(architecture="gpt2", context_length=12, num_layers=2, num_heads=3, d_model=12)
+GPT2 = GPT2Config(context_length=12, num_layers=2, num_heads=3, d_model=12)
 families = pytest.mark.parametrize("config", [SHAPES[0], GPT2], ids=["qwen3", "gpt2"])
 
 

@@ -17,7 +17,7 @@ from lmexp.core.files import FileHasher
 from lmexp.core.stage import StageRun
 from lmexp.errors import DataError
 from lmexp.models.build import build_model
-from lmexp.models.config import GPTConfig
+from lmexp.models.families import GPT2Config
 from lmexp.models.folder import load_model, save_model
 from lmexp.stages.adopted import AdoptedConfig, adopted_model, adopted_tokenizer
 from tests.tokenizer.families import FAMILIES, written
@@ -41,7 +41,7 @@ def adopt(stage, folder: Path, out: Path):
 def model_folder(folder: Path, family: str = "gpt2", padding: int = 0, **shape) -> Path:
     """Write a tiny model with a tokenizer of a family, and `padding` ids more than that has."""
     tokenizer = load_tokenizer(written(folder, family))
-    config = GPTConfig(**(SHAPE | {"architecture": "gpt2"} | shape))
+    config = GPT2Config(**(SHAPE | shape))
     save_model(
         build_model(config, tokenizer.vocab_size + padding, seed=1),
         folder,

@@ -11,9 +11,9 @@ from lmexp.corpus.config import CorpusConfig
 from lmexp.corpus.documents import text_hash
 from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig
-from lmexp.models.config import GPTConfig
+from lmexp.models.families import GPTConfig
+from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.folder import save_model
-from lmexp.models.gpt import GPT
 from lmexp.stages.perplexity import held_out
 from lmexp.tokenizer.config import TokenizerConfig
 

@@ -18,8 +18,8 @@ from lmexp.core.stage import StageRun
 from lmexp.errors import DataError
 from lmexp.evals.config import PromptsConfig
 from lmexp.evals.tasks import content_hashes
-from lmexp.models.config import GPTConfig
-from lmexp.models.gpt import GPT
+from lmexp.models.families import GPTConfig
+from lmexp.models.families.qwen3.network import GPT
 from lmexp.stages.prompts import prompts
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.train import train_tokenizer

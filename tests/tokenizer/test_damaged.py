@@ -9,7 +9,7 @@ import pytest
 
 from lmexp.errors import DataError
 from lmexp.models.build import build_model
-from lmexp.models.config import GPTConfig
+from lmexp.models.families import GPTConfig
 from lmexp.models.folder import load_model, save_model
 from lmexp.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.families import written

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from lmexp.models.config import GPTConfig
-from lmexp.models.gpt import GPT
+from lmexp.models.families import GPTConfig
+from lmexp.models.families.qwen3.network import GPT
 from lmexp.training.config import OptimizerConfig
 from lmexp.training.optimizers import build_optimizer, orthogonalize
 

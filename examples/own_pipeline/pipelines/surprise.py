@@ -8,7 +8,8 @@ from lmexp.core.config import Config, option
 from lmexp.core.settings import RunConfig
 from lmexp.core.stage import Artifact, Handle, Metrics, StageRun, stage
 from lmexp.corpus.config import CorpusConfig
-from lmexp.models.config import GPTConfig
+from lmexp.models.config import NetworkConfig
+from lmexp.models.families import NETWORKS
 from lmexp.packing.config import PackingConfig
 from lmexp.stages import CorpusArtifact, ModelArtifact
 from lmexp.tokenizer.config import TokenizerConfig
@@ -27,7 +28,7 @@ class SurpriseExperiment(RunConfig):
 
     corpus: CorpusConfig = option(CorpusConfig())
     tokenizer: TokenizerConfig = option(TokenizerConfig())
-    model: GPTConfig = option(GPTConfig())
+    model: NetworkConfig = option(one_of=NETWORKS)
     schedule: ScheduleConfig = option(ScheduleConfig())
     max_steps: int = option(60, ge=1)
     surprise: SurpriseConfig = option(SurpriseConfig())

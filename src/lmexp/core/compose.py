@@ -33,8 +33,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lmexp.core.calling import run_words
-from lmexp.core.composing_errors import OWN, REFUSED, ROOTS, translated_errors
-from lmexp.core.config import Config, build, refused_names
+from lmexp.core.composing_errors import KEYS, OWN, REFUSED, ROOTS, translated_errors
+from lmexp.core.config import Config, build, dotted_names, refused_names
+from lmexp.core.kinds import Words, settle, unions
 from lmexp.core.own import shipped
 from lmexp.core.plan import differences
 from lmexp.core.redact import refuse_secrets
@@ -84,6 +85,8 @@ class Composition:
     handles: Mapping[str, Handle]
     values: Mapping[str, Any]
     """The configuration as it was composed, before it was checked."""
+    left_behind: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What the experiment sets and what does not hold, since another kind of configuration was chosen."""
     origin: Origin | None = None
     """None where no words were composed."""
 
@@ -138,6 +141,7 @@ def register_schemas(config_name: str = CONFIG_NAME, own: str | None = None) -> 
         cls = config_class(path)
         store.store(name=f"{path.stem}_schema", node=_defaults(cls))
         REFUSED.update(refused_names(cls))
+        KEYS.update(dict.fromkeys(dotted_names(cls)))
     primary = Path(own or ".") / f"{config_name.removesuffix('.yaml')}.yaml"
     if own is None or not primary.is_file():
         return
@@ -213,7 +217,7 @@ def _composed(hydra: Hydra, origin: Origin) -> DictConfig:
 
 def check(composed: DictConfig, choices: Mapping[str, Any], origin: Origin | None = None) -> Composition:
     """Build the pipeline's config class from what Hydra composed, and its handles."""
-    values = _values(composed)
+    values, left_behind = _values(composed, choices, origin)
     if "experiment" in values:
         name = choices.get("experiment")
         raise ConfigError(f"the experiment file {name}.yaml must begin with the line '# @package _global_'.")
@@ -225,14 +229,31 @@ def check(composed: DictConfig, choices: Mapping[str, Any], origin: Origin | Non
     )
     refuse_removed([*removed, *(str(k) for k, v in choices.items() if v is None)], type(config), handles)
     experiment = str(choices.get("experiment") or Path(config.pipeline).stem)
-    return Composition(experiment=experiment, config=config, handles=handles, values=values, origin=origin)
+    return Composition(
+        experiment=experiment,
+        config=config,
+        handles=handles,
+        values=values,
+        left_behind=left_behind,
+        origin=origin,
+    )
 
 
 @functools.lru_cache(maxsize=8)
 def _unchanged_values(origin: Origin, _files: tuple[Any, ...]) -> dict[str, Any]:
     """Return what an experiment composes to as it is written: once for all points of a sweep."""
     with hydra_of(origin) as hydra:
-        return _values(_composed(hydra, origin))
+        composed = _composed(hydra, origin)
+    return _values(composed, dict(composed.hydra.runtime.choices), origin)[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _raw_values(origin: Origin, path: str, _files: tuple[Any, ...]) -> dict[str, Any]:
+    """Return what words compose to at one place, interpolations left as they are; nothing where it is not."""
+    with hydra_of(origin) as hydra:
+        node = OmegaConf.select(_composed(hydra, origin), path)
+    values = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else {}
+    return typing.cast(dict[str, Any], values)
 
 
 def _signature(config_dir: str | None) -> tuple[Any, ...]:
@@ -243,14 +264,31 @@ def _signature(config_dir: str | None) -> tuple[Any, ...]:
     return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
 
 
-def _values(composed: DictConfig) -> dict[str, Any]:
-    """Return what was composed, interpolations resolved, without Hydra's own keys."""
+def _values(
+    composed: DictConfig, choices: Mapping[str, Any], origin: Origin | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what was composed, resolved and without Hydra's own keys; and what was left behind."""
+    left: dict[str, Any] = {}
     with translated_errors():
         masked = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        cls = config_class(find_pipeline(str(masked.get("pipeline", "pretrain"))))
+        for path, one_of in unions(cls):
+            words = None if origin is None else _words(origin, path, choices)
+            left |= {f"{path}.{k}": v for k, v in settle(masked, path, one_of, words).items()}
         values = OmegaConf.to_container(masked, resolve=True)
     assert isinstance(values, dict), "the primary configuration is a mapping"
     values.pop(VARIABLES, None)  # they have been put where they are used
-    return typing.cast(dict[str, Any], values)
+    return typing.cast(dict[str, Any], values), left
+
+
+def _words(origin: Origin, path: str, choices: Mapping[str, Any]) -> Words:
+    """Return the words of an origin, which can be asked what others would compose to at `path`."""
+
+    def values_of(words: Sequence[str]) -> Mapping[str, Any]:
+        other = dataclasses.replace(origin, overrides=tuple(words))
+        return _raw_values(other, path, _signature(origin.config_dir))
+
+    return Words(origin.overrides, origin.unchanged.overrides, choices, values_of)
 
 
 def _group_of(override: str) -> str:
@@ -323,10 +361,10 @@ def _defaults(cls: type[Config]) -> dict[str, Any]:
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         hint = hints[field.name]
-        if isinstance(hint, type) and issubclass(hint, Config):
+        if field.metadata["one_of"] is not None or field.metadata["each_of"] is not None:
+            result[field.name] = DictConfig({}, flags={"struct": False})  # its keys depend on kinds
+        elif isinstance(hint, type) and issubclass(hint, Config):
             result[field.name] = _defaults(hint)
-        elif field.metadata["variants"] is not None:
-            result[field.name] = DictConfig({}, flags={"struct": False})  # its entries' keys depend on kinds
         elif field.default is dataclasses.MISSING:
             result[field.name] = "???"
         else:
@@ -344,7 +382,7 @@ def _absolute_paths(config: typing.Any) -> typing.Any:
         value = getattr(config, field.name)
         if isinstance(value, Config):
             changes[field.name] = _absolute_paths(value)
-        elif field.metadata["variants"] is not None:
+        elif field.metadata["each_of"] is not None:
             changes[field.name] = {name: _absolute_paths(entry) for name, entry in value.items()}
         elif field.metadata.get("by_content"):
             one = isinstance(value, str)

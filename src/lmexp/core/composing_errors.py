@@ -27,6 +27,8 @@ from lmexp.errors import ConfigError, nearest
 OWN = "; a variable of your own goes under vars, as +vars.NAME=VALUE"
 ROOTS: list[Path] = []
 """The directories of configurations; filled as schemas are registered."""
+KEYS: dict[str, None] = {}
+"""The dotted names of all keys of the schemas that are registered, of all kinds of a configuration too."""
 REFUSED: dict[str, str] = {}
 """Names that shipped pipelines refuse, with the reason; filled as their schemas are registered."""
 
@@ -71,6 +73,8 @@ def _sentence(error: BaseException) -> str:  # noqa: PLR0911 - one return for ea
     key = re.search(r"Could not (?:override|append to|delete from)(?: config\.)? '([^']+)'", text)
     if key and "No match in the defaults list" in text:
         return f"{key[1]} is a group without a default: write +{key[1]}=NAME."
+    if key and "delete from" in key[0] and key[1] in KEYS:
+        return f"{key[1]} is set by no file here, so that it has its default already; leave ~{key[1]} out."
     if key and isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         return _about_key(key[1])
     return f"the configuration cannot be composed: {text}"
@@ -122,6 +126,7 @@ def _about_key(key: str) -> str:
 
 def known_keys() -> Iterator[str]:
     """Yield the dotted names of all keys and groups of the schemas that are registered."""
+    yield from KEYS
     for entry in ConfigStore.instance().repo.values():
         node = getattr(entry, "node", None)
         if node is not None and str(entry.name).endswith("_schema.yaml"):

@@ -10,9 +10,9 @@ declared with `option(...)`, which states its range and how it takes part in a s
   out of the hash, so that artifacts made before the field existed keep their identity;
 - a method `revised` names the settings whose results changed since they were first published, so that
   they alone get another identity;
-- ``variants={"name": SomeConfig, ...}`` makes a field a mapping from names that the user chooses to
-  configurations of several classes; the key `kind` of an entry says which, and is the entry's own
-  name where it is left out.
+- ``one_of=OneOf(...)`` makes a field a configuration of one of several classes, which a key of it chooses;
+- ``each_of=OneOf(...)`` makes a field a mapping from names that the user chooses to such configurations;
+  an entry that names no kind is of the kind that its own name says.
 
 Values are checked on construction, so a configuration that exists is valid, whether it came
 from Hydra, from a spec file or from Python.
@@ -25,6 +25,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
+from lmexp.core.one_of import OneOf, names
 from lmexp.core.other_names import nearest_key
 from lmexp.errors import ConfigError, nearest
 
@@ -42,24 +43,28 @@ def option(
     placement: bool = False,
     by_content: bool = False,
     absent_means: Any = _MISSING,
-    variants: "Mapping[str, type[Config]] | None" = None,
+    one_of: OneOf | None = None,
+    each_of: OneOf | None = None,
 ) -> Any:
     """Declare a field: its default, its range and its part in identity.
 
     Bounds hold for numbers and, in a tuple field, for each element; so do `choices`. A field with
-    `variants` is a mapping and is empty by default.
+    `one_of` is of its unnamed kind by default, one with `each_of` is an empty mapping.
     """
     metadata = {
         "bounds": {k: v for k, v in (("ge", ge), ("gt", gt), ("le", le), ("lt", lt)) if v is not None},
         "choices": choices,
         "placement": placement,
         "by_content": by_content,
-        "variants": variants,
+        "one_of": one_of,
+        "each_of": each_of,
     }
     if absent_means is not _MISSING:
         metadata["absent_means"] = absent_means
-    if variants is not None:
+    if each_of is not None:
         return dataclasses.field(default_factory=dict, metadata=metadata, kw_only=True)
+    if one_of is not None and default is _MISSING and one_of.unnamed is not None:
+        default = one_of.kinds[one_of.unnamed]()
     if default is _MISSING:
         return dataclasses.field(metadata=metadata, kw_only=True)
     return dataclasses.field(default=default, metadata=metadata, kw_only=True)
@@ -72,15 +77,24 @@ class Config:
     refused: typing.ClassVar[Mapping[str, str]] = {}
     """Names that a user may reasonably try but that are not accepted, each with its reason."""
 
+    former: typing.ClassVar[Mapping[str, Any]] = {}
+    """Names of fields that the class had once, each with the one value that is still accepted, since records
+    and experiments hold it. They stay in the identity, but for those of `former_unhashed`."""
+
+    former_unhashed: typing.ClassVar[frozenset[str]] = frozenset()
+    """Names in `former` that the identity left out at that value."""
+
     def __init_subclass__(cls) -> None:
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self) -> None:
         hints = _hints(type(self))
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value, variants = getattr(self, field.name), field.metadata.get("variants")
-            if variants is not None:
-                value = _checked_entries(value, variants, field.name)
+            value = getattr(self, field.name)
+            if each_of := field.metadata.get("each_of"):
+                value = _checked_entries(value, each_of, field.name)
+            elif one_of := field.metadata.get("one_of"):
+                value = _checked_kind(value, one_of, field.name)
             else:
                 value = _coerce(value, hints[field.name], field.name, field.metadata)
             object.__setattr__(self, field.name, value)
@@ -122,9 +136,12 @@ def build(cls: type[C], values: Mapping[str, Any], path: str = "", root: "type[C
         if value is None and type(None) not in typing.get_args(hints[name]):
             raise ConfigError(f"{prefix}{name} is required and was not given.")
         nested = _config_class(hints[name])
-        variants = field.metadata.get("variants")
-        if variants is not None:
-            value = _build_entries(variants, value, f"{prefix}{name}")
+        if each_of := field.metadata.get("each_of"):
+            value = _build_entries(each_of, value, f"{prefix}{name}")
+        elif one_of := field.metadata.get("one_of"):
+            value = (
+                value if isinstance(value, Config) else _build_kind(one_of, value, f"{prefix}{name}", root)
+            )
         elif nested is not None and not isinstance(value, Config) and value is not None:
             value = build(nested, value, f"{prefix}{name}", root)
         arguments[name] = value
@@ -134,61 +151,63 @@ def build(cls: type[C], values: Mapping[str, Any], path: str = "", root: "type[C
         raise ConfigError(f"{prefix}{error}") from None if path else error
 
 
-def _build_entries(variants: Mapping[str, type[Config]], values: Any, path: str) -> dict[str, Config]:
-    """Build each named entry as the class that its `kind`, or else its name, stands for."""
+def _build_kind(
+    one_of: OneOf, values: Any, path: str, root: "type[Config] | None" = None, otherwise: str | None = None
+) -> Config:
+    """Build plain values as the class of the kind that they choose, `otherwise` where they name none."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} must be a group of keys, was {values!r}.")
-    entries: dict[str, Config] = {}
-    for name, value in values.items():
-        where = f"{path}.{name}"
-        if value is not None and not isinstance(value, Mapping):
-            raise ConfigError(f"{where} must be a group of keys, was {value!r}.")
-        keys = dict(value or {})
-        kind = keys.pop("kind", name)
-        if not isinstance(kind, str) or kind not in variants:
-            known = ", ".join(variants)
-            raise ConfigError(
-                f"{where}.kind must be one of {known}, was {kind!r}{nearest(str(kind), variants)}."
-            )
-        entries[str(name)] = build(variants[kind], keys, where)
-    return entries
+    kind, keys = one_of.kind_in(values, path, otherwise), one_of.rest(values)
+    one_of.refuse_other_kinds_keys(kind, keys, path)
+    return build(one_of.kinds[kind], keys, path, root)
 
 
-def kind_of(config: Config, variants: Mapping[str, type[Config]]) -> str:
-    """Return the `kind` under which the class of `config` stands in `variants`."""
-    return next(kind for kind, cls in variants.items() if cls is type(config))
+def _build_entries(each_of: OneOf, values: Any, path: str) -> dict[str, Config]:
+    """Build each named entry as the class that its kind, or else its name, stands for."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} must be a group of keys, was {values!r}.")
+    return {
+        str(name): _build_kind(each_of, {} if value is None else value, f"{path}.{name}", otherwise=name)
+        for name, value in values.items()
+    }
 
 
 def _check_keys(cls: type[Config], values: Any, path: str, root: type[Config]) -> None:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} must be a group of keys, was {values!r}.")
-    fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    fields = names(cls)
     prefix = f"{path}." if path else ""
-    for key in values:
+    for key, value in values.items():
         if key in cls.refused:
             raise ConfigError(f"{prefix}{key} is not accepted: {cls.refused[key]}.")
-        if key not in fields:
+        if key in cls.former:
+            if value != cls.former[key]:
+                raise ConfigError(f"{prefix}{key} does not apply here, was {value!r}; leave it out.")
+        elif key not in fields:
             hint = nearest_key(str(key), fields, everywhere=dotted_names(root))
             raise ConfigError(f"{prefix}{key} is not a known key{hint}.")
 
 
 def dotted_names(cls: type[Config], path: str = "") -> list[str]:
-    """Return the dotted names of all keys and groups of keys of a config class."""
-    found = []
-    for name, hint in _hints(cls).items():
-        if name in {field.name for field in dataclasses.fields(cls)}:  # type: ignore[arg-type]
-            nested = _config_class(hint)
-            found.append(f"{path}{name}")
-            found += dotted_names(nested, f"{path}{name}.") if nested is not None and hint is nested else []
-    return found
+    """Return the dotted names of all keys and groups of keys of a config class, of all kinds of a union."""
+    found: list[str] = []
+    hints = _hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        name, hint, one_of = f"{path}{field.name}", hints[field.name], field.metadata.get("one_of")
+        found.append(name)
+        if one_of is not None:
+            found.append(f"{name}.{one_of.key}")
+            found += [key for kind in one_of.kinds.values() for key in dotted_names(kind, f"{name}.")]
+        elif isinstance(hint, type) and issubclass(hint, Config):
+            found += dotted_names(hint, f"{name}.")
+    return list(dict.fromkeys(found))
 
 
 def to_dict(config: Config) -> dict[str, Any]:
     """Return every field as plain JSON-able values; `build` inverts it."""
     result: dict[str, Any] = {}
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
-        value, variants = getattr(config, field.name), field.metadata.get("variants")
-        result[field.name] = _plain(value) if variants is None else _entries(value, variants, to_dict)
+        result[field.name] = _nested(getattr(config, field.name), field.metadata, to_dict)
     return result
 
 
@@ -196,18 +215,29 @@ def identity(config: Config) -> dict[str, Any]:
     """Return only the fields that take part in the fingerprint, as plain JSON-able values."""
     result: dict[str, Any] = {}
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
-        value = getattr(config, field.name)
-        if field.metadata.get("placement") or field.metadata.get("by_content"):
+        value, metadata = getattr(config, field.name), field.metadata
+        if metadata.get("placement") or metadata.get("by_content"):
             continue
-        if "absent_means" in field.metadata and value == field.metadata["absent_means"]:
+        if "absent_means" in metadata and value == metadata["absent_means"]:
             continue
-        if field.metadata.get("variants") is not None:
-            result[field.name] = _entries(value, field.metadata["variants"], identity)
-        else:
-            result[field.name] = identity(value) if isinstance(value, Config) else _plain(value)
+        result[field.name] = _nested(value, metadata, identity)
+        one_of = metadata.get("one_of")
+        if one_of is not None and value is not None and one_of.kind_of(value) == one_of.unnamed:
+            del result[field.name][one_of.key]
+    result |= {name: value for name, value in config.former.items() if name not in config.former_unhashed}
     if revised := config.revised():
         result["revised"] = dict(revised)
     return result
+
+
+def _nested(value: Any, metadata: Mapping[str, Any], plain: Callable[[Config], dict[str, Any]]) -> Any:
+    """Return a field's value as plain values, each configuration in it as `plain` has it."""
+    if each_of := metadata.get("each_of"):
+        return {name: {each_of.key: each_of.kind_of(entry), **plain(entry)} for name, entry in value.items()}
+    if not isinstance(value, Config):
+        return _plain(value)
+    one_of = metadata.get("one_of")
+    return plain(value) if one_of is None else {one_of.key: one_of.kind_of(value), **plain(value)}
 
 
 def completed(cls: type[Config], recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,26 +248,24 @@ def completed(cls: type[Config], recorded: Mapping[str, Any]) -> dict[str, Any]:
         name, absent = field.name, field.metadata.get("absent_means", _MISSING)
         if name not in result and absent is not _MISSING:
             result[name] = identity(absent) if isinstance(absent, Config) else _plain(absent)
-        nested, variants = _config_class(hints[name]), field.metadata.get("variants")
         value = result.get(name)
         if not isinstance(value, Mapping):
             continue
-        if variants is not None:
-            result[name] = {
-                key: completed(variants[entry["kind"]], entry) if entry.get("kind") in variants else entry
-                for key, entry in value.items()
-            }
+        nested = _config_class(hints[name])
+        if each_of := field.metadata.get("each_of"):
+            result[name] = {key: _completed_kind(each_of, entry) for key, entry in value.items()}
+        elif one_of := field.metadata.get("one_of"):
+            result[name] = _completed_kind(one_of, value)
         elif nested is not None:
             result[name] = completed(nested, value)
     return result
 
 
-def _entries(
-    value: Mapping[str, Config],
-    variants: Mapping[str, type[Config]],
-    plain: Callable[[Config], dict[str, Any]],
-) -> dict[str, Any]:
-    return {name: {"kind": kind_of(entry, variants), **plain(entry)} for name, entry in value.items()}
+def _completed_kind(one_of: OneOf, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    kind = recorded.get(one_of.key, one_of.unnamed)
+    if kind not in one_of.kinds:
+        return dict(recorded)
+    return {one_of.key: kind, **completed(one_of.kinds[kind], one_of.rest(recorded))}
 
 
 def refused_names(cls: type[Config], path: str = "") -> dict[str, str]:
@@ -245,9 +273,9 @@ def refused_names(cls: type[Config], path: str = "") -> dict[str, str]:
     found = {f"{path}{name}": reason for name, reason in cls.refused.items()}
     hints = _hints(cls)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        nested = _config_class(hints[field.name])
-        if nested is not None:
-            found |= refused_names(nested, f"{path}{field.name}.")
+        one_of, nested = field.metadata.get("one_of"), _config_class(hints[field.name])
+        for kind in one_of.kinds.values() if one_of is not None else [nested] if nested is not None else []:
+            found |= refused_names(kind, f"{path}{field.name}.")
     return found
 
 
@@ -298,17 +326,23 @@ def _coerce(value: Any, hint: Any, name: str, metadata: Mapping[str, Any]) -> An
     return value
 
 
-def _checked_entries(value: Any, variants: Mapping[str, type[Config]], name: str) -> Mapping[str, Config]:
-    """Return a read-only copy, in order of its names, of a mapping whose entries are of `variants`.
+def _checked_entries(value: Any, each_of: OneOf, name: str) -> Mapping[str, Config]:
+    """Return a read-only copy, in order of its names, of a mapping whose entries are of the kinds.
 
     The order is part of the value and the fingerprint knows none, hence the sorting.
     """
-    if not isinstance(value, Mapping) or any(
-        type(entry) not in variants.values() for entry in value.values()
-    ):
-        classes = ", ".join(cls.__name__ for cls in variants.values())
+    kinds = each_of.kinds.values()
+    if not isinstance(value, Mapping) or any(type(entry) not in kinds for entry in value.values()):
+        classes = ", ".join(cls.__name__ for cls in kinds)
         raise ConfigError(f"{name} must map names to {classes}, was {value!r}.")
     return types.MappingProxyType(dict(sorted(value.items())))
+
+
+def _checked_kind(value: Any, one_of: OneOf, name: str) -> Config:
+    if type(value) not in one_of.kinds.values():
+        classes = ", ".join(cls.__name__ for cls in one_of.kinds.values())
+        raise ConfigError(f"{name} must be one of {classes}, was {value!r}.")
+    return value  # type: ignore[no-any-return]
 
 
 def _check_range(value: Any, name: str, metadata: Mapping[str, Any]) -> None:

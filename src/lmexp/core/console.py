@@ -13,6 +13,7 @@ from lmexp.core.files import LineFollower
 from lmexp.core.numbers import number
 from lmexp.core.plan import Plan, Verdict
 from lmexp.core.record import Record
+from lmexp.core.spelling import override
 from lmexp.core.terminal import erase_line, printable
 
 _REFRESH_S = 0.5
@@ -114,13 +115,19 @@ class Console:
             self._silent = True
 
 
-def plan_lines(plan: Plan, verdicts: Mapping[str, Verdict]) -> list[str]:
-    """Return one line a stage: name, action, reason; and one for each hint of what is to run."""
+def plan_lines(plan: Plan, verdicts: Mapping[str, Verdict], left_behind: Mapping[str, Any]) -> list[str]:
+    """Return one line a stage: name, action, reason; and one for each hint of what is to run.
+
+    `left_behind` are keys of the experiment that mean nothing to a kind that was chosen in their place.
+    """
     width = max((len(s.name) for s in plan.stages), default=0)
     lines = [f"{name:{width}}  {v.action:6}  {v.reason}" for name, v in verdicts.items()]
     for planned in plan.stages:
         if verdicts[planned.name].action != "reuse":
             lines += [f"note: {hint}" for hint in planned.handle.stage.hints(planned.handle.config)]
+    if left_behind:
+        words = ", ".join(override(key, value) for key, value in left_behind.items())
+        lines.append(f"note: the experiment's {words} are of another kind and do not hold")
     return lines
 
 

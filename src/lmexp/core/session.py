@@ -99,7 +99,7 @@ def _run(
     if console is not None:
         console.header(f"run {writer.name} in {writer.path}")
         if any(v.action != "reuse" for v in verdicts.values()):
-            for line in plan_lines(plan, verdicts):
+            for line in plan_lines(plan, verdicts, composition.left_behind):
                 console.header(f"  {line}")
     try:
         execute(plan, store, composition.config.executor, observer)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from lmexp.core.config import Config, option
+from lmexp.core.one_of import OneOf
 from lmexp.core.redact import redact
 from lmexp.corpus.filter_config import NO_FILTERS, FilterConfig
 from lmexp.errors import ConfigError
@@ -274,10 +275,13 @@ class PrimerSource(SourceConfig):
 
 _PRIMER_SHARES = ("operator", "translation", "copy", "sort", "question", "story")
 
-SOURCES: dict[str, type[SourceConfig]] = {
-    cls.KIND: cls
-    for cls in (PythonStdlibSource, LocalSource, HttpSource, HubSource, KnownSource, PrimerSource)
-}
+SOURCES = OneOf(
+    key="kind",
+    kinds={
+        cls.KIND: cls
+        for cls in (PythonStdlibSource, LocalSource, HttpSource, HubSource, KnownSource, PrimerSource)
+    },
+)
 """The kinds of sources."""
 
 
@@ -311,7 +315,7 @@ class CorpusConfig(Config):
         ),
     }
 
-    sources: Mapping[str, SourceConfig] = option(variants=SOURCES, absent_means={})
+    sources: Mapping[str, SourceConfig] = option(each_of=SOURCES, absent_means={})
     """Sources by a name of the user's choice; `kind` says which sort a source is of. No source and no
     `files` means the source text of the running Python's standard library."""
 

@@ -27,7 +27,6 @@ from lmexp.errors import DataError
 from lmexp.evals.items import ExactMatch, Task
 from lmexp.evals.needs import no_room
 from lmexp.evals.prompts import Prompt, row_head
-from lmexp.models.cache import KVCache
 from lmexp.models.language_model import LanguageModel
 from lmexp.tokenizer.tokenizer import Tokenizer
 
@@ -124,7 +123,7 @@ def _continue(
     stops: Callable[[list[int]], bool],
 ) -> None:
     """Append to each of `results`; rows that have ended go on unread until all have."""
-    cache = KVCache(model.config.num_layers)
+    cache = model.new_state()
     unread = torch.tensor([list(prompt) for prompt in prompts], device=model.device)
     going = set(range(len(prompts)))
     for _ in range(max_new_tokens):

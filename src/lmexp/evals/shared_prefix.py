@@ -20,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 
 from lmexp.evals.scoring import ModelScorer, Pair
-from lmexp.models.cache import KVCache
 from lmexp.models.language_model import LanguageModel
 
 MIN_SAVED = 0.2
@@ -98,7 +97,7 @@ class SharedPrefixScorer(ModelScorer):
         """Return ``[B, P + T, D]``, those of the trunks first."""
         assert isinstance(self._model, LanguageModel)
         trunk_ids, branch_ids, positions, mask = arrange(trees, self._bos)
-        cache = KVCache(self._model.config.num_layers)
+        cache = self._model.new_state()
         trunks = self._model.hidden_states(torch.from_numpy(trunk_ids).to(self._device), cache)
         if not branch_ids.shape[1]:
             return trunks

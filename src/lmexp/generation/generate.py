@@ -22,7 +22,6 @@ import torch
 from lmexp.errors import DataError
 from lmexp.generation.config import SamplingConfig
 from lmexp.generation.sampling import filtered_log_probs, sample
-from lmexp.models.cache import KVCache
 from lmexp.models.language_model import LanguageModel
 from lmexp.tokenizer.tokenizer import Tokenizer
 
@@ -96,10 +95,10 @@ def _continue(
     limit, device = model.config.context_length, model.device
     generator = torch.Generator().manual_seed(seed)
     tokens = list(prompt)[-limit:]
-    begin, cache, unread = len(tokens), KVCache(model.config.num_layers), tokens
+    begin, cache, unread = len(tokens), model.new_state(), tokens
     for _ in range(config.max_new_tokens):
         if cache.length + len(unread) > limit:
-            cache, unread = KVCache(model.config.num_layers), tokens[-(limit // 2) :]
+            cache, unread = model.new_state(), tokens[-(limit // 2) :]
         hidden = model.hidden_states(torch.tensor([unread], device=device), cache)
         logits = model.logits(hidden[:, -1])[:, :vocab_size]
         token = int(sample(filtered_log_probs(logits, config), generator))

@@ -7,6 +7,7 @@ machine or path, so that the same model has the same card.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lmexp.models.folder import format_of
 from lmexp.models.language_model import LanguageModel
 
 
@@ -18,7 +19,6 @@ def model_card(
     `settings` are those that decide the weights, nested; `inputs` name the artifacts that it was made from.
     """
     config = model.config
-    theirs = "GPT2LMHeadModel" if config.architecture == "gpt2" else "Qwen3ForCausalLM"
     rows = [f"| `{key}` | `{value}` |" for key, value in _flat(settings)]
     return f"""---
 library_name: transformers
@@ -29,9 +29,9 @@ tags:
 
 # {name}
 
-A language model of {model.num_parameters:,} parameters, {config.num_layers} layers of width
-{config.d_model} and {model.vocab_size:,} tokens, trained from its initial weights by lmexp for {steps:,}
-steps. It computes what transformers' {theirs} computes, and reads at most
+A language model of {model.num_parameters:,} parameters, {config.size}
+and {model.vocab_size:,} tokens, trained from its initial weights by lmexp for {steps:,}
+steps. It computes what transformers' {format_of(config).hf_class} computes, and reads at most
 {config.context_length:,} tokens.
 
 ```python

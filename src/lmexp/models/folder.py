@@ -7,8 +7,8 @@ or one that transformers saved. Weights keep their dtype; a tied head is stored 
 """
 
 import json
+import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from torch import Tensor
 from lmexp.core.foreign import read_object
 from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
-from lmexp.models.config import GPTConfig
+from lmexp.models.config import NetworkConfig
+from lmexp.models.families import NETWORKS, module_of
 from lmexp.models.finite import first_not_finite
 from lmexp.models.language_model import LanguageModel
+from lmexp.models.transformers_format import TransformersFormat
 
 WEIGHTS = "model.safetensors"
 
@@ -32,87 +34,6 @@ _MOST_IDS = 2**24
 """Largest vocabulary; a larger one is a damaged number."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Family:
-    """How Hugging Face writes the models of one `GPTConfig.architecture`."""
-
-    hf_class: str
-    """Name of the class in transformers."""
-
-    embedding: str
-    """Name of the tensor that a tied head is."""
-
-    only: Mapping[str, Any]
-    """Settings of which we compute one value; an absent key means that value."""
-
-    fields: Mapping[str, str]
-    """Hugging Face's name of each field of `GPTConfig`, but for RoPE's, which are nested."""
-
-    absent: Mapping[str, Any]
-    """What it means where one of Hugging Face's names is absent; the others are required."""
-
-    prefix: str = ""
-    """What old files leave out before the names of all tensors but the head."""
-
-    turned: tuple[str, ...] = ()
-    """Ends of the names of the matrices that are stored as ``[in, out]``."""
-
-    constants: tuple[str, ...] = ()
-    """Ends of the names of tensors in old files that are no weights."""
-
-
-_FAMILIES = {
-    "qwen3": _Family(
-        hf_class="Qwen3ForCausalLM",
-        embedding="model.embed_tokens.weight",
-        only={
-            "model_type": "qwen3",
-            "hidden_act": "silu",
-            "attention_bias": False,
-            "use_sliding_window": False,
-        },
-        fields={
-            "max_position_embeddings": "context_length",
-            "num_hidden_layers": "num_layers",
-            "num_attention_heads": "num_heads",
-            "num_key_value_heads": "num_kv_heads",
-            "hidden_size": "d_model",
-            "head_dim": "head_dim",
-            "intermediate_size": "d_ff",
-            "tie_word_embeddings": "tie_embeddings",
-            "rms_norm_eps": "norm_eps",
-            "initializer_range": "init_std",
-        },
-        absent={},
-    ),
-    "gpt2": _Family(
-        hf_class="GPT2LMHeadModel",
-        embedding="transformer.wte.weight",
-        only={
-            "model_type": "gpt2",
-            "activation_function": "gelu_new",
-            "scale_attn_weights": True,
-            "scale_attn_by_inverse_layer_idx": False,
-            "add_cross_attention": False,
-        },
-        fields={
-            "n_positions": "context_length",
-            "n_layer": "num_layers",
-            "n_head": "num_heads",
-            "n_embd": "d_model",
-            "n_inner": "d_ff",
-            "tie_word_embeddings": "tie_embeddings",
-            "layer_norm_epsilon": "norm_eps",
-            "initializer_range": "init_std",
-        },
-        absent={"n_inner": None, "tie_word_embeddings": True},
-        prefix="transformer.",
-        turned=("c_attn.weight", "c_proj.weight", "c_fc.weight"),
-        constants=(".attn.bias", ".attn.masked_bias"),
-    ),
-}
-
-
 def save_model(model: LanguageModel, directory: Path, *, eos_token_id: int) -> None:
     """Write `model` into `directory`, which is made if it is missing.
 
@@ -120,7 +41,7 @@ def save_model(model: LanguageModel, directory: Path, *, eos_token_id: int) -> N
     prompts that are continued together, too.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    family = _FAMILIES[model.config.architecture]
+    family = format_of(model.config)
     weights = {
         name: _turn(family, name, tensor.detach().cpu()).contiguous()
         for name, tensor in model.state_dict().items()
@@ -170,13 +91,13 @@ def load_model(directory: Path) -> LanguageModel:
 
 
 def _read_weights(
-    path: Path, file: Any, config: GPTConfig, expected: Mapping[str, Tensor]
+    path: Path, file: Any, config: NetworkConfig, expected: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Return the tensors of an open file by our names. Errors: `DataError` where they are not `expected`."""
-    family = _FAMILIES[config.architecture]
+    family = format_of(config)
     names = _full_names(path, family, file.keys())
     found = {name for name in names if not name.endswith(family.constants)}
-    twice = config.tie_embeddings and _HEAD in found  # some tools store the tied head, too
+    twice = _HEAD not in expected and _HEAD in found  # some tools store the tied head, too
     _check_names(path, expected=set(expected), found=found - {_HEAD} if twice else found)
     for name, tensor in expected.items():
         shape, meant = file.get_slice(names[name]).get_shape(), _turn(family, name, tensor).shape
@@ -194,12 +115,12 @@ def _read_weights(
     return weights
 
 
-def _turn(family: _Family, name: str, tensor: Tensor) -> Tensor:
+def _turn(family: TransformersFormat, name: str, tensor: Tensor) -> Tensor:
     """Return the tensor `name` as the file has it, from ours, or the other way round."""
     return tensor.mT if name.endswith(family.turned) else tensor
 
 
-def _full_names(path: Path, family: _Family, names: Sequence[str]) -> dict[str, str]:
+def _full_names(path: Path, family: TransformersFormat, names: Sequence[str]) -> dict[str, str]:
     """Return, by its whole name, the name in the file of each tensor."""
     whole = (family.prefix, "lm_head.")
     full = {name if name.startswith(whole) else family.prefix + name: name for name in names}
@@ -208,36 +129,31 @@ def _full_names(path: Path, family: _Family, names: Sequence[str]) -> dict[str, 
     return full
 
 
+def format_of(config: NetworkConfig) -> TransformersFormat:
+    """Return how Hugging Face writes the models of a configuration's family."""
+    return module_of(config, "transformers").FORMAT  # type: ignore[no-any-return]
+
+
+def _formats() -> dict[str, TransformersFormat]:
+    """Return the format of each `model_type` that lmexp computes."""
+    formats = (format_of(typing.cast(NetworkConfig, cls())) for cls in NETWORKS.kinds.values())
+    return {family.only["model_type"]: family for family in formats}
+
+
 def _hf_config(model: LanguageModel, dtype: str) -> dict[str, Any]:
-    config = model.config
-    family = _FAMILIES[config.architecture]
-    values = {
-        "architectures": [family.hf_class],
-        **family.only,
-        **{theirs: getattr(config, ours) for theirs, ours in family.fields.items()},
-        "use_cache": True,
-        "vocab_size": model.vocab_size,
-        "dtype": dtype,
-    }
-    if config.architecture == "gpt2":
-        dropout = dict.fromkeys(("embd_pdrop", "attn_pdrop", "resid_pdrop"), 0.0)
-        return values | dropout | {"n_inner": config.resolved_d_ff}
-    return values | {
-        "head_dim": config.resolved_head_dim,
-        "intermediate_size": config.resolved_d_ff,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
-        "attention_dropout": 0.0,
-    }
+    values = format_of(model.config).written(model.config)
+    return values | {"use_cache": True, "vocab_size": model.vocab_size, "dtype": dtype}
 
 
-def _read_config(path: Path) -> tuple[GPTConfig, int]:
+def _read_config(path: Path) -> tuple[NetworkConfig, int]:
     """Return the model's shape and vocabulary size."""
     values = read_object(path)
-    architecture = values.get("model_type", "qwen3")
-    if not isinstance(architecture, str) or architecture not in _FAMILIES:
-        families = " and ".join(_FAMILIES)
-        raise DataError(f"{path} asks for model_type={architecture!r}; lmexp computes only {families}.")
-    family = _FAMILIES[architecture]
+    formats = _formats()
+    model_type = values.get("model_type", NETWORKS.unnamed)
+    if not isinstance(model_type, str) or model_type not in formats:
+        families = " and ".join(formats)
+        raise DataError(f"{path} asks for model_type={model_type!r}; lmexp computes only {families}.")
+    family = formats[model_type]
     for key, only in family.only.items():
         if values.get(key, only) != only:
             raise DataError(f"{path} asks for {key}={values[key]!r}; lmexp's GPT computes only {only!r}.")
@@ -246,11 +162,8 @@ def _read_config(path: Path) -> tuple[GPTConfig, int]:
     if rope_type != "default":
         raise DataError(f"{path} asks for rope_type={rope_type!r}; lmexp's GPT computes only 'default'.")
     try:
-        known = {**family.absent, **values}
-        fields = {ours: known[theirs] for theirs, ours in family.fields.items()}
-        if architecture == "qwen3":
-            fields["rope_theta"] = rope["rope_theta"]
-        return GPTConfig(architecture=architecture, **fields), _positive(values["vocab_size"])
+        config = family.config_class(**family.read(values, rope))
+        return config, _positive(values["vocab_size"])
     except KeyError as error:
         raise DataError(
             f"{path} lacks the key {error}, which a configuration of {family.hf_class} has."

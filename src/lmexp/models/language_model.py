@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lmexp.errors import DataError
 from lmexp.models.cache import KVCache
-from lmexp.models.config import GPTConfig
+from lmexp.models.config import NetworkConfig
 
 
 class LanguageModel(nn.Module, abc.ABC):
@@ -23,7 +23,7 @@ class LanguageModel(nn.Module, abc.ABC):
     embeddings: ClassVar[frozenset[str]]
     """Names of the parameters that are looked up by id, a head tied to one of them included."""
 
-    def __init__(self, config: GPTConfig, vocab_size: int) -> None:
+    def __init__(self, config: NetworkConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
         """The shape."""
@@ -45,6 +45,10 @@ class LanguageModel(nn.Module, abc.ABC):
     ) -> Tensor:
         """Return logits ``[B, T, V]`` for ``input_ids [B, T]``; see `hidden_states`."""
         return self.logits(self.hidden_states(input_ids, positions=positions, mask=mask))
+
+    @abc.abstractmethod
+    def new_state(self) -> KVCache:
+        """Return the state before any token, which `hidden_states` reads and moves on."""
 
     @abc.abstractmethod
     def hidden_states(

@@ -27,8 +27,7 @@ class ModelArtifact(Artifact):
 
 
 def _label(config: PretrainConfig) -> str:
-    family = "gpt2" if config.model.architecture == "gpt2" else "gpt"
-    return f"{family}-{config.model.num_layers}x{config.model.d_model}-{config.trainer.max_steps}"
+    return f"{config.model.label}-{config.trainer.max_steps}"
 
 
 @stage(

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from lmexp.core.config import Config, option
 from lmexp.errors import ConfigError
-from lmexp.models.config import GPTConfig
+from lmexp.models.config import NetworkConfig
+from lmexp.models.families import NETWORKS
 
 
 class OptimizerConfig(Config):
@@ -138,7 +139,7 @@ class PretrainConfig(Config):
     seed: int = option(0, ge=0, le=2**63 - 1)
     """Seeds the initial weights and the order of the data."""
 
-    model: GPTConfig = option()
+    model: NetworkConfig = option(one_of=NETWORKS)
     """The model's shape."""
 
     optimizer: OptimizerConfig = option()

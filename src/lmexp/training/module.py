@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmexp.models.attention import document_mask
 from lmexp.models.language_model import LanguageModel
+from lmexp.models.layers.attention import document_mask
 from lmexp.training.config import PretrainConfig
 from lmexp.training.optimizers import build_optimizer
 from lmexp.training.schedules import lr_ratio

@@ -29,8 +29,9 @@ def plan(arguments: argparse.Namespace) -> int:
             }
             for s in planned.stages
         }
-        print_json({"run": name, "store": str(store.root), "stages": stages})
+        left = dict(composition.left_behind)
+        print_json({"run": name, "store": str(store.root), "stages": stages, "left_behind": left})
         return 0
     print(f"run {name} in {store.runs / name}")
-    print("\n".join(plan_lines(planned, verdicts)))
+    print("\n".join(plan_lines(planned, verdicts, composition.left_behind)))
     return 0

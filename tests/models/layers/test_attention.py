@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lmexp.models.attention import BLOCK, causal_attention
-from lmexp.models.norm import RMSNorm
+from lmexp.models.layers.attention import BLOCK, causal_attention
+from lmexp.models.layers.norm import RMSNorm
 
 
 def random(*shape):

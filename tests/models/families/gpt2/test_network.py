@@ -6,18 +6,19 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lmexp.core.config import identity
+from lmexp.core.config import Config, build, identity, option
 from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
-from lmexp.models.config import GPTConfig
-from lmexp.models.gpt2 import GPT2
-from tests.models.test_gpt import awake
+from lmexp.models.config import NetworkConfig
+from lmexp.models.families import NETWORKS, GPT2Config
+from lmexp.models.families.gpt2.network import GPT2
+from tests.models.families.qwen3.test_network import awake
 
-SHAPE = {"architecture": "gpt2", "context_length": 12, "num_layers": 2, "num_heads": 3, "d_model": 12}
+SHAPE = {"context_length": 12, "num_layers": 2, "num_heads": 3, "d_model": 12}
 
 
 def test_initial_weights_have_the_published_spread():
-    config = GPTConfig(**{**SHAPE, "num_layers": 8, "d_model": 240, "context_length": 256})
+    config = GPT2Config(**{**SHAPE, "num_layers": 8, "d_model": 240, "context_length": 256})
     for name, parameter in build_model(config, 300).named_parameters():
         if name.endswith("bias"):
             assert not parameter.any(), name
@@ -32,16 +33,16 @@ def test_initial_weights_have_the_published_spread():
 def test_a_seed_fixes_the_weights_and_leaves_the_global_random_state_alone():
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    first = build_model(GPTConfig(**SHAPE), 17, seed=7).state_dict()
+    first = build_model(GPT2Config(**SHAPE), 17, seed=7).state_dict()
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(2)
-    again, other = (build_model(GPTConfig(**SHAPE), 17, seed=seed).state_dict() for seed in (7, 8))
+    again, other = (build_model(GPT2Config(**SHAPE), 17, seed=seed).state_dict() for seed in (7, 8))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["transformer.wte.weight"], other["transformer.wte.weight"])
 
 
 def test_a_later_token_changes_no_earlier_logit_and_changes_its_own():
-    model = awake(GPTConfig(**SHAPE))
+    model = awake(GPT2Config(**SHAPE))
     ids = torch.arange(10)[None]
     changed = ids.clone()
     changed[0, 6] = 16
@@ -51,7 +52,7 @@ def test_a_later_token_changes_no_earlier_logit_and_changes_its_own():
 
 
 def test_a_token_is_read_by_where_it_stands():
-    model = awake(GPTConfig(**SHAPE))
+    model = awake(GPT2Config(**SHAPE))
     same = model.hidden_states(torch.full((1, 3), 5))
     assert (same[0, 1] - same[0, 2]).abs().max() > 1e-6
     without = torch.zeros_like(model.transformer.wpe.weight)
@@ -61,7 +62,7 @@ def test_a_token_is_read_by_where_it_stands():
 
 
 def test_autocast_multiplies_in_bfloat16_and_stays_near_full_precision():
-    model = awake(GPTConfig(**SHAPE)).float()
+    model = awake(GPT2Config(**SHAPE)).float()
     ids = torch.arange(12)[None]
     full = model(ids)
     with torch.autocast("cpu", torch.bfloat16):
@@ -71,7 +72,7 @@ def test_autocast_multiplies_in_bfloat16_and_stays_near_full_precision():
 
 
 def test_training_it_lowers_its_loss():
-    model = build_model(GPTConfig(**SHAPE), 17)
+    model = build_model(GPT2Config(**SHAPE), 17)
     assert isinstance(model, GPT2)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     ids = torch.randint(17, (4, 12), generator=torch.Generator().manual_seed(0))
@@ -83,26 +84,49 @@ def test_training_it_lowers_its_loss():
     assert float(loss.detach()) < 0.5
 
 
+class Chosen(Config):
+    model: NetworkConfig = option(one_of=NETWORKS)
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("num_kv_heads", 1), ("head_dim", 4), ("rope_theta", 5e5), ("init_offset", 1.0)]
 )
 def test_a_field_of_the_other_family_is_refused_in_a_sentence(field, value):
-    with pytest.raises(ConfigError, match=rf"^{field} does not apply to architecture gpt2; leave it out"):
-        GPTConfig(**SHAPE, **{field: value})
+    words = rf"^model\.{field} does not apply to architecture gpt2, only to qwen3; leave it out"
+    with pytest.raises(ConfigError, match=words):
+        build(Chosen, {"model": {"architecture": "gpt2", **SHAPE, field: value}})
+
+
+def test_records_of_when_both_families_had_one_configuration_are_read():
+    recorded = {"num_kv_heads": 4, "head_dim": None, "rope_theta": 10_000.0, "init_offset": 0.0}
+    assert build(Chosen, {"model": {"architecture": "gpt2", **SHAPE, **recorded}}).model == GPT2Config(
+        **SHAPE
+    )
 
 
 def test_heads_that_do_not_divide_the_width_and_unknown_families_are_refused_in_a_sentence():
     with pytest.raises(ConfigError, match=r"d_model \(12\) must be a multiple of num_heads \(5\)\.$"):
-        GPTConfig(**{**SHAPE, "num_heads": 5})
-    with pytest.raises(ConfigError, match=r"architecture must be one of qwen3, gpt2, was 'gpt3'"):
-        GPTConfig(architecture="gpt3")
+        GPT2Config(**{**SHAPE, "num_heads": 5})
+    with pytest.raises(ConfigError, match=r"model\.architecture must be one of qwen3, gpt2, was 'gpt3'"):
+        build(Chosen, {"model": {"architecture": "gpt3"}})
 
 
 def test_too_long_an_input_is_refused_in_a_sentence():
     with pytest.raises(DataError, match=r"at most 12 tokens and was given 13"):
-        build_model(GPTConfig(**SHAPE), 17)(torch.zeros(1, 13, dtype=torch.int64))
+        build_model(GPT2Config(**SHAPE), 17)(torch.zeros(1, 13, dtype=torch.int64))
 
 
 def test_the_family_is_part_of_a_models_identity_and_the_first_one_is_left_out():
-    assert "architecture" not in identity(GPTConfig())
-    assert identity(GPTConfig(**SHAPE))["architecture"] == "gpt2"
+    assert "architecture" not in identity(Chosen())["model"]
+    of_gpt2 = identity(Chosen(model=GPT2Config(**SHAPE)))["model"]
+    assert of_gpt2 == {
+        "architecture": "gpt2",
+        **SHAPE,
+        "d_ff": None,
+        "tie_embeddings": True,
+        "norm_eps": 1e-6,
+        "init_std": 0.02,
+        "num_kv_heads": 4,
+        "head_dim": None,
+        "rope_theta": 10_000.0,
+    }

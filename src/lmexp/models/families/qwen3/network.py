@@ -20,21 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmexp.models.attention import attention
 from lmexp.models.cache import KVCache, LayerCache
-from lmexp.models.config import GPTConfig
+from lmexp.models.families.qwen3.config import GPTConfig
 from lmexp.models.language_model import LanguageModel
-from lmexp.models.norm import RMSNorm
-
-
-class Linear(nn.Linear):
-    """A matrix, left unfilled: a model draws all weights itself."""
-
-    def __init__(self, in_features: int, out_features: int, *, bias: bool = False) -> None:
-        super().__init__(in_features, out_features, bias=bias)
-
-    def reset_parameters(self) -> None:
-        """Do nothing, so that construction does not read the global random state."""
+from lmexp.models.layers.attention import attention
+from lmexp.models.layers.linear import Linear
+from lmexp.models.layers.norm import RMSNorm
 
 
 class Attention(nn.Module):
@@ -116,6 +107,7 @@ class Decoder(nn.Module):
 class GPT(LanguageModel):
     """The language model: token ids in, logits out."""
 
+    config: GPTConfig
     embeddings: ClassVar[frozenset[str]] = frozenset({"model.embed_tokens.weight"})
 
     def __init__(self, config: GPTConfig, vocab_size: int, *, seed: int = 0) -> None:
@@ -125,6 +117,9 @@ class GPT(LanguageModel):
         self.lm_head = None if config.tie_embeddings else Linear(config.d_model, vocab_size)
         self._rope: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
         self._draw_weights(torch.Generator().manual_seed(seed))
+
+    def new_state(self) -> KVCache:
+        return KVCache(self.config.num_layers)
 
     def hidden_states(
         self,
@@ -195,3 +190,6 @@ def _compute_dtype(x: Tensor) -> torch.dtype:
     if torch.is_autocast_enabled(x.device.type):
         return torch.get_autocast_dtype(x.device.type)
     return x.dtype
+
+
+NETWORK = GPT

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from lmexp.errors import DataError
 from lmexp.models.build import build_model
-from lmexp.models.config import GPTConfig
-from lmexp.models.gpt import GPT, rotate
+from lmexp.models.families import GPTConfig
+from lmexp.models.families.qwen3.network import GPT, rotate
 from lmexp.models.language_model import LanguageModel
 
 SHAPES = [

@@ -19,17 +19,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmexp.models.attention import attention
 from lmexp.models.cache import KVCache, LayerCache
-from lmexp.models.config import GPTConfig
-from lmexp.models.gpt import Linear
+from lmexp.models.families.gpt2.config import GPT2Config
 from lmexp.models.language_model import LanguageModel
+from lmexp.models.layers.attention import attention
+from lmexp.models.layers.linear import Linear
 
 
 class Attention(nn.Module):
     """Causal attention; one matrix makes queries, keys and values."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.num_heads = config.num_heads
         self.c_attn = Linear(config.d_model, 3 * config.d_model, bias=True)
@@ -46,7 +46,7 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """c_proj(gelu(c_fc(x)))."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.c_fc = Linear(config.d_model, config.resolved_d_ff, bias=True)
         self.c_proj = Linear(config.resolved_d_ff, config.d_model, bias=True)
@@ -59,7 +59,7 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """x + attention(norm(x)), then x + MLP(norm(x))."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(config.d_model, config.norm_eps)
         self.attn = Attention(config)
@@ -75,7 +75,7 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Both embeddings, blocks and the last norm: everything but the head."""
 
-    def __init__(self, config: GPTConfig, vocab_size: int) -> None:
+    def __init__(self, config: GPT2Config, vocab_size: int) -> None:
         super().__init__()
         width = config.d_model
         self.wte = nn.Embedding(vocab_size, width, _weight=torch.empty(vocab_size, width))
@@ -89,14 +89,18 @@ class Transformer(nn.Module):
 class GPT2(LanguageModel):
     """The language model: token ids in, logits out."""
 
+    config: GPT2Config
     embeddings: ClassVar[frozenset[str]] = frozenset({"transformer.wte.weight", "transformer.wpe.weight"})
 
-    def __init__(self, config: GPTConfig, vocab_size: int, *, seed: int = 0) -> None:
+    def __init__(self, config: GPT2Config, vocab_size: int, *, seed: int = 0) -> None:
         """Build the model with weights drawn from `seed` (in fp32, whatever the later precision)."""
         super().__init__(config, vocab_size)
         self.transformer = Transformer(config, vocab_size)
         self.lm_head = None if config.tie_embeddings else Linear(config.d_model, vocab_size)
         self._draw_weights(torch.Generator().manual_seed(seed))
+
+    def new_state(self) -> KVCache:
+        return KVCache(self.config.num_layers)
 
     def hidden_states(
         self,
@@ -130,3 +134,6 @@ class GPT2(LanguageModel):
                 parameter.normal_(std=self.config.init_std * scale, generator=generator)
             elif name.endswith(".bias"):
                 parameter.zero_()
+
+
+NETWORK = GPT2
