@@ -1,5 +1,6 @@
 """Commands are printed as their user has begun them; records hold the neutral form."""
 
+import importlib.metadata
 import shlex
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmexp.core import calling
-from lmexp.core.calling import install, run_words, verb
+from lmexp.core.calling import install, run_words, verb, version
 
 PACKAGE = Path(calling.__file__).resolve().parents[1]
 
@@ -67,6 +68,10 @@ def test_a_verb_names_its_store_unless_it_is_the_default_one(started, tmp_path, 
     )
     monkeypatch.setenv("LMEXP_STORE", str(tmp_path / "x"))
     assert verb("gc", store=tmp_path / "x") == "lmexp gc"
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert version() == importlib.metadata.version("lmexp")
 
 
 def test_an_optional_package_is_installed_where_lmexp_is(monkeypatch, tmp_path):

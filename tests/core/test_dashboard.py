@@ -1,10 +1,11 @@
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from lmexp.cli import main
-from lmexp.core.dashboard import _groups, outline
+from lmexp.core.dashboard import _groups, _swept, outline
 from lmexp.verbs.dashboard import METRIC
 
 from .wandb_server import ENTITY, KEY, WandbServer
@@ -52,6 +53,20 @@ def test_runs_that_differ_in_a_seed_alone_are_grouped_as_one_setting():
     ]
     assert _groups(["seed"]) == [expr.Metric("Group")]
     assert _groups(["optimizer.lr", "seed_count"]) == []
+
+
+def test_keys_of_the_engine_and_whole_groups_are_not_swept():
+    configs = (
+        {"seed": 1, "store": "a", "executor": {"threads": 1}, "corpus": {"files": ["x"], "sources": None}},
+        {
+            "seed": 2,
+            "store": "b",
+            "executor": {"threads": 2},
+            "corpus": {"files": ["y"], "sources": {}},
+        },
+    )
+    runs = [SimpleNamespace(data={"group": "g", "config": config}) for config in configs]
+    assert _swept(runs) == ["seed"]
 
 
 def test_there_is_one_scatter_plot_for_each_swept_key(swept):

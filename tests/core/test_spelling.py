@@ -210,6 +210,10 @@ def test_what_cannot_be_read_is_spelled_as_it_was_meant(word, spelled):
         PARSER.parse_override(spelled)
 
 
+def test_words_of_the_grammar_are_meant_as_such_in_a_list_of_texts():
+    assert meant("a=[true,False,null,3,x y]") == override("a", [True, False, None, 3, "x y"])
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("a b", 1), ("é", 1), ("a", "???"), ("a", {"b c": 1}), ("a", {"null": 1}), ("a", object())],

@@ -141,6 +141,8 @@ def test_more_shots_than_a_rule_of_the_primer_has_are_found_before_anything_runs
     config = PromptsConfig(tasks=("primer_sort",), num_fewshot=(0, 32))
     with pytest.raises(DataError, match="asks for 32 worked examples, but primer_sort has 24"):
         content_hashes(config, str)
+    content_hashes(PromptsConfig(tasks=("primer_sort",), num_fewshot=(0, 24)), str)
+    content_hashes(PromptsConfig(tasks=("sentence_choice",), num_fewshot=(32,)), str)
 
 
 def test_a_changed_row_runs_the_prompts_again_and_nothing_else(own, tmp_path):

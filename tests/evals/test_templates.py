@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
-from lmexp.evals.templates import Template
+from lmexp.evals.templates import Template, lookup
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 
@@ -92,6 +92,22 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         DataError, match=r"^row 3: there is no key 'qestion' \(did you mean 'question'\?\); its"
     ):
         Template("{qestion}", "x").render({"question": "a", "answer": "b"}, "row 3")
+
+
+def test_the_part_of_a_path_that_is_missing_is_named_and_a_plain_name_is_not_named_twice():
+    with pytest.raises(DataError, match=r"^row: there is no key 'c'; its keys are a, b\.$"):
+        lookup({"a": 1, "b": 2}, "c", "row")
+    with pytest.raises(
+        DataError, match=r"^row: there is no key 'a\.c'; its keys are b \('c' is not among them\)\.$"
+    ):
+        lookup({"a": {"b": 1}}, "a.c", "row")
+
+
+def test_a_text_of_words_of_which_one_is_a_key_is_constant_unless_only_a_whole_text_counts():
+    text = Template("the question is", "x")
+    with pytest.raises(DataError, match=r"the same text for every row; write \{question\} where"):
+        text.refuse_constant(["question", "answer"])
+    text.refuse_constant(["question", "answer"], whole=True)
 
 
 @pytest.mark.parametrize(

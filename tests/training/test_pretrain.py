@@ -3,6 +3,7 @@
 import gc
 import math
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from lmexp.core.config import replace
 from lmexp.errors import DataError, StageError
-from lmexp.models.gpt import GPT
+from lmexp.models.families.qwen3.network import GPT
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import RowSamples, StreamSamples
 from lmexp.training.schedules import lr_ratio
@@ -138,7 +139,9 @@ def test_a_resume_with_another_micro_batch_size_changes_the_curve_by_rounding_al
 
 
 def test_only_the_newest_checkpoint_is_kept_and_a_finished_training_is_not_repeated(tmp_path):
+    before = time.process_time()
     result, points = run({"checkpoint_every_steps": 4}, tmp_path)
+    assert result.metrics["cpu_seconds"] <= time.process_time() - before
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000012.ckpt"]
     again, no_points = run({"checkpoint_every_steps": 4}, tmp_path)
     assert no_points == []

@@ -1,0 +1,25 @@
+"""The defaults and limits of this room's options: to change one is a decision."""
+
+from tests.options import table
+
+MODULES = ("lmexp.evals.config",)
+OPTIONS = """\
+PerplexityConfig.splits = ('test',) of validation, test
+PerplexityConfig.context_length = None >= 1 (absent: None)
+PerplexityConfig.stride = None >= 1
+PerplexityConfig.limit = None >= 1
+PerplexityConfig.batch_size = 16 >= 1
+PromptsConfig.tasks = ('python_identifier', 'python_operator', 'python_bracket', 'python_argument')
+    of python_identifier, python_operator, python_bracket, python_argument, primer_operator,
+    primer_translation, primer_copy, primer_sort, primer_question, sentence_choice
+PromptsConfig.task_files = ()
+PromptsConfig.num_fewshot = (0,) >= 0 <= 64
+PromptsConfig.limit = 500 >= 1
+PromptsConfig.permute_labels = False (absent: False)
+PromptsConfig.seed = 1234 >= 0 <= 9223372036854775807
+PromptsConfig.batch_size = 32 >= 1
+"""
+
+
+def test_no_default_and_no_limit_of_an_option_changes_unnoticed():
+    assert table(*MODULES) == OPTIONS

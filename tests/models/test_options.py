@@ -1,0 +1,34 @@
+"""The defaults and limits of this room's options: to change one is a decision."""
+
+from tests.options import table
+
+MODULES = (
+    "lmexp.models.config",
+    "lmexp.models.families.qwen3.config",
+    "lmexp.models.families.gpt2.config",
+)
+OPTIONS = """\
+NetworkConfig.context_length = 256 >= 2 <= 1048576
+GPTConfig.num_layers = 4 >= 1 <= 1024
+GPTConfig.num_heads = 4 >= 1 <= 1024
+GPTConfig.num_kv_heads = 4 >= 1 <= 1024
+GPTConfig.d_model = 256 >= 2 <= 1048576
+GPTConfig.head_dim = None >= 2 <= 65536
+GPTConfig.d_ff = None >= 1 <= 8388608
+GPTConfig.tie_embeddings = True
+GPTConfig.rope_theta = 10000.0 > 0
+GPTConfig.norm_eps = 1e-06 > 0 < 1
+GPTConfig.init_std = 0.02 > 0 <= 10
+GPTConfig.init_offset = 0.0 >= 0 <= 100 (absent: 0.0)
+GPT2Config.num_layers = 4 >= 1 <= 1024
+GPT2Config.num_heads = 4 >= 1 <= 1024
+GPT2Config.d_model = 256 >= 2 <= 1048576
+GPT2Config.d_ff = None >= 1 <= 8388608
+GPT2Config.tie_embeddings = True
+GPT2Config.norm_eps = 1e-06 > 0 < 1
+GPT2Config.init_std = 0.02 > 0 <= 10
+"""
+
+
+def test_no_default_and_no_limit_of_an_option_changes_unnoticed():
+    assert table(*MODULES) == OPTIONS
