@@ -12,9 +12,9 @@ from lmexp.stages.adopted import AdoptedConfig
 class AdoptExperiment(RunConfig):
     """What is adopted; one of the three."""
 
-    model: AdoptedConfig | None = option(None)
-    tokenizer: AdoptedConfig | None = option(None)
-    corpus: CorpusConfig | None = option(None)
+    model: AdoptedConfig | None = option(default=None)
+    tokenizer: AdoptedConfig | None = option(default=None)
+    corpus: CorpusConfig | None = option(default=None)
 
     def check(self) -> None:
         if sum(part is not None for part in (self.model, self.tokenizer, self.corpus)) != 1:

@@ -14,10 +14,10 @@ class EvaluateExperiment(RunConfig):
     """The keys of this pipeline; each group is documented where it is read."""
 
     model: AdoptedConfig = option()
-    corpus: CorpusConfig = option(CorpusConfig())
-    packing: PackingConfig = option(PackingConfig())
-    perplexity: PerplexityConfig = option(PerplexityConfig())
-    prompts: PromptsConfig = option(PromptsConfig())
+    corpus: CorpusConfig = option(default=CorpusConfig())
+    packing: PackingConfig = option(default=PackingConfig())
+    perplexity: PerplexityConfig = option(default=PerplexityConfig())
+    prompts: PromptsConfig = option(default=PromptsConfig())
 
 
 def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:

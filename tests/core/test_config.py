@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmexp.core.config import Config, build, completed, identity, option, to_dict
+from lmexp.core.config import Config, build, completed, identity, option, part, to_dict
 from lmexp.core.one_of import OneOf
 from lmexp.errors import ConfigError
 
@@ -196,3 +196,11 @@ def test_settings_that_compute_otherwise_than_at_first_have_another_identity_and
         "rounded": {"digits": 3, "down": True, "revised": {"down": 2}}
     }
     assert to_dict(Rounded(down=True)) == {"digits": 3, "down": True}
+
+
+def test_the_part_of_a_configuration_that_it_inherits_is_a_configuration_of_that_class_alone():
+    class Wide(Inner):
+        depth: int = option(1)
+
+    assert part(Wide(width=9, depth=3), Inner) == Inner(width=9)
+    assert type(part(Wide(), Inner)) is Inner

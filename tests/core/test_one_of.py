@@ -30,7 +30,7 @@ class Named(Config):
 
 
 class Scene(Config):
-    body: Config = option(one_of=BODIES)
+    body: Config = option(BODIES.default(), one_of=BODIES)
 
 
 def test_the_key_chooses_the_class_and_the_unnamed_kind_needs_none():

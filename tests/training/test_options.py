@@ -29,10 +29,10 @@ TrainerConfig.benchmark = False
 TrainerConfig.log_every_n_steps = 10 >= 1
 PretrainConfig.seed = 0 >= 0 <= 9223372036854775807
 PretrainConfig.model = GPTConfig
-PretrainConfig.optimizer
-PretrainConfig.schedule
+PretrainConfig.optimizer = OptimizerConfig
+PretrainConfig.schedule = ScheduleConfig
 PretrainConfig.trainer
-PretrainConfig.global_batch_size >= 1
+PretrainConfig.global_batch_size = 32 >= 1
 PretrainConfig.micro_batch_size = None >= 1
 PretrainConfig.train_samples = None >= 1 (absent: None)
 PretrainConfig.document_masking = False (absent: False)

@@ -15,22 +15,22 @@ from lmexp.core.stage import Artifact, Handle, Metrics, StageRun, stage
 class WordsConfig(Config):
     """Where the words come from."""
 
-    text: str = option("")
+    text: str = option(default="")
     """The text."""
 
 
 class CountConfig(Config):
     """How words are counted."""
 
-    top: int = option(3, ge=1)
+    top: int = option(default=3, ge=1)
     """How many of the most frequent words are kept."""
 
 
 class HelloExperiment(RunConfig):
     """The keys of this pipeline."""
 
-    words: WordsConfig = option(WordsConfig())
-    count: CountConfig = option(CountConfig())
+    words: WordsConfig = option(default=WordsConfig())
+    count: CountConfig = option(default=CountConfig())
 
 
 class Words(Artifact):

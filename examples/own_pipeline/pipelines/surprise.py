@@ -19,19 +19,19 @@ from lmexp.training.config import OptimizerConfig, PretrainConfig, ScheduleConfi
 class SurpriseConfig(Config):
     """What is listed."""
 
-    top: int = option(20, ge=1)
+    top: int = option(default=20, ge=1)
     """How many tokens are listed."""
 
 
 class SurpriseExperiment(RunConfig):
     """The keys of this pipeline."""
 
-    corpus: CorpusConfig = option(CorpusConfig())
-    tokenizer: TokenizerConfig = option(TokenizerConfig())
-    model: NetworkConfig = option(one_of=NETWORKS)
-    schedule: ScheduleConfig = option(ScheduleConfig())
-    max_steps: int = option(60, ge=1)
-    surprise: SurpriseConfig = option(SurpriseConfig())
+    corpus: CorpusConfig = option(default=CorpusConfig())
+    tokenizer: TokenizerConfig = option(default=TokenizerConfig())
+    model: NetworkConfig = option(default=NETWORKS.default(), one_of=NETWORKS)
+    schedule: ScheduleConfig = option(default=ScheduleConfig())
+    max_steps: int = option(default=60, ge=1)
+    surprise: SurpriseConfig = option(default=SurpriseConfig())
 
 
 @stage("surprise", produces=Artifact)

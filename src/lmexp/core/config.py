@@ -48,8 +48,8 @@ def option(
 ) -> Any:
     """Declare a field: its default, its range and its part in identity.
 
-    Bounds hold for numbers and, in a tuple field, for each element; so do `choices`. A field with
-    `one_of` is of its unnamed kind by default, one with `each_of` is an empty mapping.
+    Bounds hold for numbers and, in a tuple field, for each element; so do `choices`. The default
+    of a field with `each_of` is an empty mapping.
     """
     metadata = {
         "bounds": {k: v for k, v in (("ge", ge), ("gt", gt), ("le", le), ("lt", lt)) if v is not None},
@@ -63,8 +63,6 @@ def option(
         metadata["absent_means"] = absent_means
     if each_of is not None:
         return dataclasses.field(default_factory=dict, metadata=metadata, kw_only=True)
-    if one_of is not None and default is _MISSING and one_of.unnamed is not None:
-        default = one_of.kinds[one_of.unnamed]()
     if default is _MISSING:
         return dataclasses.field(metadata=metadata, kw_only=True)
     return dataclasses.field(default=default, metadata=metadata, kw_only=True)
@@ -361,6 +359,11 @@ def _check_range(value: Any, name: str, metadata: Mapping[str, Any]) -> None:
     if any(not holds[kind](value, bound) for kind, bound in bounds.items()):
         limits = " and ".join(f"{words[kind]} {bound}" for kind, bound in bounds.items())
         raise ConfigError(f"{name} must be {limits}, was {value!r}.")
+
+
+def part(config: Config, cls: type[C]) -> C:
+    """Return the fields that `config` inherits from `cls` as a configuration of that class alone."""
+    return cls(**{name: getattr(config, name) for name in names(cls)})
 
 
 def replace(config: C, **changes: Any) -> C:

@@ -28,6 +28,11 @@ class OneOf:
     """Keys that mean the same in each kind that has them: they keep their values where another kind is
     chosen."""
 
+    def default(self) -> Any:
+        """Return the configuration of the unnamed kind with its own defaults."""
+        assert self.unnamed is not None, f"one kind has to be named by {self.key}"
+        return self.kinds[self.unnamed]()
+
     def kind_of(self, config: "Config") -> str:
         """Return the name of a configuration's kind."""
         return next(kind for kind, cls in self.kinds.items() if cls is type(config))

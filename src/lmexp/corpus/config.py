@@ -41,18 +41,18 @@ class SourceConfig(Config):
 
     KIND: ClassVar[str]
 
-    weight: float | None = option(None, gt=0, absent_means=None)
+    weight: float | None = option(default=None, gt=0, absent_means=None)
     """Share of the corpus, relative to the weights of the other sources: their documents alternate so
     that their bytes stand in this proportion throughout, until one source is used up. Where no
     source has a weight they follow each other, whole."""
 
-    limit: int | None = option(None, ge=1, absent_means=None)
+    limit: int | None = option(default=None, ge=1, absent_means=None)
     """Most documents that are read from the source."""
 
-    into: str | None = option(None, choices=SPLITS, absent_means=None)
+    into: str | None = option(default=None, choices=SPLITS, absent_means=None)
     """The split that every document of the source goes to; null goes by the hash of each."""
 
-    licence: str | None = option(None, absent_means=None)
+    licence: str | None = option(default=None, absent_means=None)
     """The licence of the text, for the dataset card."""
 
 
@@ -86,11 +86,11 @@ class LocalSource(SourceConfig):
     files: tuple[str, ...] = option(by_content=True)
     """Paths or glob patterns, `**` for any folders. A name that exists wins over what it matches."""
 
-    column: str = option("text")
+    column: str = option(default="text")
     """The key of a JSON object, or the column of a CSV or Parquet file, that holds the text; dots lead into
     nested ones (``answers.text``), and each element of a list is a text of its own."""
 
-    format: str | None = option(None, choices=FORMATS, absent_means=None)
+    format: str | None = option(default=None, choices=FORMATS, absent_means=None)
     """The format of all the files, where their suffixes do not say it."""
 
     def check(self) -> None:
@@ -131,27 +131,27 @@ class HttpSource(SourceConfig):
     sha256: tuple[str, ...] = option()
     """The sha256 of each of them, 64 hexadecimal digits."""
 
-    members: tuple[str, ...] = option((), absent_means=())
+    members: tuple[str, ...] = option(default=(), absent_means=())
     """Patterns of the names of an archive's members, in which `*` matches slashes too. None means
     every member of a known format."""
 
-    column: str = option("text")
+    column: str = option(default="text")
     """The key or column that holds the text, as of local files."""
 
-    format: str | None = option(None, choices=FORMATS, absent_means=None)
+    format: str | None = option(default=None, choices=FORMATS, absent_means=None)
     """The format of all the files, or members, where their suffixes do not say it."""
 
-    max_bytes: int = option(2**36, ge=1, placement=True)
+    max_bytes: int = option(default=2**36, ge=1, placement=True)
     """Most bytes that all of the urls may have together; more is refused."""
 
-    max_unpacked_bytes: int = option(2**36, ge=1, placement=True)
+    max_unpacked_bytes: int = option(default=2**36, ge=1, placement=True)
     """Most bytes that a compressed file, or an archive with all that its members unpack to, may unpack to;
     more is refused."""
 
-    retries: int = option(5, ge=0, placement=True)
+    retries: int = option(default=5, ge=0, placement=True)
     """How often in a row an attempt may fail without getting further, each after twice the wait."""
 
-    timeout_s: float = option(30.0, gt=0, placement=True)
+    timeout_s: float = option(default=30.0, gt=0, placement=True)
     """Seconds that a server may be silent."""
 
     def check(self) -> None:
@@ -183,27 +183,27 @@ class HubSource(SourceConfig):
     name: str = option()
     """The dataset: ``owner/name``."""
 
-    subset: str | None = option(None)
+    subset: str | None = option(default=None)
     """Which of its configurations; null is its default one."""
 
-    split: str = option("train")
+    split: str = option(default="train")
     """The split that is read. Which documents become validation and test is up to their hashes."""
 
-    column: str = option("text")
+    column: str = option(default="text")
     """The column that holds the text."""
 
-    revision: str = option("main", placement=True)
+    revision: str = option(default="main", placement=True)
     """A branch, a tag or a commit. The commit that it stands for when the corpus is first planned, and
     that the store then remembers, is what identifies the data."""
 
-    streaming: bool = option(False, placement=True)
+    streaming: bool = option(default=False, placement=True)
     """Read the rows as they arrive instead of downloading the whole split first; for a `limit`."""
 
-    max_bytes: int = option(2**36, ge=1, placement=True)
+    max_bytes: int = option(default=2**36, ge=1, placement=True)
     """Most bytes that the dataset's files may have where they are downloaded, all splits of the subset
     together; more is refused."""
 
-    document_start: str | None = option(None, absent_means=None)
+    document_start: str | None = option(default=None, absent_means=None)
     """A regular expression for datasets with a line of text a row: a row that it matches begins a
     document, and the rows up to the next one are joined."""
 
@@ -227,10 +227,10 @@ class KnownSource(SourceConfig, ProcessConfig):
 
     KIND: ClassVar[str] = "known"
 
-    num_documents: int = option(4000, ge=1, le=100_000_000)
+    num_documents: int = option(default=4000, ge=1, le=100_000_000)
     """Documents drawn."""
 
-    num_lines: int = option(16, ge=1, le=100_000)
+    num_lines: int = option(default=16, ge=1, le=100_000)
     """Lines of each document."""
 
 
@@ -239,28 +239,28 @@ class PrimerSource(SourceConfig):
 
     KIND: ClassVar[str] = "primer"
 
-    seed: int = option(0, ge=0, le=2**63 - 1)
+    seed: int = option(default=0, ge=0, le=2**63 - 1)
     """Seeds every document."""
 
-    num_documents: int = option(20_000, ge=1, le=100_000_000)
+    num_documents: int = option(default=20_000, ge=1, le=100_000_000)
     """Documents generated."""
 
-    operator: float = option(2.0, ge=0)
+    operator: float = option(default=2.0, ge=0)
     """Share of documents about a made-up operator on two numbers."""
 
-    translation: float = option(1.0, ge=0)
+    translation: float = option(default=1.0, ge=0)
     """Share of tables of words and their translations."""
 
-    copy: float = option(1.0, ge=0)
+    copy: float = option(default=1.0, ge=0)
     """Share of documents that copy words in some order."""
 
-    sort: float = option(1.0, ge=0)
+    sort: float = option(default=1.0, ge=0)
     """Share of documents that sort numbers."""
 
-    question: float = option(1.0, ge=0)
+    question: float = option(default=1.0, ge=0)
     """Share of documents of facts, questions and answers."""
 
-    story: float = option(0.5, ge=0)
+    story: float = option(default=0.5, ge=0)
     """Share of stories."""
 
     @property
@@ -315,46 +315,46 @@ class CorpusConfig(Config):
         ),
     }
 
-    sources: Mapping[str, SourceConfig] = option(each_of=SOURCES, absent_means={})
+    sources: Mapping[str, SourceConfig] = option(default={}, each_of=SOURCES, absent_means={})
     """Sources by a name of the user's choice; `kind` says which sort a source is of. No source and no
     `files` means the source text of the running Python's standard library."""
 
-    files: tuple[str, ...] = option((), by_content=True)
+    files: tuple[str, ...] = option(default=(), by_content=True)
     """Short for a source of the kind `local`: paths or glob patterns."""
 
-    text_column: str = option("text")
+    text_column: str = option(default="text")
     """The key or column of JSON, CSV and Parquet files in `files` that holds the text; dots lead into nested
     ones (``answers.text``), and each element of a list is a text of its own."""
 
-    document: str = option("file", choices=("file", "line", "paragraph"), absent_means="file")
+    document: str = option(default="file", choices=("file", "line", "paragraph"), absent_means="file")
     """What of a .txt or .md file is a document: the whole `file`, cut where it is long; each `line` that is
     not blank, as in a list of names; each `paragraph`, which blank lines separate."""
 
-    max_document_bytes: int | None = option(8192, ge=256)
+    max_document_bytes: int | None = option(default=8192, ge=256)
     """A .txt or .md file longer than this is cut at blank lines, or else at line ends, into documents
     of at most this many bytes; null keeps every file whole. Nothing else is ever cut."""
 
-    on_bad_row: str = option("fail", choices=("fail", "drop"), absent_means="fail")
+    on_bad_row: str = option(default="fail", choices=("fail", "drop"), absent_means="fail")
     """What happens at a row or a file that holds no text (null, a number, half a line, not UTF-8, a file
     of an unknown format): `fail` names it; `drop` leaves it out and counts it by its reason."""
 
-    deduplicate: bool = option(True, absent_means=True)
+    deduplicate: bool = option(default=True, absent_means=True)
     """Whether of equal texts only the first is kept; false keeps all, also across the splits that `into`
     names."""
 
-    unicode: str = option("none", choices=("none", "NFC", "NFKC"), absent_means="none")
+    unicode: str = option(default="none", choices=("none", "NFC", "NFKC"), absent_means="none")
     """The Unicode normal form into which every text is brought first."""
 
-    filters: FilterConfig = option(NO_FILTERS, absent_means=NO_FILTERS)
+    filters: FilterConfig = option(default=NO_FILTERS, absent_means=NO_FILTERS)
     """Which documents are dropped. Filters see the normalised text, before deduplication."""
 
-    validation_fraction: float = option(0.05, gt=0, lt=1)
+    validation_fraction: float = option(default=0.05, gt=0, lt=1)
     """Share of documents, chosen by the hash of their text, that becomes `validation`."""
 
-    test_fraction: float = option(0.05, gt=0, lt=1)
+    test_fraction: float = option(default=0.05, gt=0, lt=1)
     """Share of documents, chosen by the hash of their text, that becomes `test`."""
 
-    shard_bytes: int = option(2**28, ge=1, placement=True)
+    shard_bytes: int = option(default=2**28, ge=1, placement=True)
     """Bytes of text after which a Parquet shard of a split ends and the next begins."""
 
     def check(self) -> None:

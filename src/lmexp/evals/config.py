@@ -23,21 +23,21 @@ TASKS: dict[str, str] = {
 class PerplexityConfig(Config):
     """Perplexity and bits per byte on held-out documents."""
 
-    splits: tuple[str, ...] = option(("test",), choices=("validation", "test"))
+    splits: tuple[str, ...] = option(default=("test",), choices=("validation", "test"))
     """Splits that are scored."""
 
-    context_length: int | None = option(None, ge=1, absent_means=None)
+    context_length: int | None = option(default=None, ge=1, absent_means=None)
     """Most tokens that are read before the one that is scored, at most the model's context_length; null
     means the model's."""
 
-    stride: int | None = option(None, ge=1)
+    stride: int | None = option(default=None, ge=1)
     """Tokens by which the scoring window moves, at most the context_length; null means half of it.
     Every token is scored once, in the first window that holds it."""
 
-    limit: int | None = option(None, ge=1)
+    limit: int | None = option(default=None, ge=1)
     """Documents scored of each split, in order of their hash; null scores all."""
 
-    batch_size: int = option(16, ge=1, placement=True)
+    batch_size: int = option(default=16, ge=1, placement=True)
     """Windows in one forward pass."""
 
     def check(self) -> None:
@@ -52,26 +52,26 @@ class PerplexityConfig(Config):
 class PromptsConfig(Config):
     """Prompts: choices scored by their log-likelihood, or generated answers compared."""
 
-    tasks: tuple[str, ...] = option(tuple(PYTHON_TASKS), choices=tuple(TASKS))
+    tasks: tuple[str, ...] = option(default=tuple(PYTHON_TASKS), choices=tuple(TASKS))
     """Names of embedded tasks; empty leaves them all out."""
 
-    task_files: tuple[str, ...] = option((), by_content=True)
+    task_files: tuple[str, ...] = option(default=(), by_content=True)
     """YAML files of tasks of one's own (docs/add-a-task.md), asked after `tasks`."""
 
-    num_fewshot: tuple[int, ...] = option((0,), ge=0, le=64)
+    num_fewshot: tuple[int, ...] = option(default=(0,), ge=0, le=64)
     """Numbers of worked examples before each item; each number is evaluated."""
 
-    limit: int | None = option(500, ge=1)
+    limit: int | None = option(default=500, ge=1)
     """Items of each task; null takes all."""
 
-    permute_labels: bool = option(False, absent_means=False)
+    permute_labels: bool = option(default=False, absent_means=False)
     """Also evaluate each number of worked examples with their answers permuted among them, which shows
     whether the model reads the answers."""
 
-    seed: int = option(1234, ge=0, le=2**63 - 1)
+    seed: int = option(default=1234, ge=0, le=2**63 - 1)
     """Seeds the choice of items, of worked examples and of permutations."""
 
-    batch_size: int = option(32, ge=1, placement=True)
+    batch_size: int = option(default=32, ge=1, placement=True)
     """Sequences in one forward pass."""
 
     def check(self) -> None:

@@ -16,31 +16,31 @@ class SamplingConfig(Config):
         "max_length": "max_new_tokens counts without the prompt",
     }
 
-    max_new_tokens: int = option(200, ge=1)
+    max_new_tokens: int = option(default=200, ge=1)
     """Most tokens that are added to the prompt; the end-of-text token ends it sooner."""
 
-    temperature: float = option(1.0, ge=0)
+    temperature: float = option(default=1.0, ge=0)
     """Divides the logits: below 1 sharpens the distribution, above 1 flattens it. 0 is greedy: always
     the most likely token, the lowest id of equals."""
 
-    top_k: int | None = option(None, ge=1)
+    top_k: int | None = option(default=None, ge=1)
     """Most likely tokens that are kept, the lowest ids of equals; null keeps all."""
 
-    top_p: float | None = option(None, gt=0, le=1)
+    top_p: float | None = option(default=None, gt=0, le=1)
     """Probability whose smallest set of most likely tokens is kept, after temperature and top-k; null
     or 1 keeps all (nucleus sampling: Holtzman et al., arXiv 1904.09751)."""
 
-    seed: int = option(0, ge=0, le=2**63 - 1)
+    seed: int = option(default=0, ge=0, le=2**63 - 1)
     """Seeds the draws; the same seed gives the same text."""
 
 
 class SamplesConfig(SamplingConfig):
     """Texts that a trained model continues, each several times."""
 
-    prompts: tuple[str, ...] = option(("",))
+    prompts: tuple[str, ...] = option(default=("",))
     """Texts to continue; the empty one begins a document."""
 
-    num_samples: int = option(3, ge=1, le=1000)
+    num_samples: int = option(default=3, ge=1, le=1000)
     """Continuations of each prompt. The first draws with `seed`, the next with `seed` + 1, and so on."""
 
     def check(self) -> None:

@@ -10,27 +10,27 @@ _MAX_BELIEFS = 2**22
 class ProcessConfig(Config):
     """A process over the first `num_symbols` lower-case letters. Its probabilities are drawn by `seed`."""
 
-    process: str = option("markov", choices=("markov", "hidden_markov", "grammar"))
+    process: str = option(default="markov", choices=("markov", "hidden_markov", "grammar"))
     """`markov` looks at the last `order` symbols of the line; `hidden_markov` at a state that is not
     written; `grammar` at a stack of symbols still to be expanded."""
 
-    num_symbols: int = option(8, ge=2, le=26)
+    num_symbols: int = option(default=8, ge=2, le=26)
     """Letters that a line is made of."""
 
-    order: int = option(2, ge=0, le=3)
+    order: int = option(default=2, ge=0, le=3)
     """Symbols that the next one depends on; read only with `process: markov`."""
 
-    num_states: int = option(4, ge=1, le=64)
+    num_states: int = option(default=4, ge=1, le=64)
     """Hidden states, or nonterminals; read only with `process: hidden_markov` and `grammar`."""
 
-    line_length: int = option(12, ge=1, le=256)
+    line_length: int = option(default=12, ge=1, le=256)
     """Symbols of every line, the newline apart; with `process: grammar` their mean number."""
 
-    sharpness: float = option(1.5, ge=0, le=10)
+    sharpness: float = option(default=1.5, ge=0, le=10)
     """Probabilities are in proportion to exp(sharpness x a standard normal): 0 makes them equal, and
     the larger it is, the fewer symbols are likely and the lower the entropy."""
 
-    seed: int = option(0, ge=0, le=2**63 - 1)
+    seed: int = option(default=0, ge=0, le=2**63 - 1)
     """Draws the probabilities and the text."""
 
     def check(self) -> None:

@@ -9,7 +9,7 @@ class NetworkConfig(Config):
     The vocabulary size is not here: it comes from the tokenizer.
     """
 
-    context_length: int = option(256, ge=2, le=1_048_576)
+    context_length: int = option(default=256, ge=2, le=1_048_576)
     """Longest sequence that the model sees, in tokens."""
 
     @property

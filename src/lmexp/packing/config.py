@@ -12,22 +12,22 @@ MODES = ("concatenate", "best_fit", "bos_aligned")
 class PackingConfig(Config):
     """Token shards and samples."""
 
-    mode: str = option("concatenate", choices=MODES, absent_means="concatenate")
+    mode: str = option(default="concatenate", choices=MODES, absent_means="concatenate")
     """`concatenate` cuts the stream of documents into equal samples; `best_fit` keeps each document in
     one row where it fits and pads rows; `bos_aligned` begins each row with a drawn document and crops
     documents instead of padding."""
 
-    context_length: int | None = option(None, ge=2, absent_means=None)
+    context_length: int | None = option(default=None, ge=2, absent_means=None)
     """Tokens in a row, for the modes with rows; conf/packing/ sets it to the model's."""
 
-    seed: int = option(0, ge=0, le=2**63 - 1, absent_means=0)
+    seed: int = option(default=0, ge=0, le=2**63 - 1, absent_means=0)
     """Draws which documents begin the rows of `bos_aligned`, and the order in each row of `best_fit`; not
     the experiment's seed, so that runs of several seeds share their tokens."""
 
-    encoder: str = option("auto", choices=("auto", *ENCODERS), placement=True)
+    encoder: str = option(default="auto", choices=("auto", *ENCODERS), placement=True)
     """What encodes: the fastest that gives exactly the tokenizer's ids, or the one that is named."""
 
-    shard_tokens: int = option(134_217_728, ge=1024, placement=True)
+    shard_tokens: int = option(default=134_217_728, ge=1024, placement=True)
     """Most tokens in one shard file; the order of tokens does not depend on it."""
 
     def check(self) -> None:

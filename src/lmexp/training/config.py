@@ -12,31 +12,31 @@ from lmexp.models.families import NETWORKS
 class OptimizerConfig(Config):
     """AdamW, or Muon for the hidden matrices with AdamW for everything else."""
 
-    name: str = option("adamw", choices=("adamw", "muon"))
+    name: str = option(default="adamw", choices=("adamw", "muon"))
     """`adamw` (Loshchilov and Hutter, arXiv 1711.05101) or `muon` (Jordan et al., 2024)."""
 
-    lr: float = option(3e-3, gt=0, le=10)
+    lr: float = option(default=3e-3, gt=0, le=10)
     """Peak learning rate of AdamW's parameters, the embedding apart."""
 
-    embedding_lr: float | None = option(None, gt=0, le=10)
+    embedding_lr: float | None = option(default=None, gt=0, le=10)
     """Peak learning rate of the embedding; null means `lr`. A tied head is the embedding."""
 
-    betas: tuple[float, ...] = option((0.9, 0.95), ge=0, lt=1)
+    betas: tuple[float, ...] = option(default=(0.9, 0.95), ge=0, lt=1)
     """AdamW's decay rates of the first and second moment."""
 
-    eps: float = option(1e-8, gt=0, lt=1)
+    eps: float = option(default=1e-8, gt=0, lt=1)
     """AdamW's term in the denominator."""
 
-    weight_decay: float = option(0.1, ge=0, le=10)
+    weight_decay: float = option(default=0.1, ge=0, le=10)
     """Decoupled weight decay of matrices; vectors and embeddings are not decayed."""
 
-    muon_lr: float = option(0.02, gt=0, le=10)
+    muon_lr: float = option(default=0.02, gt=0, le=10)
     """Peak learning rate of Muon's matrices; read only with `name: muon`."""
 
-    muon_momentum: float = option(0.95, ge=0, lt=1)
+    muon_momentum: float = option(default=0.95, ge=0, lt=1)
     """Muon's momentum (Nesterov); read only with `name: muon`."""
 
-    muon_ns_steps: int = option(5, ge=1, le=20)
+    muon_ns_steps: int = option(default=5, ge=1, le=20)
     """Newton-Schulz iterations of one Muon step; read only with `name: muon`."""
 
     def check(self) -> None:
@@ -47,16 +47,16 @@ class OptimizerConfig(Config):
 class ScheduleConfig(Config):
     """Learning rate over steps: linear warm-up, then cosine or warm-up-stable-decay."""
 
-    name: str = option("cosine", choices=("cosine", "wsd"))
+    name: str = option(default="cosine", choices=("cosine", "wsd"))
     """`cosine` decays from the end of warm-up; `wsd` holds the peak, then decays linearly."""
 
-    warmup_steps: int = option(0, ge=0)
+    warmup_steps: int = option(default=0, ge=0)
     """Steps of linear warm-up from lr / (warmup_steps + 1)."""
 
-    decay_fraction: float = option(0.2, ge=0, le=1)
+    decay_fraction: float = option(default=0.2, ge=0, le=1)
     """Share of max_steps, at the end, over which `wsd` decays."""
 
-    min_lr_ratio: float = option(0.1, ge=0, le=1)
+    min_lr_ratio: float = option(default=0.1, ge=0, le=1)
     """Learning rate at the last step as a share of the peak."""
 
 
@@ -104,85 +104,86 @@ class TrainerConfig(Config):
     max_steps: int = option(ge=1, le=1_000_000_000)
     """Optimizer steps."""
 
-    precision: str = option("32-true", choices=("64-true", "32-true", "bf16-mixed"))
+    precision: str = option(default="32-true", choices=("64-true", "32-true", "bf16-mixed"))
     """Arithmetic of weights and activations, in Lightning's words. `bf16-mixed` is fast on GPUs and on
     CPUs with bf16 instructions (avx512_bf16, AMX); a CPU without them took 2.0 to 3.6 times as long."""
 
-    gradient_clip_val: float | None = option(1.0, gt=0)
+    gradient_clip_val: float | None = option(default=1.0, gt=0)
     """Largest gradient norm; null turns clipping off."""
 
-    gradient_clip_algorithm: str = option("norm", choices=("norm",))
+    gradient_clip_algorithm: str = option(default="norm", choices=("norm",))
     """Gradients are clipped by their global norm."""
 
-    devices: int = option(1, ge=1, le=1024, placement=True)
+    devices: int = option(default=1, ge=1, le=1024, placement=True)
     """Processes on each node, one a device."""
 
-    num_nodes: int = option(1, ge=1, le=1, placement=True)
+    num_nodes: int = option(default=1, ge=1, le=1, placement=True)
     """Machines; one until an executor can place several."""
 
-    accelerator: str = option("auto", choices=("auto", "cpu", "gpu", "cuda"), placement=True)
+    accelerator: str = option(default="auto", choices=("auto", "cpu", "gpu", "cuda"), placement=True)
     """Kind of device; `auto` takes a GPU where one is visible."""
 
-    deterministic: bool = option(False, placement=True)
+    deterministic: bool = option(default=False, placement=True)
     """Whether only deterministic kernels are allowed."""
 
-    benchmark: bool = option(False, placement=True)
+    benchmark: bool = option(default=False, placement=True)
     """Whether cuDNN may time its kernels and choose."""
 
-    log_every_n_steps: int = option(10, ge=1, placement=True)
+    log_every_n_steps: int = option(default=10, ge=1, placement=True)
     """Steps between two points of the training curve."""
 
 
 class PretrainConfig(Config):
     """Everything that the pretrain stage reads."""
 
-    seed: int = option(0, ge=0, le=2**63 - 1)
+    seed: int = option(default=0, ge=0, le=2**63 - 1)
     """Seeds the initial weights and the order of the data."""
 
-    model: NetworkConfig = option(one_of=NETWORKS)
+    model: NetworkConfig = option(default=NETWORKS.default(), one_of=NETWORKS)
     """The model's shape."""
 
-    optimizer: OptimizerConfig = option()
+    optimizer: OptimizerConfig = option(default=OptimizerConfig())
     """The optimizer."""
 
-    schedule: ScheduleConfig = option()
+    schedule: ScheduleConfig = option(default=ScheduleConfig())
     """Learning rate over steps."""
 
     trainer: TrainerConfig = option()
     """Lightning's Trainer arguments."""
 
-    global_batch_size: int = option(ge=1)
+    global_batch_size: int = option(default=32, ge=1)
     """Sequences in one optimizer step, over all devices."""
 
-    micro_batch_size: int | None = option(None, ge=1, placement=True)
+    micro_batch_size: int | None = option(default=None, ge=1, placement=True)
     """Sequences in one forward pass of one device; null means global_batch_size / devices."""
 
-    train_samples: int | None = option(None, ge=1, absent_means=None)
+    train_samples: int | None = option(default=None, ge=1, absent_means=None)
     """Train on the first so many samples of the train split only; null takes all of it."""
 
-    document_masking: bool = option(False, absent_means=False)
+    document_masking: bool = option(default=False, absent_means=False)
     """Whether each document of a sample stands alone: its tokens see none of the documents before it,
     and its positions count from zero."""
 
-    validation_every_steps: int | None = option(None, ge=1, absent_means=None)
+    validation_every_steps: int | None = option(default=None, ge=1, absent_means=None)
     """Steps between two looks at the validation split, the last step included; null means none."""
 
-    validation_samples: int = option(64, ge=1, absent_means=64)
+    validation_samples: int = option(default=64, ge=1, absent_means=64)
     """Most samples of one look, evenly spread over the validation split."""
 
-    publish: str = option("last", choices=("last", "best"), absent_means="last")
+    publish: str = option(default="last", choices=("last", "best"), absent_means="last")
     """Which weights become the artifact: those of the last step, or of the lowest validation loss."""
 
-    publish_steps: tuple[int, ...] = option((), ge=1, absent_means=())
+    publish_steps: tuple[int, ...] = option(default=(), ge=1, absent_means=())
     """Steps whose weights are published as well, each as a model folder ``steps/<step>``."""
 
-    checkpoint_every_steps: int = option(100, ge=1, placement=True)
+    checkpoint_every_steps: int = option(default=100, ge=1, placement=True)
     """Steps between two checkpoints from which a stopped run resumes."""
 
-    keep_checkpoints: int = option(1, ge=1, placement=True)
+    keep_checkpoints: int = option(default=1, ge=1, placement=True)
     """Newest checkpoints that stay on disk while the stage runs."""
 
     def check(self) -> None:
+        super().check()
         world_size = self.world_size
         if self.global_batch_size % world_size:
             raise ConfigError(

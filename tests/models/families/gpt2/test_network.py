@@ -85,7 +85,7 @@ def test_training_it_lowers_its_loss():
 
 
 class Chosen(Config):
-    model: NetworkConfig = option(one_of=NETWORKS)
+    model: NetworkConfig = option(NETWORKS.default(), one_of=NETWORKS)
 
 
 @pytest.mark.parametrize(

@@ -19,25 +19,25 @@ class GPT2Config(NetworkConfig):
     }
     former_unhashed: ClassVar[frozenset[str]] = frozenset({"init_offset"})
 
-    num_layers: int = option(4, ge=1, le=1024)
+    num_layers: int = option(default=4, ge=1, le=1024)
     """Number of Transformer blocks."""
 
-    num_heads: int = option(4, ge=1, le=1024)
+    num_heads: int = option(default=4, ge=1, le=1024)
     """Number of heads; divides `d_model`."""
 
-    d_model: int = option(256, ge=2, le=1_048_576)
+    d_model: int = option(default=256, ge=2, le=1_048_576)
     """Width of the residual stream."""
 
-    d_ff: int | None = option(None, ge=1, le=8_388_608)
+    d_ff: int | None = option(default=None, ge=1, le=8_388_608)
     """Inner width of the MLP; null means four times d_model."""
 
-    tie_embeddings: bool = option(True)
+    tie_embeddings: bool = option(default=True)
     """Whether the output head shares the embedding matrix."""
 
-    norm_eps: float = option(1e-6, gt=0, lt=1)
+    norm_eps: float = option(default=1e-6, gt=0, lt=1)
     """Added to the variance in LayerNorm."""
 
-    init_std: float = option(0.02, gt=0, le=10)
+    init_std: float = option(default=0.02, gt=0, le=10)
     """Standard deviation of the initial matrices and embeddings; see `network` for the exceptions."""
 
     @property

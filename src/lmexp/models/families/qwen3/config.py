@@ -8,37 +8,37 @@ from lmexp.models.config import NetworkConfig
 class GPTConfig(NetworkConfig):
     """A decoder-only Transformer with RoPE, RMSNorm, QK-norm, SwiGLU and grouped-query attention."""
 
-    num_layers: int = option(4, ge=1, le=1024)
+    num_layers: int = option(default=4, ge=1, le=1024)
     """Number of Transformer blocks."""
 
-    num_heads: int = option(4, ge=1, le=1024)
+    num_heads: int = option(default=4, ge=1, le=1024)
     """Number of query heads."""
 
-    num_kv_heads: int = option(4, ge=1, le=1024)
+    num_kv_heads: int = option(default=4, ge=1, le=1024)
     """Number of key and value heads; divides `num_heads`."""
 
-    d_model: int = option(256, ge=2, le=1_048_576)
+    d_model: int = option(default=256, ge=2, le=1_048_576)
     """Width of the residual stream."""
 
-    head_dim: int | None = option(None, ge=2, le=65_536)
+    head_dim: int | None = option(default=None, ge=2, le=65_536)
     """Width of one head, even; null means d_model / num_heads."""
 
-    d_ff: int | None = option(None, ge=1, le=8_388_608)
+    d_ff: int | None = option(default=None, ge=1, le=8_388_608)
     """Inner width of SwiGLU; null means 8/3 of d_model, rounded up to a multiple of 32."""
 
-    tie_embeddings: bool = option(True)
+    tie_embeddings: bool = option(default=True)
     """Whether the output head shares the embedding matrix."""
 
-    rope_theta: float = option(10_000.0, gt=0)
+    rope_theta: float = option(default=10_000.0, gt=0)
     """Base of the rotary frequencies (Su et al., arXiv 2104.09864)."""
 
-    norm_eps: float = option(1e-6, gt=0, lt=1)
+    norm_eps: float = option(default=1e-6, gt=0, lt=1)
     """Added to the mean square in RMSNorm."""
 
-    init_std: float = option(0.02, gt=0, le=10)
+    init_std: float = option(default=0.02, gt=0, le=10)
     """Standard deviation of the initial embedding; see `network` for the other weights."""
 
-    init_offset: float = option(0.0, ge=0, le=100, absent_means=0.0)
+    init_offset: float = option(default=0.0, ge=0, le=100, absent_means=0.0)
     """Added at the start to the first eighth of every token's embedding: a direction that all tokens
     share, from which queries and keys without biases can learn to attend by position alone."""
 
