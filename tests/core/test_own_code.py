@@ -87,7 +87,7 @@ class Project:
 
     def lines(self):
         plan = self.plan()
-        return plan_lines(plan, plan.verdicts(self.store))
+        return plan_lines(plan, plan.verdicts(self.store), {})
 
     def run(self):
         return execute(self.plan(), self.store, ExecutorConfig(), Silent())

@@ -32,7 +32,7 @@ def test_the_reason_to_run_is_the_field_that_differs_from_the_nearest_artifact(p
 def test_a_first_run_is_new_and_what_only_follows_another_stage_says_so(plan_toy, run_toy, store):
     assert [v.reason for v in plan_toy().verdicts(store).values()] == ["new", "new"]
     run_toy()
-    lines = plan_lines(plan_toy(numbers={"count": 6}), plan_toy(numbers={"count": 6}).verdicts(store))
+    lines = plan_lines(plan_toy(numbers={"count": 6}), plan_toy(numbers={"count": 6}).verdicts(store), {})
     assert [line.split()[:3] for line in lines] == [
         ["numbers", "run", "numbers.count"],
         ["total", "run", "follows"],
