@@ -13,8 +13,8 @@ tags:
 
 # gpt-1x8-1200
 
-A language model of 904 parameters, 1 layers of width 8
-and 29 tokens, trained from its initial weights by lmexp for 1,200
+A language model of 904 parameters, 1 layers of width
+8 and 29 tokens, trained from its initial weights by lmexp for 1,200
 steps. It computes what transformers' Qwen3ForCausalLM computes, and reads at most
 16 tokens.
 

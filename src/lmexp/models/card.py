@@ -19,6 +19,7 @@ def model_card(
     `settings` are those that decide the weights, nested; `inputs` name the artifacts that it was made from.
     """
     config = model.config
+    size, _, last = config.size.rpartition(" ")  # the break is where cards that are published have it
     rows = [f"| `{key}` | `{value}` |" for key, value in _flat(settings)]
     return f"""---
 library_name: transformers
@@ -29,8 +30,8 @@ tags:
 
 # {name}
 
-A language model of {model.num_parameters:,} parameters, {config.size}
-and {model.vocab_size:,} tokens, trained from its initial weights by lmexp for {steps:,}
+A language model of {model.num_parameters:,} parameters, {size}
+{last} and {model.vocab_size:,} tokens, trained from its initial weights by lmexp for {steps:,}
 steps. It computes what transformers' {format_of(config).hf_class} computes, and reads at most
 {config.context_length:,} tokens.
 

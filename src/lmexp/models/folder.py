@@ -141,8 +141,8 @@ def _formats() -> dict[str, TransformersFormat]:
 
 
 def _hf_config(model: LanguageModel, dtype: str) -> dict[str, Any]:
-    values = format_of(model.config).written(model.config)
-    return values | {"use_cache": True, "vocab_size": model.vocab_size, "dtype": dtype}
+    of_all = {"use_cache": True, "vocab_size": model.vocab_size, "dtype": dtype}
+    return format_of(model.config).written(model.config, of_all)
 
 
 def _read_config(path: Path) -> tuple[NetworkConfig, int]:

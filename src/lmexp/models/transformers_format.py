@@ -39,10 +39,10 @@ class TransformersFormat:
     constants: tuple[str, ...] = ()
     """Ends of the names of tensors in old files that are no weights."""
 
-    def written(self, config: NetworkConfig) -> dict[str, Any]:
-        """Return the settings of a model of shape `config` as Hugging Face writes them."""
+    def written(self, config: NetworkConfig, of_all: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a model's settings as Hugging Face writes them, with those that all families have."""
         fields = {theirs: getattr(config, ours) for theirs, ours in self.fields.items()}
-        return {"architectures": [self.hf_class], **self.only, **fields}
+        return {"architectures": [self.hf_class], **self.only, **fields, **of_all}
 
     def read(self, values: Mapping[str, Any], rope: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Return our fields from Hugging Face's settings, and from those of RoPE, which two versions nest.

@@ -1,5 +1,6 @@
 """How Hugging Face's GPT2 is written."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from lmexp.models.families.gpt2.config import GPT2Config
@@ -9,9 +10,9 @@ from lmexp.models.transformers_format import TransformersFormat
 class _GPT2Format(TransformersFormat):
     """GPT2, which names three dropouts."""
 
-    def written(self, config: Any) -> dict[str, Any]:
+    def written(self, config: Any, of_all: Mapping[str, Any]) -> dict[str, Any]:
         dropout = dict.fromkeys(("embd_pdrop", "attn_pdrop", "resid_pdrop"), 0.0)
-        return super().written(config) | dropout | {"n_inner": config.resolved_d_ff}
+        return super().written(config, of_all) | dropout | {"n_inner": config.resolved_d_ff}
 
 
 FORMAT = _GPT2Format(

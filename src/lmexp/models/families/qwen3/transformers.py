@@ -10,8 +10,8 @@ from lmexp.models.transformers_format import TransformersFormat
 class _Qwen3Format(TransformersFormat):
     """Qwen3, whose rotary positions are nested."""
 
-    def written(self, config: Any) -> dict[str, Any]:
-        return super().written(config) | {
+    def written(self, config: Any, of_all: Mapping[str, Any]) -> dict[str, Any]:
+        return super().written(config, of_all) | {
             "head_dim": config.resolved_head_dim,
             "intermediate_size": config.resolved_d_ff,
             "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
