@@ -16,7 +16,7 @@ from lmexp.errors import ConfigError, DataError
 from lmexp.packing.batches import BatchOrder, MicroBatches
 from lmexp.packing.config import PackingConfig
 from lmexp.packing.rows import _firsts, _most_rows, best_fit, best_fit_decreasing, bos_aligned, first_skew
-from lmexp.packing.samples import IGNORED_LABEL
+from lmexp.packing.samples import IGNORED_LABEL, RowSamples
 from lmexp.packing.store import TokenStore, pack_rows, pack_split, write_manifest
 from tests.packing.test_store import encoded
 
@@ -407,3 +407,15 @@ def test_the_modes_with_rows_have_an_identity_of_their_own_and_the_stream_keeps_
             "revised": {"rows": 2},
         }
         assert identity(PackingConfig(mode=mode, context_length=8, seed=3))["seed"] == 3
+
+
+def test_a_row_is_padded_with_the_end_of_text_whatever_its_id():
+    class Tokens:
+        def read(self, first, length):
+            return np.array([1, 2, 7, 3, 7])[first : first + length]
+
+    segments, rows = np.array([[0, -1, 3], [0, 3, 1]]), np.array([[0, 4]])
+    samples = RowSamples(Tokens(), segments, rows, context_length=6, eos_token_id=7)
+    inputs, labels = samples.read(0)
+    assert inputs.tolist() == [7, 1, 2, 7, 3, 7]
+    assert labels.tolist() == [1, 2, 7, -100, 7, -100]
