@@ -135,19 +135,21 @@ def register_schemas(config_name: str = CONFIG_NAME, own: str | None = None) -> 
     if own is not None:
         check_yaml_files(Path(own))
     ROOTS[:] = [shipped("conf"), *([Path(own)] if own else [])]
-    store = ConfigStore.instance()
-    store.store(name="engine_schema", node=_defaults(RunConfig))
+    _register("engine", RunConfig)
     for path in sorted(shipped("pipelines").glob("*.py")):
-        cls = config_class(path)
-        store.store(name=f"{path.stem}_schema", node=_defaults(cls))
-        REFUSED.update(refused_names(cls))
-        KEYS.update(dict.fromkeys(dotted_names(cls)))
+        _register(path.stem, config_class(path))
     primary = Path(own or ".") / f"{config_name.removesuffix('.yaml')}.yaml"
     if own is None or not primary.is_file():
         return
     for name in re.findall(r"^\s*-\s*(\w+)_schema\s*$", primary.read_text("utf-8", "replace"), re.MULTILINE):
         if name != "engine" and not (shipped("pipelines") / f"{name}.py").exists():
-            store.store(name=f"{name}_schema", node=_defaults(config_class(find_pipeline(name))))
+            _register(name, config_class(find_pipeline(name)))
+
+
+def _register(name: str, cls: type[Config]) -> None:
+    ConfigStore.instance().store(name=f"{name}_schema", node=_defaults(cls))
+    REFUSED.update(refused_names(cls))
+    KEYS.update(dict.fromkeys(dotted_names(cls)))
 
 
 def compose(

@@ -2,12 +2,10 @@
 
 import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
@@ -15,7 +13,6 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lmexp.core.groups import groups
@@ -28,7 +25,7 @@ OWN = "; a variable of your own goes under vars, as +vars.NAME=VALUE"
 ROOTS: list[Path] = []
 """The directories of configurations; filled as schemas are registered."""
 KEYS: dict[str, None] = {}
-"""The dotted names of all keys of the schemas that are registered, of all kinds of a configuration too."""
+"""The dotted names of all keys and groups of the schemas that are registered, those of all kinds too."""
 REFUSED: dict[str, str] = {}
 """Names that shipped pipelines refuse, with the reason; filled as their schemas are registered."""
 
@@ -68,7 +65,7 @@ def _sentence(error: BaseException) -> str:  # noqa: PLR0911 - one return for ea
         return f"{found[1] if found else 'a value'} has several values: add -m to run one after the other."
     lost = re.search(r"Interpolation key '([^']+)' not found full_key: (\S+)", text)
     if lost:
-        hint = nearest_key(lost[1], [], everywhere=known_keys())
+        hint = nearest_key(lost[1], [], everywhere=KEYS)
         return f"{lost[2]} refers to ${{{lost[1]}}}, which is no key of this configuration{hint}."
     key = re.search(r"Could not (?:override|append to|delete from)(?: config\.)? '([^']+)'", text)
     if key and "No match in the defaults list" in text:
@@ -115,28 +112,9 @@ def _about_key(key: str) -> str:
     """Return why a key cannot be overridden."""
     if key in REFUSED:
         return f"{key} is not accepted: {REFUSED[key]}."
-    known = list(known_keys())
-    if key not in known:
-        return f"{key} is not a known key{nearest_key(key, [], everywhere=known) or OWN}."
+    if key not in KEYS:
+        return f"{key} is not a known key{nearest_key(key, [], everywhere=KEYS) or OWN}."
     return (
         f"{key} is not in this configuration: write +{key}=VALUE, or add the pipeline's NAME_schema to its "
         f"defaults list."
     )
-
-
-def known_keys() -> Iterator[str]:
-    """Yield the dotted names of all keys and groups of the schemas that are registered."""
-    yield from KEYS
-    for entry in ConfigStore.instance().repo.values():
-        node = getattr(entry, "node", None)
-        if node is not None and str(entry.name).endswith("_schema.yaml"):
-            yield from _dotted(OmegaConf.to_container(node), "")
-
-
-def _dotted(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from [path] * bool(path)
-        for key, item in value.items():
-            yield from _dotted(item, f"{path}.{key}" if path else key)
-    else:
-        yield path

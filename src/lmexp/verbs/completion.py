@@ -74,7 +74,7 @@ def query(line: str) -> list[str]:
 def _overrides(word: str) -> list[str]:
     """Return groups and keys, up to the next dot or equals sign."""
     from lmexp.core.compose import own_config_dir, register_schemas
-    from lmexp.core.composing_errors import known_keys
+    from lmexp.core.composing_errors import KEYS
     from lmexp.core.groups import choice, groups
     from lmexp.core.own import shipped
 
@@ -85,7 +85,7 @@ def _overrides(word: str) -> list[str]:
             word, (choice(group, option) for group, options in found.items() for option in options)
         )
     register_schemas(own=own)
-    every = [*(choice(group, "") for group in found), *(f"{key}=" for key in known_keys())]
+    every = [*(choice(group, "") for group in found), *(f"{key}=" for key in KEYS)]
     return list(dict.fromkeys(_next_part(name, len(word)) for name in every if name.startswith(word)))
 
 
