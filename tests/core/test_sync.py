@@ -97,7 +97,7 @@ def test_the_server_has_the_configuration_the_group_and_the_kind_of_pipeline(upl
     wanted = {"groupName": "tiny", "jobType": "pretrain", "tags": ["tiny"], "displayName": name}
     assert fields == wanted
     assert name.startswith("tiny ")
-    assert "max_document_bytes=4096" in name
+    assert " max_steps=12 " in name
 
 
 def test_the_server_has_the_experiments_command_and_commit_and_not_the_mirrors(uploaded):
