@@ -17,12 +17,12 @@ from typing import Any
 
 from lmexp.errors import DataError
 from lmexp.evals.exact_match import score_answers
-from lmexp.evals.items import Task
 from lmexp.evals.prompts import prompts_of, score_choices
-from lmexp.evals.shared_prefix import SharedPrefixScorer
-from lmexp.evals.task_files import read_task_file
+from lmexp.evals.tasks.items import Task
+from lmexp.evals.tasks.task_files import read_task_file
 from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
+from lmexp.scoring.shared_prefix import SharedPrefixScorer
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.train import train_tokenizer
 

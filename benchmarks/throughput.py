@@ -122,7 +122,7 @@ def _words(generator: Any, count: int) -> list[str]:
 def corpus(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run the corpus stage."""
     from lmexp import stages
-    from lmexp.core.config import build
+    from lmexp.core.values.config import build
     from lmexp.corpus.config import CorpusConfig
 
     files = arguments.text or str(folder / "text-*.jsonl")
@@ -186,7 +186,7 @@ def loop(_: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _stage_run(out: Path) -> Any:
-    from lmexp.core.stage import StageRun
+    from lmexp.core.graph.stage import StageRun
 
     out.mkdir()
     return StageRun(

@@ -1,9 +1,9 @@
 """Takes a model, a tokenizer or a corpus that is split already into the store; `lmexp adopt` runs it."""
 
 from lmexp import stages
-from lmexp.core.config import option
-from lmexp.core.settings import RunConfig
-from lmexp.core.stage import Handle
+from lmexp.core.graph.stage import Handle
+from lmexp.core.values.config import option
+from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import ConfigError
 from lmexp.stages.adopted import AdoptedConfig

@@ -1,9 +1,9 @@
 """Measures a model that something else trained: any folder that Hugging Face reads as Qwen3 or GPT-2."""
 
 from lmexp import stages
-from lmexp.core.config import option
-from lmexp.core.settings import RunConfig
-from lmexp.core.stage import Handle
+from lmexp.core.graph.stage import Handle
+from lmexp.core.values.config import option
+from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
 from lmexp.packing.config import PackingConfig

@@ -4,9 +4,9 @@ Read from top to bottom: every line names an artifact that is computed once and 
 """
 
 from lmexp import stages
-from lmexp.core.config import option, part
-from lmexp.core.settings import RunConfig
-from lmexp.core.stage import Handle
+from lmexp.core.graph.stage import Handle
+from lmexp.core.values.config import option, part
+from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig, PromptsConfig

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import pytest
 
-from lmexp.core.runs import Run, find_run
-from lmexp.core.store import Store
+from lmexp.core.records.runs import Run, find_run
+from lmexp.core.store.store import Store
 
 SMALL = [
     "+experiment=tiny",

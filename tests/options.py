@@ -5,7 +5,7 @@ import importlib
 import inspect
 import textwrap
 
-from lmexp.core.config import Config
+from lmexp.core.values.config import Config
 
 
 def table(*modules: str) -> str:

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from lmexp import cli
-from lmexp.core.runs import find_run
-from lmexp.core.store import Store
+from lmexp.core.records.runs import find_run
+from lmexp.core.store.store import Store
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ import pytest
 
 from lmexp import cli
 from lmexp.analysis.report import report_at_end
-from lmexp.core import executor
-from lmexp.core.compose import Composition, compose
-from lmexp.core.runs import list_runs
-from lmexp.core.session import plan_of, run_composition
-from lmexp.core.store import Store
+from lmexp.core.graph.compose import Composition, compose
+from lmexp.core.records.runs import list_runs
+from lmexp.core.running import executor
+from lmexp.core.running.session import plan_of, run_composition
+from lmexp.core.store.store import Store
 from lmexp.errors import LmexpError
 
 SAMPLE = 30

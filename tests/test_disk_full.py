@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from lmexp.core.store import Store
+from lmexp.core.store.store import Store
 
 from .conftest import lmexp_run
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lmexp.core.compose import compose
-from lmexp.core.runs import find_run
-from lmexp.core.store import Store
+from lmexp.core.graph.compose import compose
+from lmexp.core.records.runs import find_run
+from lmexp.core.store.store import Store
 from lmexp.evals.config import PromptsConfig
 from lmexp.evals.prompts import prompts_of
-from lmexp.evals.task_files import read_task_file
-from lmexp.evals.task_keys import KEYS
+from lmexp.evals.tasks.task_files import read_task_file
+from lmexp.evals.tasks.task_keys import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lmexp.core.runs import find_run
-from lmexp.core.store import Store
+from lmexp.core.records.runs import find_run
+from lmexp.core.store.store import Store
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

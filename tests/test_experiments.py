@@ -2,9 +2,9 @@
 
 import pytest
 
-from lmexp.core.compose import compose
-from lmexp.core.fingerprint import digest
-from lmexp.core.own import shipped
+from lmexp.core.graph.compose import compose
+from lmexp.core.provenance.own import shipped
+from lmexp.core.values.fingerprint import digest
 
 EXPERIMENTS = sorted(p.stem for p in shipped("conf").glob("experiment/*.yaml"))
 DEBUG = sorted(p.stem for p in shipped("conf").glob("debug/*.yaml"))

@@ -6,8 +6,8 @@ import types
 import pytest
 
 import lmexp
-from lmexp.core.store import Store
-from lmexp.core.sweeps import exit_code_of, find_sweep, sweep_names
+from lmexp.core.records.sweeps import exit_code_of, find_sweep, sweep_names
+from lmexp.core.store.store import Store
 from lmexp.errors import ConfigError, LmexpError
 from lmexp.experiments import Block
 

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from lmexp.core.compose import compose
-from lmexp.core.session import plan_of
-from lmexp.core.store import Store
+from lmexp.core.graph.compose import compose
+from lmexp.core.running.session import plan_of
+from lmexp.core.store.store import Store
 from lmexp.models.build import build_model
 from lmexp.training.optimizers import build_optimizer
 from lmexp.training.schedules import lr_ratio

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from lmexp.core.runs import find_run
-from lmexp.core.store import Store
-from lmexp.core.variables import KERNELS, is_passed
+from lmexp.core.records.runs import find_run
+from lmexp.core.store.store import Store
+from lmexp.core.values.variables import KERNELS, is_passed
 
-NAMES = (Path(__file__).parent / "core" / "library_variables.txt").read_text().split()
+NAMES = (Path(__file__).parent / "core" / "values" / "library_variables.txt").read_text().split()
 
 VALUES = {
     "PL_TRAINER_LIMIT_TRAIN_BATCHES": "0.01",

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lmexp.core.files import read_lines
-from lmexp.core.runs import find_run
-from lmexp.core.store import Store
+from lmexp.core.records.runs import find_run
+from lmexp.core.store.store import Store
+from lmexp.core.values.files import read_lines
 from tests.conftest import lmexp_run
 
 LESSONS = ("operator", "translation", "copy", "sort", "question")

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lmexp.core.runs import find_run
-from lmexp.core.store import Store
-from lmexp.core.verification import verify_store
+from lmexp.core.records.runs import find_run
+from lmexp.core.records.verification import verify_store
+from lmexp.core.store.store import Store
 
 from .conftest import lmexp_run
 from .core.conftest import processes_of, wait_until
@@ -41,7 +41,7 @@ def kill(process: subprocess.Popen[str], victim: str, store: Path) -> None:
     elif victim == "parent":
         os.kill(process.pid, signal.SIGKILL)
     else:  # a rank where there are several, else the only child
-        workers = processes_of(store, "lmexp.core.worker")
+        workers = processes_of(store, "lmexp.core.running.worker")
         if workers:
             os.kill(max(workers, key=lambda p: p.create_time()).pid, signal.SIGKILL)
 
@@ -112,7 +112,7 @@ def test_a_holder_that_is_stopped_and_goes_on_leaves_its_successor_alone(moment,
     expected, duration = calm(1)
     store, overrides = prepared(tmp_path / "store")
     sleeper = start(store.root, overrides)
-    wait_until(lambda: processes_of(store.root, "lmexp.core.worker"), timeout_s=300)
+    wait_until(lambda: processes_of(store.root, "lmexp.core.running.worker"), timeout_s=300)
     time.sleep(random.Random(moment).uniform(0, duration * 0.7))
     stopped = [psutil.Process(sleeper.pid)]
     if moment % 2:
@@ -151,7 +151,7 @@ def weights_exist(store: Store) -> bool:
 
 @pytest.mark.parametrize("precision", ["64-true", "32-true"])
 def test_the_loss_curve_of_two_ranks_is_that_of_one(precision, small, tmp_path):
-    from lmexp.core.files import read_lines
+    from lmexp.core.values.files import read_lines
 
     overrides = [*small, "only=[pretrain]", "tracking.mode=off", f"trainer.precision={precision}"]
     curves = []

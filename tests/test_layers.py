@@ -10,7 +10,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "lmexp"
-COMPOSITION = ("core/compose.py", "core/composing_errors.py", "core/kinds.py", "core/multirun.py")
+COMPOSITION = (
+    "core/graph/compose.py",
+    "core/graph/composing_errors.py",
+    "core/graph/kinds.py",
+    "core/graph/multirun.py",
+)
 """The files that compose configurations."""
 
 
@@ -36,8 +41,8 @@ def imports(path: Path) -> set[str]:
     [
         ("hydra", {"run.py", *COMPOSITION}),
         ("omegaconf", {"run.py", *COMPOSITION}),
-        ("wandb", {"core/tracking.py"}),
-        ("wandb_workspaces", {"core/dashboard.py"}),
+        ("wandb", {"core/tracking/uploader.py"}),
+        ("wandb_workspaces", {"core/tracking/dashboard.py"}),
         ("pytorch_lightning", {"training/"}),
     ],
 )

@@ -15,10 +15,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import open_dict
 
 from lmexp import run
-from lmexp.core import compose as composing
-from lmexp.core.compose import compose, config_class, find_pipeline
-from lmexp.core.composing_errors import translated_errors
-from lmexp.core.config import Config
+from lmexp.core.graph import compose as composing
+from lmexp.core.graph.compose import compose, config_class, find_pipeline
+from lmexp.core.graph.composing_errors import translated_errors
+from lmexp.core.values.config import Config
 from lmexp.errors import ConfigError
 
 

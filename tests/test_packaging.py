@@ -144,9 +144,9 @@ def test_configs_and_pipelines_of_the_current_directory_are_found_beside_the_shi
 
 
 HELLO = """
-from lmexp.core.config import Config, option
-from lmexp.core.settings import RunConfig
-from lmexp.core.stage import Artifact, Handle, Metrics, StageRun, stage
+from lmexp.core.values.config import Config, option
+from lmexp.core.values.settings import RunConfig
+from lmexp.core.graph.stage import Artifact, Handle, Metrics, StageRun, stage
 
 
 class HelloConfig(Config):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lmexp.core.compose import compose, config_class, find_pipeline
-from lmexp.core.one_of import names
-from lmexp.core.settings import RunConfig
+from lmexp.core.graph.compose import compose, config_class, find_pipeline
+from lmexp.core.values.one_of import names
+from lmexp.core.values.settings import RunConfig
 from lmexp.errors import ConfigError
 from lmexp.training.config import PretrainConfig
 

@@ -13,9 +13,9 @@ import torch
 
 import lmexp
 from lmexp.analysis.report import write_report
-from lmexp.core.files import read_lines
-from lmexp.core.runs import find_run, list_runs
-from lmexp.core.store import Store
+from lmexp.core.records.runs import find_run, list_runs
+from lmexp.core.store.store import Store
+from lmexp.core.values.files import read_lines
 
 from .conftest import lmexp_run
 
@@ -110,8 +110,8 @@ def test_the_same_command_reuses_everything_and_imports_nothing_heavy(finished, 
     ],
 )
 def test_a_change_re_runs_what_depends_on_it_and_nothing_else(finished, small, override, runs):
-    from lmexp.core.compose import compose
-    from lmexp.core.session import plan_of
+    from lmexp.core.graph.compose import compose
+    from lmexp.core.running.session import plan_of
 
     store, _, _ = finished
     composition = compose([*small, f"store={store.root}", override])

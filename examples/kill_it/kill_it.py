@@ -17,13 +17,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lmexp.analysis.curve import curve_of
-from lmexp.analysis.markup import Html, tag
+from lmexp.analysis.drawing.markup import Html, tag
+from lmexp.analysis.drawing.svg import Plot, Series, figure
 from lmexp.analysis.page import document
-from lmexp.analysis.svg import Plot, Series, figure
-from lmexp.core.files import read_lines, write_text
-from lmexp.core.runs import Run, find_run
-from lmexp.core.store import Store
+from lmexp.analysis.statistics.curve import curve_of
+from lmexp.core.records.runs import Run, find_run
+from lmexp.core.store.store import Store
+from lmexp.core.values.files import read_lines, write_text
 
 OUTPUTS = Path("outputs").absolute()
 SILENT = subprocess.DEVNULL

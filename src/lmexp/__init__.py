@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from lmexp.core.runs import Run
+    from lmexp.core.records.runs import Run
     from lmexp.models.language_model import LanguageModel
     from lmexp.tokenizer.tokenizer import Tokenizer
 
@@ -27,7 +27,7 @@ def generate(model: "LanguageModel", tokenizer: "Tokenizer", prompt: str, **samp
 
     Errors: `ConfigError` for a key or a value, `DataError` for a prompt or a tokenizer that does not fit.
     """
-    from lmexp.core.config import build
+    from lmexp.core.values.config import build
     from lmexp.generation.config import SamplingConfig
     from lmexp.generation.generate import generate_text
 

@@ -9,9 +9,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmexp.core.arguments import in_one_sentence
-from lmexp.core.calling import version
-from lmexp.core.entry import command_line
+from lmexp.core.provenance.calling import version
+from lmexp.core.running.arguments import in_one_sentence
+from lmexp.core.running.entry import command_line
 from lmexp.errors import ConfigError, nearest
 from lmexp.verbs.table import OPTIONS, VERBS
 

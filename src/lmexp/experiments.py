@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, TextIO, cast
 
 from lmexp.analysis.report import report_at_end, sweep_report_at_end
-from lmexp.core.compose import CONFIG_NAME, Composition, Origin, compose, compose_with, hydra_of
-from lmexp.core.files import read_lines
-from lmexp.core.multirun import planned_sweep
-from lmexp.core.runs import PAGE, Run
-from lmexp.core.session import run_composition
-from lmexp.core.store import Store
-from lmexp.core.sweeps import note_point, note_sweep
-from lmexp.core.terminal import printable
+from lmexp.analysis.summary import headline
+from lmexp.core.graph.compose import CONFIG_NAME, Composition, Origin, compose, compose_with, hydra_of
+from lmexp.core.graph.multirun import planned_sweep
+from lmexp.core.records.runs import PAGE, Run
+from lmexp.core.records.sweeps import note_point, note_sweep
+from lmexp.core.running.session import run_composition
+from lmexp.core.store.store import Store
+from lmexp.core.values.files import read_lines
+from lmexp.core.values.terminal import printable
 from lmexp.errors import ConfigError, Interrupted, LmexpError, nearest
-from lmexp.summary import headline
 
 _SHOWN_LINES = 12
 """Newest lines of progress that a notebook shows."""

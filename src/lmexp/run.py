@@ -22,9 +22,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from lmexp.analysis.report import report_at_end, sweep_report_at_end
-from lmexp.core.arguments import in_one_sentence
-from lmexp.core.calling import run_words, verb, version
-from lmexp.core.compose import (
+from lmexp.analysis.summary import summary
+from lmexp.analysis.sweep_summary import sweep_summary
+from lmexp.core.graph.compose import (
     CONFIG_NAME,
     Composition,
     Origin,
@@ -33,21 +33,21 @@ from lmexp.core.compose import (
     own_config_dir,
     register_schemas,
 )
-from lmexp.core.composing_errors import translated_errors
-from lmexp.core.entry import command_line, expected
-from lmexp.core.groups import choice, groups
-from lmexp.core.multirun import PlannedSweep, planned_sweep
-from lmexp.core.own import shipped
-from lmexp.core.runs import PAGE, Run
-from lmexp.core.session import run_composition
-from lmexp.core.spelling import command, override
-from lmexp.core.store import Store
-from lmexp.core.sweep_recorder import SweepRecorder
-from lmexp.core.sweeps import exit_code_of, find_sweep, note_point
-from lmexp.core.terminal import printable
+from lmexp.core.graph.composing_errors import translated_errors
+from lmexp.core.graph.groups import choice, groups
+from lmexp.core.graph.multirun import PlannedSweep, planned_sweep
+from lmexp.core.provenance.calling import run_words, verb, version
+from lmexp.core.provenance.own import shipped
+from lmexp.core.records.runs import PAGE, Run
+from lmexp.core.records.sweep_recorder import SweepRecorder
+from lmexp.core.records.sweeps import exit_code_of, find_sweep, note_point
+from lmexp.core.running.arguments import in_one_sentence
+from lmexp.core.running.entry import command_line, expected
+from lmexp.core.running.session import run_composition
+from lmexp.core.store.store import Store
+from lmexp.core.values.spelling import command, override
+from lmexp.core.values.terminal import printable
 from lmexp.errors import ConfigError, Diverged, Interrupted, LmexpError, VerificationError
-from lmexp.summary import summary
-from lmexp.sweep_summary import sweep_summary
 from lmexp.verbs.completion import completion_script
 
 _INFORMATION = ("hydra_help", "version", "cfg", "info", "shell_completion")

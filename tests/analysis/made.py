@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import sha256_file
-from lmexp.core.fingerprint import digest
-from lmexp.core.runs import Run
-from lmexp.core.sealed import sealed
-from lmexp.core.store import Store
+from lmexp.core.records.runs import Run
+from lmexp.core.store.store import Store
+from lmexp.core.values.files import sha256_file
+from lmexp.core.values.fingerprint import digest
+from lmexp.core.values.sealed import sealed
 
 CURVES = {"curve": "metrics.jsonl", "samples": "samples.jsonl"}
 ENVIRONMENT = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lmexp.analysis.report import write_report, write_sweep_report
-from lmexp.core.sweeps import find_sweep
+from lmexp.core.records.sweeps import find_sweep
 
 from .made import Made, hostile, in_context, swept
 

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from lmexp.analysis.compared import best_point, headline_metric, swept_keys
 from lmexp.analysis.page import run_page
 from lmexp.analysis.records import read_run
 from lmexp.analysis.report import write_report, write_sweep_report
-from lmexp.core.sweeps import find_sweep
+from lmexp.analysis.statistics.compared import best_point, headline_metric, swept_keys
+from lmexp.core.records.sweeps import find_sweep
 
 from .made import hostile, in_context, swept
 

@@ -3,9 +3,9 @@ import re
 import pytest
 
 from lmexp.analysis.accuracies import headline_accuracy, tasks
-from lmexp.analysis.bits import bits_per_byte
-from lmexp.analysis.intervals import wilson_interval
 from lmexp.analysis.quality import quality_section
+from lmexp.analysis.statistics.bits import bits_per_byte
+from lmexp.analysis.statistics.intervals import wilson_interval
 
 
 def test_bits_per_byte_are_found_beside_what_compresses_the_same_text():

@@ -14,13 +14,13 @@ from types import ModuleType
 import psutil
 import pytest
 
-from lmexp.core.config import build
-from lmexp.core.executor import execute
-from lmexp.core.plan import Plan, make_plan
-from lmexp.core.record import Record
-from lmexp.core.settings import ExecutorConfig
-from lmexp.core.store import Store
-from lmexp.core.worker import load_file
+from lmexp.core.graph.loading import load_file
+from lmexp.core.graph.plan import Plan, make_plan
+from lmexp.core.running.executor import execute
+from lmexp.core.store.record import Record
+from lmexp.core.store.store import Store
+from lmexp.core.values.config import build
+from lmexp.core.values.settings import ExecutorConfig
 
 TOY = Path(__file__).with_name("toy.py")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lmexp.core.entry import expected
-from lmexp.core.files import LineFollower, parse_json, read_json, read_lines
-from lmexp.core.lease import holder, is_held
-from lmexp.core.tables import _rows_of
-from lmexp.core.worker import _read_spec
-from lmexp.core.yaml_files import endless
+from lmexp.core.graph.yaml_files import endless
+from lmexp.core.records.tables import _rows_of
+from lmexp.core.running.entry import expected
+from lmexp.core.running.worker import _read_spec
+from lmexp.core.store.lease import holder, is_held
+from lmexp.core.values.files import LineFollower, parse_json, read_json, read_lines
 from lmexp.errors import ConfigError
 
 HOLDER = {"host": "h", "boot": "b", "pid": 12, "started": "345"}

@@ -5,9 +5,9 @@ import os
 import time
 from collections.abc import Mapping
 
-from lmexp.core.config import Config, option
-from lmexp.core.settings import RunConfig
-from lmexp.core.stage import Artifact, Handle, Metrics, StageRun, Upstream, stage
+from lmexp.core.graph.stage import Artifact, Handle, Metrics, StageRun, Upstream, stage
+from lmexp.core.values.config import Config, option
+from lmexp.core.values.settings import RunConfig
 from lmexp.errors import DataError, Diverged
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.corpus.hub import Hub
-from tests.corpus.web import Web
+from tests.corpus.sources.hub import Hub
+from tests.corpus.sources.web import Web
 
 
 @pytest.fixture

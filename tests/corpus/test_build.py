@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from lmexp.core.config import identity, replace
-from lmexp.core.files import FileHasher
+from lmexp.core.values.config import identity, replace
+from lmexp.core.values.files import FileHasher
 from lmexp.corpus.build import build_corpus
 from lmexp.corpus.config import SPLITS, CorpusConfig, LocalSource
 from lmexp.corpus.filter_config import FilterConfig
 from lmexp.corpus.shards import iter_documents
-from lmexp.corpus.sources import content_hashes
+from lmexp.corpus.sources.sources import content_hashes
 from lmexp.errors import DataError
 
 

@@ -5,7 +5,7 @@ import typing
 
 import pytest
 
-from lmexp.core.config import build
+from lmexp.core.values.config import build
 from lmexp.corpus.config import SOURCES, CorpusConfig
 from lmexp.corpus.filter_config import FilterConfig
 from lmexp.errors import ConfigError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lmexp.core.config import build
+from lmexp.core.values.config import build
 from lmexp.corpus.build import build_corpus
 from lmexp.corpus.config import CorpusConfig
 from lmexp.corpus.empty import fractions_that_fill, require_documents

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmexp.core.compose import compose
+from lmexp.core.graph.compose import compose
 from lmexp.corpus.filter_config import NO_FILTERS, FilterConfig
 from lmexp.corpus.filters import Filters, ngram_shares
 from lmexp.errors import ConfigError

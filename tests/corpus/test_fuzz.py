@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from lmexp.corpus.archives import is_archive, members
 from lmexp.corpus.documents import TextUnits
-from lmexp.corpus.formats import read_texts, split_name
-from lmexp.corpus.rows import BadRows
-from lmexp.corpus.streams import Budget, decompressed
+from lmexp.corpus.formats.formats import read_texts, split_name
+from lmexp.corpus.formats.rows import BadRows
+from lmexp.corpus.formats.streams import Budget, decompressed
+from lmexp.corpus.sources.archives import is_archive, members
 from lmexp.errors import DataError
-from tests.corpus.test_archives import make
+from tests.corpus.sources.test_archives import make
 
 ROWS = [{"text": f'row {i} é, "quoted"\nand more', "nested": {"text": [f"{i}", "x"]}} for i in range(40)]
 JSONL = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)

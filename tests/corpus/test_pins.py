@@ -11,12 +11,12 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from lmexp.core.config import build, identity
+from lmexp.core.values.config import build, identity
 from lmexp.corpus.build import build_corpus, split_of
 from lmexp.corpus.config import SPLITS, CorpusConfig, KnownSource, PrimerSource
 from lmexp.corpus.filter_config import FilterConfig
-from lmexp.corpus.primer import documents
 from lmexp.corpus.shards import iter_documents
+from lmexp.corpus.sources.primer import documents
 from lmexp.known.build import build_process, draw_texts
 from lmexp.known.process import entropy_bits_per_byte
 

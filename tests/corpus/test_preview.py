@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from lmexp.core.config import build
+from lmexp.core.values.config import build
 from lmexp.corpus.config import CorpusConfig
 from lmexp.corpus.preview import check_rows, hints
 from lmexp.errors import DataError

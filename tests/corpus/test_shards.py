@@ -3,8 +3,8 @@
 import pyarrow.parquet as pq
 import pytest
 
-from lmexp.core.record import RECORD
-from lmexp.core.sealed import write_sealed
+from lmexp.core.store.record import RECORD
+from lmexp.core.values.sealed import write_sealed
 from lmexp.corpus import shards
 from lmexp.corpus.documents import Document
 from lmexp.corpus.shards import ShardWriters, iter_documents, iter_text_batches, shard_path

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lmexp.errors import DataError
 from lmexp.evals.exact_match import cut, greedy, normalised, score_answers
-from lmexp.evals.items import ExactMatch, Item, Task
 from lmexp.evals.prompts import prompts_of
+from lmexp.evals.tasks.items import ExactMatch, Item, Task
 from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
 from lmexp.tokenizer.config import TokenizerConfig

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lmexp.core.stage import Upstream
+from lmexp.core.graph.stage import Upstream
 from lmexp.errors import ConfigError, DataError
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
 from lmexp.evals.needs import check_perplexity, check_prompts

@@ -15,11 +15,11 @@ from lmexp.errors import DataError
 from lmexp.evals import perplexity
 from lmexp.evals.compressors import compressor_bits_per_byte
 from lmexp.evals.perplexity import evaluate_perplexity, perplexity_metrics, score_documents, windows
-from lmexp.evals.scoring import BigramScorer, ModelScorer
 from lmexp.models.bigram import Bigram
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.folder import load_model, save_model
+from lmexp.scoring.scoring import BigramScorer, ModelScorer
 
 
 class Uniform:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
-from lmexp.evals.items import Item, Task
 from lmexp.evals.prompts import ROW_CHARACTERS, Prompt, encode_choices, prompts_of, score_choices
+from lmexp.evals.tasks.items import Item, Task
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.train import train_tokenizer
 

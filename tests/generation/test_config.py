@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmexp.core.config import build
+from lmexp.core.values.config import build
 from lmexp.errors import ConfigError
 from lmexp.generation.config import SamplesConfig
 

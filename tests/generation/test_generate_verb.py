@@ -9,7 +9,7 @@ import pytest
 
 import lmexp
 from lmexp import cli
-from lmexp.core.compose import compose
+from lmexp.core.graph.compose import compose
 from tests.stages.test_adopted_folders import model_folder
 
 QUICKSTART = Path(__file__).parents[2] / "docs" / "quickstart.md"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmexp.core.config import replace
+from lmexp.core.values.config import replace
 from lmexp.errors import ConfigError, DataError
 from lmexp.known.build import build_process, draw_texts
 from lmexp.known.config import ProcessConfig

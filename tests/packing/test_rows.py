@@ -11,7 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lmexp.core.config import build, identity
+from lmexp.core.values.config import build, identity
 from lmexp.errors import ConfigError, DataError
 from lmexp.packing.batches import BatchOrder, MicroBatches
 from lmexp.packing.config import PackingConfig

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.config import Config
-from lmexp.core.files import FileHasher
-from lmexp.core.stage import Artifact, Stage, StageRun
+from lmexp.core.graph.stage import Artifact, Stage, StageRun
+from lmexp.core.values.config import Config
+from lmexp.core.values.files import FileHasher
 
 
 class Stages:

@@ -12,10 +12,10 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from lmexp import cli, load_model, load_tokenizer
-from lmexp.core.files import FileHasher
-from lmexp.core.runs import find_run
-from lmexp.core.stage import StageRun
-from lmexp.core.store import Store
+from lmexp.core.graph.stage import StageRun
+from lmexp.core.records.runs import find_run
+from lmexp.core.store.store import Store
+from lmexp.core.values.files import FileHasher
 from lmexp.errors import DataError
 from lmexp.stages import CorpusArtifact
 from lmexp.stages.adopted import AdoptedConfig, adopted_model, adopted_tokenizer

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lmexp import load_tokenizer
-from lmexp.core.files import FileHasher
-from lmexp.core.stage import StageRun
+from lmexp.core.graph.stage import StageRun
+from lmexp.core.values.files import FileHasher
 from lmexp.errors import DataError
 from lmexp.models.build import build_model
 from lmexp.models.families import GPT2Config

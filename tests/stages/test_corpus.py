@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from lmexp.core.config import build
-from lmexp.core.stage import StageRun
-from lmexp.core.store import HASHES, Store
+from lmexp.core.graph.stage import StageRun
+from lmexp.core.store.store import HASHES, Store
+from lmexp.core.values.config import build
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import DataError
 from lmexp.stages.corpus import CorpusArtifact, corpus
 from tests.conftest import lmexp_run
-from tests.corpus.hub import dataset
-from tests.corpus.test_http import sha
+from tests.corpus.sources.hub import dataset
+from tests.corpus.sources.test_http import sha
 
 SPLITS = ("train", "validation", "test")
 COMPRESS = {

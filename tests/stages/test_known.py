@@ -6,9 +6,9 @@ import math
 import pytest
 
 from lmexp import stages
-from lmexp.core.config import build
-from lmexp.core.runs import find_run
-from lmexp.core.store import Store
+from lmexp.core.records.runs import find_run
+from lmexp.core.store.store import Store
+from lmexp.core.values.config import build
 from lmexp.corpus.config import CorpusConfig
 from lmexp.evals.config import PerplexityConfig
 from lmexp.packing.config import PackingConfig

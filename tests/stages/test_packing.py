@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lmexp import stages
-from lmexp.core.config import build
-from lmexp.core.stage import StageRun
+from lmexp.core.graph.stage import StageRun
+from lmexp.core.values.config import build
 from lmexp.corpus.config import CorpusConfig
 from lmexp.packing.config import PackingConfig
 from lmexp.stages.corpus import CorpusArtifact

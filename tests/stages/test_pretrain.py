@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 import lmexp
-from lmexp.core.config import build
-from lmexp.core.stage import StageRun
+from lmexp.core.graph.stage import StageRun
+from lmexp.core.values.config import build
 from lmexp.stages import PackingArtifact, TokenizerArtifact, pretrain
 from lmexp.training.config import PretrainConfig
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from lmexp.core.config import replace
-from lmexp.core.files import FileHasher
-from lmexp.core.stage import StageRun
+from lmexp.core.graph.stage import StageRun
+from lmexp.core.values.config import replace
+from lmexp.core.values.files import FileHasher
 from lmexp.errors import DataError
 from lmexp.evals.config import PromptsConfig
-from lmexp.evals.tasks import content_hashes
+from lmexp.evals.tasks.tasks import content_hashes
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.stages.prompts import prompts

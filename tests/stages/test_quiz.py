@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmexp import stages
-from lmexp.core.config import build
+from lmexp.core.values.config import build
 from lmexp.corpus.config import CorpusConfig
 from lmexp.packing.config import PackingConfig
 from lmexp.tokenizer.config import TokenizerConfig

@@ -3,9 +3,9 @@
 import pytest
 
 import lmexp
-from lmexp.core.config import build
-from lmexp.core.files import read_lines
-from lmexp.core.stage import StageRun
+from lmexp.core.graph.stage import StageRun
+from lmexp.core.values.config import build
+from lmexp.core.values.files import read_lines
 from lmexp.generation.config import SamplesConfig
 from lmexp.stages import ModelArtifact, TokenizerArtifact, samples
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from lmexp import load_model, load_tokenizer
-from lmexp.core.stage import StageRun
+from lmexp.core.graph.stage import StageRun
 from lmexp.corpus.documents import Document
 from lmexp.evals.config import PerplexityConfig
 from lmexp.evals.exact_match import score_answers
-from lmexp.evals.items import ExactMatch, Item, Task
 from lmexp.evals.prompts import prompts_of, score_choices
-from lmexp.evals.scoring import ModelScorer
+from lmexp.evals.tasks.items import ExactMatch, Item, Task
 from lmexp.models.folder import save_model
+from lmexp.scoring.scoring import ModelScorer
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.perplexity import perplexity
 from lmexp.stages.pretrain import ModelArtifact

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from lmexp import stages
-from lmexp.core.config import build
-from lmexp.core.stage import StageRun
+from lmexp.core.graph.stage import StageRun
+from lmexp.core.values.config import build
 from lmexp.corpus.build import split_of
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import DataError

@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lmexp.core.config import build
+from lmexp.core.values.config import build
 from lmexp.errors import Diverged
 from lmexp.packing.samples import Samples, StreamSamples
 from lmexp.training.config import PretrainConfig

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lmexp.core.config import identity
+from lmexp.core.values.config import identity
 from lmexp.models.build import build_model
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import StreamSamples

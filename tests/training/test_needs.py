@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmexp.core.stage import Upstream
+from lmexp.core.graph.stage import Upstream
 from lmexp.errors import DataError
 from lmexp.packing.config import PackingConfig
 from lmexp.training.needs import check_inputs

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lmexp.core.config import replace
+from lmexp.core.values.config import replace
 from lmexp.errors import DataError, StageError
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.packing.batches import BatchOrder

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from lmexp.core.config import identity
+from lmexp.core.values.config import identity
 from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
 from lmexp.packing.samples import IGNORED_LABEL, StreamSamples

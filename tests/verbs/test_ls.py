@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lmexp import cli
-from lmexp.core.runs import Run
+from lmexp.core.records.runs import Run
 from lmexp.verbs import ls
 
 BASE = {
@@ -36,8 +36,8 @@ def made(tmp_path, name, *, experiment="tiny", metrics=None, changes=None, **key
 
 @pytest.fixture
 def listed(tmp_path, monkeypatch, capsys):
-    from lmexp.core import runs
-    from lmexp.core.store import Store
+    from lmexp.core.records import runs
+    from lmexp.core.store.store import Store
 
     store = Store(tmp_path / "store")
     store.prepare()

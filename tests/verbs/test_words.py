@@ -5,8 +5,8 @@ import json
 import pytest
 
 from lmexp import cli
-from lmexp.core.spelling import override
-from lmexp.core.store import Store
+from lmexp.core.store.store import Store
+from lmexp.core.values.spelling import override
 
 
 @pytest.fixture

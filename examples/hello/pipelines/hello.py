@@ -7,9 +7,9 @@ stage is computed again; `lmexp why --config-name hello count.top=2` says so bef
 import json
 from collections import Counter
 
-from lmexp.core.config import Config, option
-from lmexp.core.settings import RunConfig
-from lmexp.core.stage import Artifact, Handle, Metrics, StageRun, stage
+from lmexp.core.graph.stage import Artifact, Handle, Metrics, StageRun, stage
+from lmexp.core.values.config import Config, option
+from lmexp.core.values.settings import RunConfig
 
 
 class WordsConfig(Config):

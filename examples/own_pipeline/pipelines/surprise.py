@@ -4,9 +4,9 @@ import json
 import math
 
 from lmexp import load_model, load_tokenizer, stages
-from lmexp.core.config import Config, option
-from lmexp.core.settings import RunConfig
-from lmexp.core.stage import Artifact, Handle, Metrics, StageRun, stage
+from lmexp.core.graph.stage import Artifact, Handle, Metrics, StageRun, stage
+from lmexp.core.values.config import Config, option
+from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.models.config import NetworkConfig
 from lmexp.models.families import NETWORKS

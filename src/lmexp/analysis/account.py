@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lmexp.analysis.formats import duration, size
-from lmexp.analysis.markup import Html, details, join, table, tag
+from lmexp.analysis.drawing.formats import duration, size
+from lmexp.analysis.drawing.markup import Html, details, join, table, tag
 from lmexp.analysis.records import RunRecords, StageRecord
-from lmexp.core.fingerprint import SHORT
-from lmexp.core.numbers import number
-from lmexp.core.redact import redact, redact_values, redact_words
-from lmexp.core.spelling import command
+from lmexp.core.values.fingerprint import SHORT
+from lmexp.core.values.numbers import number
+from lmexp.core.values.redact import redact, redact_values, redact_words
+from lmexp.core.values.spelling import command
 
 _PLACE = ("python", "processor", "platform", "host", "threads")
 

@@ -8,8 +8,8 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from lmexp.analysis.formats import measured
-from lmexp.analysis.intervals import Interval, normal_interval, wilson_interval
+from lmexp.analysis.drawing.formats import measured
+from lmexp.analysis.statistics.intervals import Interval, normal_interval, wilson_interval
 
 Metrics = Mapping[str, float]
 MEASURES = {"acc": "accuracy", "exact_match": "exact match"}

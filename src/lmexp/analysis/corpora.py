@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lmexp.analysis.markup import Html, join, table
-from lmexp.core.numbers import number
+from lmexp.analysis.drawing.markup import Html, join, table
+from lmexp.core.values.numbers import number
 
 _SPLITS = ("train", "validation", "test")
 

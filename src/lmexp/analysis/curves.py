@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from lmexp.analysis.curve import Curve
-from lmexp.analysis.markup import Html, tag
-from lmexp.analysis.svg import Plot, Series, figure
+from lmexp.analysis.drawing.markup import Html, tag
+from lmexp.analysis.drawing.svg import Plot, Series, figure
+from lmexp.analysis.statistics.curve import Curve
 
 _FEW = 25
 """Points of a curve beside another are marked where there are no more than this."""

@@ -19,15 +19,15 @@ from lmexp.analysis.account import (
     stages_section,
 )
 from lmexp.analysis.accuracies import headline_accuracy, tasks
-from lmexp.analysis.bits import COMPRESSORS, bits_per_byte
 from lmexp.analysis.corpora import corpus_section
 from lmexp.analysis.curves import curve_figures
-from lmexp.analysis.formats import duration, measured
-from lmexp.analysis.markup import Html, escape, join, tag
+from lmexp.analysis.drawing.formats import duration, measured
+from lmexp.analysis.drawing.markup import Html, escape, join, tag
 from lmexp.analysis.quality import quality_section
 from lmexp.analysis.records import RunRecords
+from lmexp.analysis.statistics.bits import COMPRESSORS, bits_per_byte
 from lmexp.analysis.texts import samples_section
-from lmexp.core.numbers import number
+from lmexp.core.values.numbers import number
 
 _STYLE = Path(__file__).with_name("page.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

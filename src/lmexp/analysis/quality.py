@@ -9,12 +9,12 @@ import dataclasses
 from collections.abc import Iterable
 
 from lmexp.analysis.accuracies import MEASURES, Metrics, Task, points, short_name, tasks
-from lmexp.analysis.bits import COMPRESSORS, Bits, bits_per_byte, loses_to_compressors
-from lmexp.analysis.dots import Dot, DotPlot, dot_figure
-from lmexp.analysis.formats import measured
-from lmexp.analysis.intervals import Interval, normal_interval, t_quantile
-from lmexp.analysis.markup import Html, join, table, tag
-from lmexp.analysis.svg import Plot, Series, figure
+from lmexp.analysis.drawing.dots import Dot, DotPlot, dot_figure
+from lmexp.analysis.drawing.formats import measured
+from lmexp.analysis.drawing.markup import Html, join, table, tag
+from lmexp.analysis.drawing.svg import Plot, Series, figure
+from lmexp.analysis.statistics.bits import COMPRESSORS, Bits, bits_per_byte, loses_to_compressors
+from lmexp.analysis.statistics.intervals import Interval, normal_interval, t_quantile
 
 _TRUE, _ENTROPY, _REGRET = "true", "entropy", "regret"
 _WHO = {"": "the model", **COMPRESSORS, _TRUE: "the source itself"}

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmexp.analysis.curve import Curve, curves_of, read_curves
-from lmexp.core.files import read_lines
-from lmexp.core.record import RECORD, intact_file, read_record
-from lmexp.core.runs import Run, read_invocations
+from lmexp.analysis.statistics.curve import Curve, curves_of, read_curves
+from lmexp.core.records.runs import Run, read_invocations
+from lmexp.core.store.record import RECORD, intact_file, read_record
+from lmexp.core.values.files import read_lines
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

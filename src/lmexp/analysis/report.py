@@ -6,12 +6,12 @@ from pathlib import Path
 from lmexp.analysis.page import run_page
 from lmexp.analysis.records import read_run
 from lmexp.analysis.sweep import sweep_page
-from lmexp.core.calling import verb
-from lmexp.core.disk import is_disk_full
-from lmexp.core.runs import PAGE, Run
-from lmexp.core.sealed import write_sealed_page
-from lmexp.core.store import Store
-from lmexp.core.sweeps import Sweep, find_sweep
+from lmexp.core.provenance.calling import verb
+from lmexp.core.records.runs import PAGE, Run
+from lmexp.core.records.sweeps import Sweep, find_sweep
+from lmexp.core.store.disk import is_disk_full
+from lmexp.core.store.store import Store
+from lmexp.core.values.sealed import write_sealed_page
 
 
 def write_report(run: Run) -> Path:

@@ -1,9 +1,9 @@
 """The part of a sweep's page that says which of its settings can be told apart, and by what."""
 
-from lmexp.analysis.compared import Compared
-from lmexp.analysis.formats import measured, ranged
-from lmexp.analysis.markup import Html, join, table, tag
-from lmexp.analysis.standing import Difference, Standing
+from lmexp.analysis.drawing.formats import measured, ranged
+from lmexp.analysis.drawing.markup import Html, join, table, tag
+from lmexp.analysis.statistics.compared import Compared
+from lmexp.analysis.statistics.standing import Difference, Standing
 from lmexp.analysis.sweep_plots import label_of
 
 _NAMED = 4

@@ -5,16 +5,16 @@ the pages of its runs beside it in the store.
 """
 
 from lmexp.analysis.accuracies import tasks
-from lmexp.analysis.compared import Compared, compare
-from lmexp.analysis.formats import NO_RESULT, duration, measured
-from lmexp.analysis.markup import Html, details, join, table, tag
+from lmexp.analysis.drawing.formats import NO_RESULT, duration, measured
+from lmexp.analysis.drawing.markup import Html, details, join, table, tag
 from lmexp.analysis.page import Tile, document
-from lmexp.analysis.standing import Standing, standing_of
 from lmexp.analysis.standing_section import standing_section
+from lmexp.analysis.statistics.compared import Compared, compare
+from lmexp.analysis.statistics.standing import Standing, standing_of
 from lmexp.analysis.sweep_plots import curves_figures, label_of, parameter_figure
-from lmexp.core.redact import redact, redact_words
-from lmexp.core.spelling import command
-from lmexp.core.sweeps import Sweep
+from lmexp.core.records.sweeps import Sweep
+from lmexp.core.values.redact import redact, redact_words
+from lmexp.core.values.spelling import command
 
 _COLUMNS = 4
 """Most metrics that the table of runs shows."""

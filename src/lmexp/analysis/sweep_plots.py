@@ -13,14 +13,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lmexp.analysis.axis import suits_log
-from lmexp.analysis.compared import Compared
-from lmexp.analysis.curve import Curve, curves_of
-from lmexp.analysis.intervals import Interval
-from lmexp.analysis.markup import Html
-from lmexp.analysis.standing import Setting, Standing
-from lmexp.analysis.svg import COLORS, Plot, Series, figure
-from lmexp.analysis.thin import Point
+from lmexp.analysis.drawing.axis import suits_log
+from lmexp.analysis.drawing.markup import Html
+from lmexp.analysis.drawing.svg import COLORS, Plot, Series, figure
+from lmexp.analysis.statistics.compared import Compared
+from lmexp.analysis.statistics.curve import Curve, curves_of
+from lmexp.analysis.statistics.intervals import Interval
+from lmexp.analysis.statistics.standing import Setting, Standing
+from lmexp.analysis.statistics.thin import Point
 
 _CURVES = ("loss", "bits_per_byte")
 _FEW_KEYS = 4

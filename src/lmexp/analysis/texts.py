@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lmexp.analysis.markup import Html, details, join, tag
-from lmexp.core.numbers import number
+from lmexp.analysis.drawing.markup import Html, details, join, tag
+from lmexp.core.values.numbers import number
 
 _SHOWN = 6
 """Samples that stand open; the rest is one click away."""

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lmexp.core.files import write_json
+from lmexp.core.values.files import write_json
 from lmexp.corpus.card import Tally, dataset_card
 from lmexp.corpus.config import SPLITS, CorpusConfig
 from lmexp.corpus.dedup import SeenHashes
@@ -31,7 +31,7 @@ from lmexp.corpus.empty import MAX_FRACTIONS, require_documents
 from lmexp.corpus.filters import Filters
 from lmexp.corpus.mixing import mix
 from lmexp.corpus.shards import ShardWriters
-from lmexp.corpus.sources import all_sources, read_sources, source_facts
+from lmexp.corpus.sources.sources import all_sources, read_sources, source_facts
 
 
 def build_corpus(

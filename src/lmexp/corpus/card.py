@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from lmexp.core.config import identity
+from lmexp.core.values.config import identity
 from lmexp.corpus.config import SPLITS, CorpusConfig
-from lmexp.corpus.sources import all_sources, content_of, source_facts
+from lmexp.corpus.sources.sources import all_sources, content_of, source_facts
 
 _COUNTED = ("documents", "bytes", "characters")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from lmexp.core.config import Config, option
-from lmexp.core.one_of import OneOf
-from lmexp.core.redact import redact
+from lmexp.core.values.config import Config, option
+from lmexp.core.values.one_of import OneOf
+from lmexp.core.values.redact import redact
 from lmexp.corpus.filter_config import NO_FILTERS, FilterConfig
 from lmexp.errors import ConfigError
 from lmexp.known.config import ProcessConfig

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lmexp.corpus.rows import BadRows
+from lmexp.corpus.formats.rows import BadRows
 
 
 @dataclass(frozen=True, slots=True)

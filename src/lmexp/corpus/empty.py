@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from lmexp.corpus.config import FORMATS, SPLITS, CorpusConfig, HttpSource, LocalSource, SourceConfig
 from lmexp.corpus.filter_config import NO_FILTERS
-from lmexp.corpus.sources import all_sources
-from lmexp.corpus.streams import split_suffix
+from lmexp.corpus.formats.streams import split_suffix
+from lmexp.corpus.sources.sources import all_sources
 from lmexp.errors import DataError
 
 MAX_FRACTIONS = 1000

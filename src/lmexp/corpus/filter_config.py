@@ -1,6 +1,6 @@
 """Which documents of a corpus the filters drop: their limits, without what measures them."""
 
-from lmexp.core.config import Config, build, option
+from lmexp.core.values.config import Config, build, option
 from lmexp.errors import ConfigError
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from lmexp.corpus.config import CorpusConfig, LocalSource
 from lmexp.corpus.documents import SourceContext, TextUnits
-from lmexp.corpus.formats import split_name
-from lmexp.corpus.local import file_texts, is_known, local_files
+from lmexp.corpus.formats.formats import split_name
+from lmexp.corpus.formats.rows import BadRows
+from lmexp.corpus.formats.streams import decompressed
+from lmexp.corpus.formats.text_files import HINT_BYTES, looks_like_a_list
 from lmexp.corpus.patterns import shown
-from lmexp.corpus.rows import BadRows
-from lmexp.corpus.sources import all_sources, files_key
-from lmexp.corpus.streams import decompressed
-from lmexp.corpus.text_files import HINT_BYTES, looks_like_a_list
+from lmexp.corpus.sources.local import file_texts, is_known, local_files
+from lmexp.corpus.sources.sources import all_sources, files_key
 
 _MAX_FILES = 64
 _TEXT = ("txt", "md")

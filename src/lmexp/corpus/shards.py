@@ -15,8 +15,8 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmexp.core.files import parse_json
-from lmexp.core.record import listed_files
+from lmexp.core.store.record import listed_files
+from lmexp.core.values.files import parse_json
 from lmexp.corpus.config import SPLITS
 from lmexp.corpus.documents import Document
 from lmexp.errors import DataError, nearest

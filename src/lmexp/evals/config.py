@@ -1,8 +1,8 @@
 """What is measured on a trained model."""
 
-from lmexp.core.config import Config, option
+from lmexp.core.values.config import Config, option
 from lmexp.errors import ConfigError
-from lmexp.evals.primer_tasks import PRIMER_TASKS
+from lmexp.evals.tasks.primer_tasks import PRIMER_TASKS
 
 PYTHON_TASKS: dict[str, str] = {
     "python_identifier": "an identifier that is in scope, swapped for another one in scope",

@@ -24,9 +24,9 @@ from typing import Any
 import torch
 
 from lmexp.errors import DataError
-from lmexp.evals.items import ExactMatch, Task
 from lmexp.evals.needs import no_room
 from lmexp.evals.prompts import Prompt, row_head
+from lmexp.evals.tasks.items import ExactMatch, Task
 from lmexp.models.language_model import LanguageModel
 from lmexp.tokenizer.tokenizer import Tokenizer
 

@@ -8,7 +8,7 @@ four outcomes that a pair may have, so that few items that agree give a wide int
 import math
 from collections.abc import Sequence
 
-from lmexp.analysis.intervals import Interval, normal_quantile, t_interval
+from lmexp.analysis.statistics.intervals import Interval, normal_quantile, t_interval
 
 
 def difference_interval(differences: Sequence[float]) -> Interval:

@@ -5,10 +5,10 @@ A model of this run has its context in its configuration: that has not to wait f
 
 from collections.abc import Mapping
 
-from lmexp.core.stage import Upstream
+from lmexp.core.graph.stage import Upstream
 from lmexp.errors import ConfigError, DataError
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
-from lmexp.evals.tasks import task_files
+from lmexp.evals.tasks.tasks import task_files
 
 
 def check_prompts(config: PromptsConfig, upstream: Mapping[str, Upstream]) -> None:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from lmexp.errors import DataError
-from lmexp.evals.scoring import Pair, Scorer
+from lmexp.scoring.scoring import Pair, Scorer
 
 EvalDocument = tuple[str, Sequence[int], int, int]
 """(id, token ids without end-of-text, bytes of the text, words of the text)."""

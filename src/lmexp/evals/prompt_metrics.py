@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmexp.analysis.intervals import wilson_interval
+from lmexp.analysis.statistics.intervals import wilson_interval
 from lmexp.evals.intervals import difference_interval
 
 Rows = Sequence[Mapping[str, Any]]

@@ -9,7 +9,7 @@ and then the item's context. The protocol, so that a figure can be reproduced el
    `acc_norm` divides by the characters and `acc_bytes` by the bytes of UTF-8 of the choice's own text, white
    space that it begins with included and the task's delimiter not, as lm-eval does;
 3. which worked examples an item has, and what they answer where labels are permuted, stands in
-   `lmexp.evals.shots`;
+   `lmexp.evals.tasks.shots`;
 4. a worked example is another item's context with an answer; of a long context its end, from a line start
    on, where the task says so;
 5. a prompt that is longer than the model's context loses tokens on its left; its row says so.
@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmexp.errors import DataError
-from lmexp.evals.items import Item, Task
-from lmexp.evals.scoring import Pair, Scorer
-from lmexp.evals.shared_prefix import SharedPrefixScorer
-from lmexp.evals.shots import Examples, Shot
+from lmexp.evals.tasks.items import Item, Task
+from lmexp.evals.tasks.shots import Examples, Shot
+from lmexp.scoring.scoring import Pair, Scorer
+from lmexp.scoring.shared_prefix import SharedPrefixScorer
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 ROW_CHARACTERS = 4000

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from lmexp.core.config import Config, option
+from lmexp.core.values.config import Config, option
 from lmexp.errors import ConfigError
 
 

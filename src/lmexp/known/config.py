@@ -1,6 +1,6 @@
 """Which random process draws the lines of a `known` text."""
 
-from lmexp.core.config import Config, option
+from lmexp.core.values.config import Config, option
 from lmexp.errors import ConfigError
 
 _MAX_BELIEFS = 2**22

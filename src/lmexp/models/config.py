@@ -1,6 +1,6 @@
 """What the configurations of all networks have in common."""
 
-from lmexp.core.config import Config, option
+from lmexp.core.values.config import Config, option
 
 
 class NetworkConfig(Config):

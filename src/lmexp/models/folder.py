@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lmexp.core.foreign import read_object
+from lmexp.core.values.foreign import read_object
 from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
 from lmexp.models.config import NetworkConfig

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lmexp.core.config import Config, option
+from lmexp.core.values.config import Config, option
 from lmexp.errors import ConfigError
 from lmexp.tokenizer.config import ENCODERS
 

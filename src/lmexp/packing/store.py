@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lmexp.core.files import read_json
+from lmexp.core.values.files import read_json
 from lmexp.errors import DataError, nearest
 from lmexp.packing.rows import best_fit, bos_aligned, first_skew
 from lmexp.packing.samples import RowSamples, Samples, StreamSamples

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmexp.core.config import Config, option
-from lmexp.core.files import FileHasher
-from lmexp.core.foreign import file_inside
-from lmexp.core.spelling import command
-from lmexp.core.stage import Metrics, StageRun, stage
+from lmexp.core.graph.stage import Metrics, StageRun, stage
+from lmexp.core.values.config import Config, option
+from lmexp.core.values.files import FileHasher
+from lmexp.core.values.foreign import file_inside
+from lmexp.core.values.spelling import command
 from lmexp.errors import DataError
 from lmexp.stages.pretrain import ModelArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmexp.core.files import parse_json, read_json, write_json
+from lmexp.core.values.files import parse_json, read_json, write_json
 from lmexp.stages.rows import write_rows
 
 Rows = Sequence[Mapping[str, Any]]

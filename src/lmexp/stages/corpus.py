@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmexp.core.files import FileHasher, read_json
-from lmexp.core.stage import Artifact, Metrics, StageRun, stage
-from lmexp.core.store import HASHES
+from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.store.store import HASHES
+from lmexp.core.values.files import FileHasher, read_json
 from lmexp.corpus.config import CorpusConfig, HubSource, KnownSource
-from lmexp.corpus.sources import all_sources, content_hashes
+from lmexp.corpus.sources.sources import all_sources, content_hashes
 from lmexp.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class CorpusArtifact(Artifact):
 
     def known(self) -> KnownSource | None:
         """Return the source whose entropy is known, where it is the corpus's only one."""
-        from lmexp.corpus.known import only_known_source
+        from lmexp.corpus.sources.known import only_known_source
 
         return only_known_source(read_json(self.path / "card.json"))
 

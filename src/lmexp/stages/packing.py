@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
 from lmexp.corpus.config import SPLITS
 from lmexp.packing.config import PackingConfig
 from lmexp.stages.corpus import CorpusArtifact

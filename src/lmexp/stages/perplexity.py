@@ -7,7 +7,7 @@ documents, and the model's distance from it, the regret, is reported.
 import heapq
 from typing import TYPE_CHECKING, Any
 
-from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
 from lmexp.evals.config import PerplexityConfig
 from lmexp.evals.needs import check_perplexity, require_window
 from lmexp.stages.corpus import CorpusArtifact
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from lmexp.corpus.documents import Document
-    from lmexp.evals.scoring import Scorer
+    from lmexp.scoring.scoring import Scorer
     from lmexp.tokenizer.tokenizer import Tokenizer
 
 
@@ -50,7 +50,7 @@ def perplexity(
     """
     from lmexp.evals.compressors import compressor_bits_per_byte
     from lmexp.evals.perplexity import default_stride, perplexity_metrics, score_documents
-    from lmexp.evals.scoring import ModelScorer
+    from lmexp.scoring.scoring import ModelScorer
 
     encoder, network = tokenizer.load(), model.load()
     require_window(config, network.config.context_length)
@@ -97,9 +97,9 @@ def _truth(corpus: CorpusArtifact, encoder: "Tokenizer") -> "tuple[Scorer | None
     source = corpus.known()
     if source is None:
         return None, {}
-    from lmexp.evals.truth import TrueScorer
     from lmexp.known.build import build_process
     from lmexp.known.process import entropy_bits_per_byte
+    from lmexp.scoring.truth import TrueScorer
 
     process = build_process(source)
     return TrueScorer(process, encoder), {"entropy_bits_per_byte": entropy_bits_per_byte(process)}

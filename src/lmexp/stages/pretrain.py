@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmexp.core.config import identity
-from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.values.config import identity
 from lmexp.errors import Diverged
 from lmexp.stages.packing import PackingArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact

@@ -3,12 +3,12 @@
 import functools
 from typing import TYPE_CHECKING, Any
 
-from lmexp.core.files import FileHasher, write_json
-from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.values.files import FileHasher, write_json
 from lmexp.errors import DataError
 from lmexp.evals.config import PromptsConfig
 from lmexp.evals.needs import check_prompts
-from lmexp.evals.tasks import content_hashes
+from lmexp.evals.tasks.tasks import content_hashes
 from lmexp.stages.conditions import Conditions
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.packing import PackingArtifact
@@ -19,9 +19,9 @@ from lmexp.stages.tokenizer import TokenizerArtifact
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lmexp.evals.items import Task
     from lmexp.evals.prompt_metrics import Rows
     from lmexp.evals.prompts import Prompt
+    from lmexp.evals.tasks.items import Task
     from lmexp.tokenizer.tokenizer import Tokenizer
 
 
@@ -63,9 +63,9 @@ def prompts(
     """
     from lmexp.evals.prompt_metrics import chance, task_metrics
     from lmexp.evals.prompts import prompts_of, score_choices
-    from lmexp.evals.scoring import BigramScorer
-    from lmexp.evals.tasks import TaskMaker
+    from lmexp.evals.tasks.tasks import TaskMaker
     from lmexp.models.bigram import Bigram
+    from lmexp.scoring.scoring import BigramScorer
 
     encoder = tokenizer.load()
     score = _scoring(model, encoder, config.batch_size)
@@ -119,7 +119,7 @@ def _scoring(
     """Return what gives a task's prompts their rows."""
     from lmexp.evals.exact_match import score_answers
     from lmexp.evals.prompts import score_choices
-    from lmexp.evals.shared_prefix import SharedPrefixScorer
+    from lmexp.scoring.shared_prefix import SharedPrefixScorer
 
     network = model.load()
     scorer = SharedPrefixScorer(

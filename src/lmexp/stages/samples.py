@@ -1,7 +1,7 @@
 """The samples stage: what a trained model writes, for people to read."""
 
-from lmexp.core.config import build, to_dict
-from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.values.config import build, to_dict
 from lmexp.generation.config import SamplesConfig, SamplingConfig
 from lmexp.stages.pretrain import ModelArtifact
 from lmexp.stages.rows import write_rows

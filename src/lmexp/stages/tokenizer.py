@@ -4,7 +4,7 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from lmexp.core.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
 from lmexp.errors import DataError
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.tokenizer.config import TokenizerConfig

@@ -1,6 +1,6 @@
 """How a tokenizer is trained, and by what it can encode."""
 
-from lmexp.core.config import Config, option
+from lmexp.core.values.config import Config, option
 
 ENCODERS = ("gigatoken", "tiktoken", "tokenizers")
 """What can encode, the fastest first; `lmexp.tokenizer.encoders` says how."""

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from lmexp.core.foreign import read_object
+from lmexp.core.values.foreign import read_object
 from lmexp.tokenizer.tokenizer import CONFIG_FILE, Tokenizer
 
 

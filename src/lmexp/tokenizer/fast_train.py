@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmexp.core.config import replace
+from lmexp.core.values.config import replace
 from lmexp.errors import DataError
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.encoders import OldCharacters, choose_encoder, text_buffers

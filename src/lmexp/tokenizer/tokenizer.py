@@ -23,7 +23,7 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from lmexp.core.foreign import read_object
+from lmexp.core.values.foreign import read_object
 from lmexp.errors import DataError
 from lmexp.tokenizer.roles import roles_of
 from lmexp.tokenizer.structure import byte_characters, check_ids, check_structure

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from lmexp.core.files import fsync_path
+from lmexp.core.values.files import fsync_path
 
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 

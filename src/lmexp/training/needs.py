@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lmexp.core.stage import Upstream
+from lmexp.core.graph.stage import Upstream
 from lmexp.errors import DataError
 from lmexp.packing.config import no_sample
 from lmexp.training.config import PretrainConfig

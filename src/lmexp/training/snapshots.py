@@ -16,7 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 from safetensors.torch import load_file, save_file
 
-from lmexp.core.files import fsync_path
+from lmexp.core.values.files import fsync_path
 from lmexp.models.language_model import LanguageModel
 from lmexp.training.callbacks import AfterStep, Curve
 from lmexp.training.config import PretrainConfig

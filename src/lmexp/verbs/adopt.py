@@ -5,9 +5,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lmexp.core.calling import run_words
-from lmexp.core.settings import absolute_store, default_store
-from lmexp.core.spelling import command, override, unquoted
+from lmexp.core.provenance.calling import run_words
+from lmexp.core.values.settings import absolute_store, default_store
+from lmexp.core.values.spelling import command, override, unquoted
 from lmexp.errors import ConfigError, nearest
 
 _KINDS = ("model", "tokenizer", "corpus")
@@ -19,8 +19,8 @@ _Use = Callable[[str], list[str]]
 def adopt(arguments: argparse.Namespace) -> int:
     """model PATH, tokenizer PATH, or corpus train=FILES validation=FILES test=FILES: take it in"""
     from lmexp.analysis.report import report_at_end
-    from lmexp.core.compose import composition_of
-    from lmexp.core.session import run_composition
+    from lmexp.core.graph.compose import composition_of
+    from lmexp.core.running.session import run_composition
 
     stores = [unquoted(w.partition("=")[2]) for w in arguments.words if w.startswith("store=")]
     kind, *words = [w for w in arguments.words if not w.startswith("store=")] or [""]

@@ -73,10 +73,10 @@ def query(line: str) -> list[str]:
 
 def _overrides(word: str) -> list[str]:
     """Return groups and keys, up to the next dot or equals sign."""
-    from lmexp.core.compose import own_config_dir, register_schemas
-    from lmexp.core.composing_errors import KEYS
-    from lmexp.core.groups import choice, groups
-    from lmexp.core.own import shipped
+    from lmexp.core.graph.compose import own_config_dir, register_schemas
+    from lmexp.core.graph.composing_errors import KEYS
+    from lmexp.core.graph.groups import choice, groups
+    from lmexp.core.provenance.own import shipped
 
     own = own_config_dir(None)
     found = groups([shipped("conf"), *([Path(own)] if own else [])])
@@ -96,9 +96,9 @@ def _next_part(name: str, typed: int) -> str:
 
 
 def _runs() -> list[str]:
-    from lmexp.core.runs import list_runs
-    from lmexp.core.settings import absolute_store, default_store
-    from lmexp.core.store import Store
+    from lmexp.core.records.runs import list_runs
+    from lmexp.core.store.store import Store
+    from lmexp.core.values.settings import absolute_store, default_store
 
     return [run.name for run in list_runs(Store(absolute_store(default_store())))]
 

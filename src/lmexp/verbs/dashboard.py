@@ -13,11 +13,11 @@ METRIC = "perplexity/test/bits_per_byte"
 
 def dashboard(arguments: argparse.Namespace) -> int:
     """[GROUP] [metric=NAME] [--save]: write a wandb workspace as JSON; --save also puts it on the server"""
-    from lmexp.core.dashboard import definition, outline
-    from lmexp.core.destination import refuse_offline
-    from lmexp.core.files import read_json, write_json
-    from lmexp.core.runs import list_runs
-    from lmexp.core.tracking import has_key
+    from lmexp.core.records.runs import list_runs
+    from lmexp.core.tracking.dashboard import definition, outline
+    from lmexp.core.tracking.destination import refuse_offline
+    from lmexp.core.tracking.uploader import has_key
+    from lmexp.core.values.files import read_json, write_json
 
     words, store = split_store(arguments.words)
     metrics = [word.partition("=")[2] for word in words if word.startswith("metric=")]

@@ -7,7 +7,7 @@ from lmexp.verbs.words import no_more, print_json, split_store
 
 def gc(arguments: argparse.Namespace) -> int:
     """[--keep RUN ...] [--downloads] [--delete]: what no kept run needs; deletes only with --delete"""
-    from lmexp.core.gc import find_garbage, sweep
+    from lmexp.core.records.gc import find_garbage, sweep
 
     words, store = split_store(arguments.words)
     no_more(words)

@@ -11,8 +11,8 @@ from lmexp.verbs.words import find_record, split_store
 
 def generate(arguments: argparse.Namespace) -> int:
     """RUN or PATH --prompt TEXT [temperature=0.8 ...]: continue a text with a model"""
-    from lmexp.core.config import build
-    from lmexp.core.record import require_published
+    from lmexp.core.store.record import require_published
+    from lmexp.core.values.config import build
     from lmexp.generation.config import SamplingConfig
 
     values = {}
@@ -36,7 +36,7 @@ def generate(arguments: argparse.Namespace) -> int:
 
 def _model_folder(words: Sequence[str]) -> Path:
     """Return the directory of a model that is named by its path, by its artifact or by a run."""
-    from lmexp.core.runs import find_run
+    from lmexp.core.records.runs import find_run
 
     named = [w for w in words if not w.startswith("store=")]
     if len(named) != 1:

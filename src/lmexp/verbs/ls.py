@@ -5,19 +5,19 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmexp.core.terminal import printable
+from lmexp.core.values.terminal import printable
 from lmexp.verbs.words import no_more, print_json, split_store
 
 if TYPE_CHECKING:
-    from lmexp.core.runs import Run
+    from lmexp.core.records.runs import Run
 
 _COLUMNS = 80
 
 
 def ls(arguments: argparse.Namespace) -> int:
     """the runs and artifacts of a store"""
-    from lmexp.analysis.formats import size
-    from lmexp.core.runs import list_runs
+    from lmexp.analysis.drawing.formats import size
+    from lmexp.core.records.runs import list_runs
 
     words, store = split_store(arguments.words)
     no_more(words)
@@ -56,7 +56,7 @@ def ls(arguments: argparse.Namespace) -> int:
 
 def differing(runs: "Sequence[Run]") -> list[dict[str, Any]]:
     """Return, for each run, the keys that it changes of its experiment or that tell it from other runs."""
-    from lmexp.core.settings import ENGINE_KEYS
+    from lmexp.core.values.settings import ENGINE_KEYS
 
     first: dict[str, dict[str, Any]] = {}
     varied: dict[str, set[str]] = {}
@@ -84,7 +84,7 @@ def _leaves(values: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
 
 def _figures(runs: "Sequence[Run]") -> list[dict[str, Any] | None]:
     """Return the headline metric of each run by name and value; runs of one experiment have the same one."""
-    from lmexp.analysis.compared import headline_metric
+    from lmexp.analysis.statistics.compared import headline_metric
 
     of: dict[str, list[Mapping[str, float]]] = {}
     for run in runs:
@@ -100,7 +100,7 @@ def _figures(runs: "Sequence[Run]") -> list[dict[str, Any] | None]:
 
 def _run_lines(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a line for each run and, indented, what differs, none of them wider than a terminal may be."""
-    from lmexp.core.plan import spelled
+    from lmexp.core.graph.plan import spelled
 
     width = max(len(run["run"]) for run in runs)
     lines = []
@@ -118,7 +118,7 @@ def _run_lines(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _figure_text(figure: Mapping[str, Any] | None) -> str:
-    from lmexp.analysis.formats import short
+    from lmexp.analysis.drawing.formats import short
 
     if figure is None:
         return ""

@@ -7,10 +7,10 @@ from lmexp.verbs.words import composed, print_json
 
 def plan(arguments: argparse.Namespace) -> int:
     """OVERRIDES: what a run would reuse and compute, and why"""
-    from lmexp.core.console import plan_lines
-    from lmexp.core.foresight import foresee
-    from lmexp.core.runs import run_name
-    from lmexp.core.session import plan_of
+    from lmexp.core.graph.foresight import foresee
+    from lmexp.core.records.runs import run_name
+    from lmexp.core.running.console import plan_lines
+    from lmexp.core.running.session import plan_of
 
     composition, store = composed(arguments)
     planned = plan_of(composition, store)

@@ -11,8 +11,8 @@ from lmexp.verbs.words import split_store
 def report(arguments: argparse.Namespace) -> int:
     """[RUN ...] [--sweep NAME ...]: write the page of each, or of all runs and sweeps, and print its path"""
     from lmexp.analysis.report import renew_report, write_sweep_report
-    from lmexp.core.runs import find_run, list_runs, lost_runs
-    from lmexp.core.sweeps import find_sweep, sweep_names
+    from lmexp.core.records.runs import find_run, list_runs, lost_runs
+    from lmexp.core.records.sweeps import find_sweep, sweep_names
 
     words, store = split_store(arguments.words)
     named = bool(words or arguments.sweep)

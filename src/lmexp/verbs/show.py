@@ -8,8 +8,8 @@ from lmexp.verbs.words import find_record, print_json, split_store
 
 def show(arguments: argparse.Namespace) -> int:
     """RUN or ARTIFACT: its table or record"""
-    from lmexp.core.runs import find_run, list_runs
-    from lmexp.summary import summary
+    from lmexp.analysis.summary import summary
+    from lmexp.core.records.runs import find_run, list_runs
 
     words, store = split_store(arguments.words)
     if len(words) != 1:

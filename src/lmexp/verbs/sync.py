@@ -8,8 +8,8 @@ from lmexp.verbs.words import split_store
 
 def sync(arguments: argparse.Namespace) -> int:
     """[RUN ...] [timeout_s=600]: upload what ran offline to wandb; exit code 1 if some did not arrive"""
-    from lmexp.core.sync import TIMEOUT_S
-    from lmexp.core.sync import sync as sync_runs
+    from lmexp.core.tracking.sync import TIMEOUT_S
+    from lmexp.core.tracking.sync import sync as sync_runs
 
     words, store = split_store(arguments.words)
     names = [word for word in words if not word.startswith("timeout_s=")]

@@ -7,7 +7,7 @@ from lmexp.verbs.words import named_records, print_json, split_store
 
 def verify(arguments: argparse.Namespace) -> int:
     """[RUN or ARTIFACT ...]: read every byte and name all that is not as written; exit code 1 if any"""
-    from lmexp.core.verification import verify_artifacts, verify_store
+    from lmexp.core.records.verification import verify_artifacts, verify_store
 
     words, store = split_store(arguments.words)
     found = verify_artifacts(store, named_records(store, words)) if words else verify_store(store)

@@ -6,20 +6,20 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmexp.core.settings import absolute_store, default_store
-from lmexp.core.spelling import unquoted
+from lmexp.core.values.settings import absolute_store, default_store
+from lmexp.core.values.spelling import unquoted
 from lmexp.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from lmexp.core.compose import Composition
-    from lmexp.core.record import Record
-    from lmexp.core.store import Store
+    from lmexp.core.graph.compose import Composition
+    from lmexp.core.store.record import Record
+    from lmexp.core.store.store import Store
 
 
 def split_store(words: Sequence[str]) -> tuple[list[str], "Store"]:
     """Return the words without ``store=PATH``, and that store, which must exist."""
-    from lmexp.core.root import is_store
-    from lmexp.core.store import Store
+    from lmexp.core.store.root import is_store
+    from lmexp.core.store.store import Store
 
     chosen = [unquoted(w.partition("=")[2]) for w in words if w.startswith("store=")]
     rest = [w for w in words if not w.startswith("store=")]
@@ -42,8 +42,8 @@ def split_store(words: Sequence[str]) -> tuple[list[str], "Store"]:
 
 def composed(arguments: argparse.Namespace) -> "tuple[Composition, Store]":
     """Return the experiment that the words compose, and its store."""
-    from lmexp.core.compose import compose
-    from lmexp.core.store import Store
+    from lmexp.core.graph.compose import compose
+    from lmexp.core.store.store import Store
 
     composition = compose(arguments.words, config_name=arguments.config_name, config_dir=arguments.config_dir)
     return composition, Store(composition.store)
@@ -51,7 +51,7 @@ def composed(arguments: argparse.Namespace) -> "tuple[Composition, Store]":
 
 def named_records(store: "Store", words: Sequence[str]) -> "list[Record]":
     """Return the named artifacts and those of the named runs; all where nothing is named."""
-    from lmexp.core.runs import find_run
+    from lmexp.core.records.runs import find_run
 
     if not words:
         return store.records()

@@ -7,7 +7,7 @@ A family's folder has `config.py`, which imports no torch; `network.py` with its
 import importlib
 from types import ModuleType
 
-from lmexp.core.one_of import OneOf
+from lmexp.core.values.one_of import OneOf
 from lmexp.models.config import NetworkConfig
 from lmexp.models.families.gpt2 import GPT2Config
 from lmexp.models.families.qwen3 import GPTConfig

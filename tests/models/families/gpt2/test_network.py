@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lmexp.core.config import Config, build, identity, option
+from lmexp.core.values.config import Config, build, identity, option
 from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
 from lmexp.models.config import NetworkConfig

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from lmexp.core.config import option
+from lmexp.core.values.config import option
 from lmexp.errors import ConfigError
 from lmexp.models.config import NetworkConfig
 

@@ -1,6 +1,6 @@
 """The shape of a decoder-only Transformer with rotary positions."""
 
-from lmexp.core.config import option
+from lmexp.core.values.config import option
 from lmexp.errors import ConfigError
 from lmexp.models.config import NetworkConfig
 

@@ -1,0 +1,1 @@
+"""Marks on a page: axes, dots, lines, tables and numbers."""

@@ -1,0 +1,1 @@
+"""What can be concluded from few numbers: intervals, differences, curves."""

@@ -1,0 +1,1 @@
+"""From configurations to a graph of stages, and what of it would run."""

@@ -1,0 +1,1 @@
+"""Where a result comes from: whose code, on what machine, started how."""

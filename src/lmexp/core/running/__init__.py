@@ -1,0 +1,1 @@
+"""How a plan is computed: sessions, children and what a person sees of them."""

@@ -1,0 +1,1 @@
+"""What lies on disk: artifacts with their records, leases and attempts."""

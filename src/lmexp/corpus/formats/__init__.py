@@ -1,0 +1,1 @@
+"""How files and rows are read as documents."""

@@ -1,0 +1,132 @@
+"""Which keys hold where an experiment and the command line choose different kinds."""
+
+import pytest
+
+from lmexp.core.graph.compose import compose
+from lmexp.core.graph.plan import make_plan
+from lmexp.core.store.store import Store
+from lmexp.errors import ConfigError
+from lmexp.models.families import GPT2Config, GPTConfig
+
+TINY = GPTConfig(
+    context_length=128,
+    num_layers=2,
+    num_heads=2,
+    num_kv_heads=1,
+    d_model=64,
+    tie_embeddings=False,
+    init_std=1.0,
+)
+OF_TINY = {
+    "model.num_layers": 2,
+    "model.num_heads": 2,
+    "model.num_kv_heads": 1,
+    "model.d_model": 64,
+    "model.tie_embeddings": False,
+    "model.init_std": 1.0,
+}
+
+MINE = {
+    "by_key": "model: {architecture: gpt2, d_model: 256, num_layers: 3}\n",
+    "by_group": "defaults:\n  - override /model: gpt2\nmodel: {d_model: 64, num_layers: 3}\n",
+}
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    for name, text in MINE.items():
+        whole = f"# @package _global_\n{text}trainer: {{max_steps: 3}}\n"
+        (folder / f"{name}.yaml").write_text(whole)
+    monkeypatch.chdir(tmp_path)
+
+
+def composed(*words):
+    composition = compose(words)
+    return composition.config.model, dict(composition.left_behind)
+
+
+def test_an_experiments_keys_hold_where_nothing_or_the_same_kind_is_chosen():
+    assert composed("+experiment=tiny") == (TINY, {})
+    assert composed("+experiment=tiny", "model=gpt") == (TINY, {})
+    assert composed("+experiment=tiny", "model.architecture=qwen3") == (TINY, {})
+
+
+def test_another_kind_has_its_own_defaults_and_group_file_and_what_is_shared():
+    model = GPT2Config(context_length=128, norm_eps=1e-5)
+    assert composed("+experiment=tiny", "model=gpt2") == (model, OF_TINY)
+
+
+def test_the_command_lines_own_keys_come_last():
+    model = GPT2Config(context_length=64, d_model=32, norm_eps=1e-5)
+    lost = {key: value for key, value in OF_TINY.items() if key != "model.d_model"}
+    words = ("model=gpt2", "model.d_model=32", "model.context_length=64")
+    assert composed("+experiment=tiny", *words) == (model, lost)
+    assert composed("+experiment=tiny", "model=gpt2", "model={d_model:32,context_length:64}") == (model, lost)
+
+
+def test_a_kind_chosen_by_its_key_has_the_kinds_defaults_alone():
+    assert composed("+experiment=tiny", "model.architecture=gpt2") == (
+        GPT2Config(context_length=128),
+        OF_TINY,
+    )
+
+
+def test_a_key_that_is_taken_away_has_the_kinds_default():
+    model, _ = composed("+experiment=tiny", "model=gpt2", "~model.norm_eps")
+    assert model == GPT2Config(context_length=128, norm_eps=1e-6)
+
+
+def test_an_experiment_that_chooses_a_kind_keeps_its_own_keys_alone(mine):
+    assert composed("+experiment=by_key") == (GPT2Config(d_model=256, num_layers=3), {})
+    assert composed("+experiment=by_group")[0] == GPT2Config(d_model=64, num_layers=3, norm_eps=1e-5)
+    assert composed("+experiment=by_group", "model.num_heads=2")[0] == GPT2Config(
+        d_model=64, num_layers=3, num_heads=2, norm_eps=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_the_first_kind_is_chosen_back_by_its_group_or_its_key(mine, name):
+    for word in ("model=gpt", "model.architecture=qwen3"):
+        model, lost = composed(f"+experiment={name}", word)
+        assert model == GPTConfig()
+        assert lost["model.num_layers"] == 3
+
+
+def test_interpolations_read_what_holds():
+    words = [
+        "+experiment=tiny",
+        "model=gpt2",
+        "packing=best_fit",
+        "trainer.log_every_n_steps=${model.num_layers}",
+    ]
+    config = compose(words).config
+    assert config.packing.context_length == 128
+    assert config.trainer.log_every_n_steps == 4
+
+
+def test_a_key_that_no_file_sets_is_not_taken_away_in_silence():
+    with pytest.raises(ConfigError, match=r"^model\.rope_theta is set by no file here, so that it has its"):
+        compose(["+experiment=tiny", "~model.rope_theta"])
+
+
+def test_a_sweep_over_kinds_composes_and_each_has_its_own_pretraining(tmp_path):
+    names = {
+        make_plan(compose(["+experiment=tiny", word]).handles, Store(tmp_path))
+        .by_name["pretrain"]
+        .fingerprint
+        for word in ("model=gpt", "model=gpt2")
+    }
+    assert len(names) == 2
+
+
+def test_the_plan_names_what_is_left_behind(tmp_path, capsys):
+    from lmexp.cli import main
+
+    assert main(["plan", "+experiment=tiny", "model=gpt2", f"store={tmp_path}"]) == 0
+    out = capsys.readouterr().out
+    assert "note: the experiment's model.num_layers=2, " in out
+    assert "model.init_std=1.0 are of another kind and do not hold" in out
+    assert main(["plan", "+experiment=tiny", f"store={tmp_path}"]) == 0
+    assert "another kind" not in capsys.readouterr().out

@@ -1,0 +1,100 @@
+"""Shared-prefix scoring: each pair as it would be scored alone, whatever its group shares."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmexp.models.build import build_model
+from lmexp.models.families import NETWORKS
+from lmexp.scoring.scoring import ModelScorer
+from lmexp.scoring.shared_prefix import SharedPrefixScorer, arrange, grow
+
+CONTEXT_LENGTH = 12
+EOS = 0
+IDS = st.lists(st.integers(1, 4), max_size=14)
+GROUPS = st.lists(
+    st.tuples(IDS, st.lists(st.lists(st.integers(1, 4), max_size=5), min_size=1, max_size=4)),
+    min_size=1,
+    max_size=7,
+)
+
+
+@pytest.fixture(scope="module", params=["qwen3", "gpt2"])
+def model(request):
+    torch.set_num_threads(1)
+    kv_heads = {"qwen3": {"num_kv_heads": 1}, "gpt2": {"num_heads": 4}}[request.param]
+    shape = {"context_length": CONTEXT_LENGTH, "num_layers": 2, "num_heads": 2, "d_model": 16, **kv_heads}
+    config = NETWORKS.kinds[request.param](**shape)
+    model = build_model(config, 7, seed=3)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.3)
+    return model
+
+
+@given(GROUPS, st.integers(1, 4))
+@settings(max_examples=60, deadline=None)
+def test_scores_are_those_of_the_plain_path(model, groups, batch_size):
+    asked = [[(context, choice) for choice in choices] for context, choices in groups]
+    found = SharedPrefixScorer(model, CONTEXT_LENGTH, batch_size, EOS).score_groups(asked)
+    plain = ModelScorer(model, CONTEXT_LENGTH, batch_size, EOS)
+    assert [len(group) for group in found] == [len(group) for group in asked]
+    for pairs, scores in zip(asked, found, strict=True):
+        for one, expected in zip(scores, plain.score(pairs), strict=True):
+            np.testing.assert_allclose(one, expected, atol=1e-5)
+
+
+def test_a_group_that_shares_its_context_reads_it_once(model, monkeypatch):
+    read = []
+    original = type(model).hidden_states
+
+    def count(self, input_ids, *args, **kwargs):
+        read.append(input_ids.shape[1])
+        return original(self, input_ids, *args, **kwargs)
+
+    monkeypatch.setattr(type(model), "hidden_states", count)
+    group = [([1, 2, 3, 4, 1, 2], [choice, 2]) for choice in (1, 2, 3, 4)]
+    SharedPrefixScorer(model, CONTEXT_LENGTH, 4, EOS).score_groups([group])
+    assert read == [6, 4]  # the context, then the first token of each choice
+
+
+def test_a_group_that_shares_next_to_nothing_takes_the_plain_path(model, monkeypatch):
+    scorer = SharedPrefixScorer(model, CONTEXT_LENGTH, 4, EOS)
+    monkeypatch.setattr(scorer, "_score_trees", lambda trees: [[] for _ in trees] if not trees else 1 / 0)
+    groups = [[([], [1, 2, 3, 4, 1]), ([], [2, 2, 3, 4, 1])], [([1, 2], [3])]]
+    plain = ModelScorer(model, CONTEXT_LENGTH, 4, EOS)
+    for pairs, scores in zip(groups, scorer.score_groups(groups), strict=True):
+        for one, expected in zip(scores, plain.score(pairs), strict=True):
+            np.testing.assert_allclose(one, expected, atol=1e-5)
+
+
+def test_a_trunk_goes_on_into_choices_that_begin_alike():
+    sequences = [np.array([1, 2, 3, 4]), np.array([1, 2, 3, 5, 6])]
+    tree = grow(sequences, [2, 3])
+    assert tree.trunk.tolist() == [1, 2, 3]
+    assert [branch.tolist() for branch in tree.branches] == [[], [5]]
+    assert [target.tolist() for target in tree.targets] == [[3, 4], [3, 5, 6]]
+    assert [places.tolist() for places in tree.predictors] == [[1, 2], [1, 2, 3]]
+
+
+def test_the_last_token_of_a_sequence_is_never_read(model):
+    full = [1] * CONTEXT_LENGTH
+    scorer = SharedPrefixScorer(model, CONTEXT_LENGTH, 4, EOS)
+    (found,) = scorer.score_groups([[(full, [2]), (full, [2])]])
+    np.testing.assert_allclose(found, scorer.score([(full, [2]), (full, [2])]), atol=1e-5)
+    assert len(grow([np.array([1, 2, 3]), np.array([1, 2, 3])], [1, 1]).trunk) == 2
+
+
+def test_a_branch_sees_its_trunk_and_itself():
+    trees = [
+        grow([np.array([1, 2, 3, 4]), np.array([1, 2, 5, 6, 7])], [2, 3]),
+        grow([np.array([1, 2, 2, 3]), np.array([1, 2, 2, 4])], [1, 1]),
+    ]
+    trunk_ids, branch_ids, positions, mask = arrange(trees, EOS)
+    assert trunk_ids.tolist() == [[1, 2, 0], [1, 2, 2]]
+    assert branch_ids.tolist() == [[3, 5, 6], [0, 0, 0]]
+    assert positions[0].tolist() == [2, 2, 3]
+    assert mask[0].astype(int).tolist() == [[1, 1, 0, 1, 0, 0], [1, 1, 0, 0, 1, 0], [1, 1, 0, 0, 1, 1]]
+    assert mask.any(axis=2).all()
