@@ -7,7 +7,7 @@ from lmexp.core.running.executor import execute
 from lmexp.core.values.settings import ExecutorConfig
 from lmexp.errors import DataError
 
-from .conftest import Silent
+from ..conftest import Silent
 
 THIRTEEN = {"count": 13, "offset": 13}
 

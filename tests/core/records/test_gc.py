@@ -11,9 +11,9 @@ from lmexp.core.store.store import Store
 from lmexp.core.values.sealed import read_sealed, write_sealed
 from lmexp.errors import ConfigError, StoreError
 
-from .conftest import processes_of, wait_until
+from ..conftest import processes_of, wait_until
+from ..store.test_store import published
 from .test_runs import begin as begin  # noqa: PLC0414 - a fixture
-from .test_store import published
 
 
 def runs_of(command):

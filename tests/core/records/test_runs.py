@@ -19,7 +19,7 @@ from lmexp.core.values.files import read_json
 from lmexp.core.values.sealed import read_sealed, write_sealed
 from lmexp.errors import ConfigError, StoreError
 
-from .test_store import published
+from ..store.test_store import published
 
 CONFIG = {"tracking": {"mode": "off", "project": "p", "entity": None}, "pipeline": "toy"}
 

@@ -11,7 +11,7 @@ from lmexp.core.records.runs import Run, find_run, list_runs
 from lmexp.core.records.sweeps import find_sweep, sweep_names
 from lmexp.core.store.store import Store
 
-from .conftest import wait_until
+from ..conftest import wait_until
 
 
 @pytest.fixture

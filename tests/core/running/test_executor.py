@@ -28,7 +28,7 @@ from lmexp.errors import (
 )
 from lmexp.run import _Runner
 
-from .conftest import Silent, processes_of, wait_until
+from ..conftest import Silent, processes_of, wait_until
 
 
 def test_stages_run_once_and_are_reused(run_toy):

@@ -20,7 +20,7 @@ from lmexp.core.values.files import read_json, read_lines, write_json
 from lmexp.core.values.settings import ExecutorConfig
 from lmexp.errors import StageError
 
-from .conftest import Silent
+from ..conftest import Silent
 
 SEGMENT = {"started": "2026-01-01T00:00:00+00:00"}
 

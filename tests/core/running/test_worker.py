@@ -10,7 +10,7 @@ from lmexp.core.store.disk import is_disk_full
 from lmexp.core.values.config import Config
 from lmexp.errors import ConfigError
 
-from .conftest import TOY
+from ..conftest import TOY
 
 
 @pytest.mark.parametrize(

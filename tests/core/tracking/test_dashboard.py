@@ -14,7 +14,7 @@ from .wandb_server import ENTITY, KEY, WandbServer
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     """A store with a sweep of four points over two keys, and one run of another kind."""
-    from .conftest import Command
+    from ..conftest import Command
 
     made = Command(tmp_path_factory.mktemp("swept"))
     assert made.run("-m", "tracking.mode=off", "numbers.count=4,5", "total.power=1,2").returncode == 0

@@ -11,7 +11,7 @@ from lmexp.core.store.store import Store
 from lmexp.core.tracking.uploader import server_answers
 from lmexp.errors import ConfigError
 
-from .conftest import processes_of, wait_until
+from ..conftest import processes_of, wait_until
 from .test_sync import points, sync
 from .wandb_server import ENTITY, KEY, WandbServer
 

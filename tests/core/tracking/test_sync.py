@@ -13,7 +13,7 @@ from lmexp.core.store.store import Store
 from lmexp.core.values.files import read_json, read_lines
 from lmexp.core.values.sealed import write_sealed
 
-from .conftest import Command, processes_of, wait_until
+from ..conftest import Command, processes_of, wait_until
 from .wandb_server import KEY, WandbServer
 
 PAGE = "<!doctype html><p>the report of this run</p>"

@@ -9,7 +9,7 @@ from lmexp.core.records.runs import list_runs
 from lmexp.core.store.store import Store
 from lmexp.core.values.files import read_lines
 
-from .conftest import processes_of, wait_until
+from ..conftest import processes_of, wait_until
 from .wandb_file import read_records
 
 

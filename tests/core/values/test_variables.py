@@ -27,7 +27,7 @@ from lmexp.core.values.variables import (
 )
 from lmexp.errors import ConfigError
 
-from .conftest import Silent
+from ..conftest import Silent
 
 READ = Path(__file__).with_name("library_variables.txt")
 """Every variable that the libraries of a stage read, one a line."""
