@@ -4,7 +4,9 @@ import os
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -205,3 +207,153 @@ def test_a_file_whose_name_is_not_utf8_is_hashed_and_not_remembered(tmp_path, mo
     assert (hasher(path), hasher(other)) == tuple(hashlib.sha256(d).hexdigest() for d in (b"one", b"two"))
     hasher.save()
     assert (tmp_path / "memory.json").exists()
+
+
+SETTLED = 1_000_000_000.0
+"""A moment, in seconds, of files that nobody has touched for long."""
+
+
+def show(monkeypatch, path, stats):
+    """Let a path have the last of these stats, and all others their own."""
+    real = Path.stat
+    monkeypatch.setattr(
+        Path, "stat", lambda self, **options: stats[-1] if self == path else real(self, **options)
+    )
+
+
+def stat_of(path, *, modified=SETTLED, changed=SETTLED, **others):
+    real = os.stat(path)
+    fields = {name: getattr(real, name) for name in ("st_size", "st_ino", "st_dev")} | others
+    return SimpleNamespace(
+        **fields, st_mode=real.st_mode, st_mtime_ns=int(modified * 1e9), st_ctime_ns=int(changed * 1e9)
+    )
+
+
+@pytest.mark.parametrize(
+    ("modified", "changed", "is_remembered"),
+    [
+        (-100.0, -100.0, True),
+        (-1.0, -100.0, False),
+        (-100.0, -1.0, False),  # its modification time was set back just now
+        (-100.0, 100.0, False),  # the clock of the file's machine goes ahead
+        (1000.0, -100.0, True),  # whoever wrote it has set a time to come, and nobody has touched it since
+        (1.0, -100.0, False),
+    ],
+)
+def test_a_file_is_known_only_where_another_change_would_show_in_its_times(
+    tmp_path, monkeypatch, modified, changed, is_remembered
+):
+    path, now = tmp_path / "a.bin", time.time()
+    path.write_bytes(b"one")
+    stat = stat_of(path, modified=now + modified, changed=now + changed)
+    show(monkeypatch, path, [stat])
+    hasher = FileHasher(tmp_path / "memory.json")
+    hasher(path)
+    hasher.save()
+    monkeypatch.undo()
+    assert is_memory(tmp_path / "memory.json") == is_remembered
+
+
+def test_what_is_remembered_is_not_believed_of_a_file_that_seems_to_be_touched_now(tmp_path, monkeypatch):
+    path, real_time = tmp_path / "a.bin", time.time
+    path.write_bytes(b"one")
+    old = stat_of(path)
+    show(monkeypatch, path, [old])
+    hasher = FileHasher(tmp_path / "memory.json")
+    hasher(path)
+    path.write_bytes(b"two")
+    assert hasher(path) == hashlib.sha256(b"one").hexdigest()  # no time shows it
+    monkeypatch.setattr(files.time, "time", lambda: SETTLED + 1)  # the clock was set back to that moment
+    assert hasher(path) == hashlib.sha256(b"two").hexdigest()
+    monkeypatch.setattr(files.time, "time", real_time)
+
+
+def test_a_change_while_a_file_is_read_for_long_is_not_missed(tmp_path, monkeypatch):
+    """Within one tick of the clock its times stay as they are, and the read may end when they are old."""
+    path, now = tmp_path / "a.bin", [SETTLED + 0.001]
+    path.write_bytes(b"one")
+    stat = stat_of(path)
+    show(monkeypatch, path, [stat])
+    monkeypatch.setattr(files.time, "time", lambda: now[0])
+    real = files.sha256_file
+
+    def slowly(one):
+        value = real(one)
+        one.write_bytes(b"two")
+        now[0] += 60
+        return value
+
+    monkeypatch.setattr(files, "sha256_file", slowly)
+    hasher = FileHasher(tmp_path / "memory.json")
+    assert hasher(path) == hashlib.sha256(b"one").hexdigest()
+    assert hasher(path) == hashlib.sha256(b"two").hexdigest()
+
+
+@pytest.mark.parametrize("field", ["st_size", "st_ino", "st_dev"])
+def test_another_file_in_a_files_place_is_read(tmp_path, monkeypatch, field):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"one")
+    stat = [stat_of(path)]
+    show(monkeypatch, path, stat)
+    hasher = FileHasher(tmp_path / "memory.json")
+    hasher(path)
+    path.write_bytes(b"two")
+    stat[0] = stat_of(path, **{field: 123_456})
+    assert hasher(path) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_what_several_learn_at_once_is_all_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_RACY_S", 0.0)
+    memory = tmp_path / "memory.json"
+    for name in ("old", "a", "b"):
+        (tmp_path / name).write_text(name)
+    first = FileHasher(memory)
+    first(tmp_path / "old")
+    first.save()
+    hashers = [FileHasher(memory), FileHasher(memory)]
+    for name, hasher in zip("ab", hashers, strict=True):
+        hasher(tmp_path / name)
+    for hasher in hashers:
+        hasher.save()
+    assert sorted(Path(key).name for key in read_json(memory)["known"]) == ["a", "b", "old"]
+    reads = []
+    monkeypatch.setattr(files, "sha256_file", reads.append)
+    again = FileHasher(memory)
+    assert [again(tmp_path / n) for n in ("old", "a", "b")] == [
+        hashlib.sha256(n.encode()).hexdigest() for n in ("old", "a", "b")
+    ]
+    assert reads == []
+
+
+def test_writers_at_once_never_leave_a_torn_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_RACY_S", 0.0)
+    memory = tmp_path / "memory.json"
+
+    def learn(number):
+        for index in range(20):
+            path = tmp_path / f"{number}-{index}"
+            path.write_text(path.name)
+            hasher = FileHasher(memory)
+            assert hasher(path) == hashlib.sha256(path.name.encode()).hexdigest()
+            hasher.save()
+            assert is_memory(memory)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(learn, range(4)))
+
+
+def test_what_was_remembered_wrongly_is_not_learnt_again_from_others(tmp_path, monkeypatch):
+    """Only a change that no time shows leads there; whoever reads the bytes themselves ends it."""
+    path, memory = tmp_path / "a.bin", tmp_path / "memory.json"
+    path.write_bytes(b"one")
+    stat = [stat_of(path)]
+    show(monkeypatch, path, stat)
+    hasher = FileHasher(memory)
+    hasher(path)
+    hasher.save()
+    path.write_bytes(b"two")
+    hasher = FileHasher(memory)
+    stat[0] = stat_of(path, modified=time.time())  # so that the right hash is not remembered instead
+    assert hasher.again(path) == hashlib.sha256(b"two").hexdigest()
+    hasher.save()
+    assert read_json(memory)["known"] == {}

@@ -2,9 +2,9 @@
 
 `write_json` and `write_text` write a temporary neighbour, flush it to the device and rename it, so
 that a reader sees the old file or the new one. `FileHasher` remembers a file's sha256 under its
-path, size, modification time, change time and inode: an unchanged file costs one `stat`, and a
+path, device, inode, size, modification time and change time: an unchanged file costs one `stat`, and a
 file that any ordinary program has touched is read again. The memory is sealed as a whole: one that is
-not as it was written is forgotten.
+not as it was written is forgotten. What several processes learn at once is joined.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 _RACY_S = 2.0
-"""A file modified this recently may change again within one tick of its clock: not remembered."""
+"""A file that was touched this recently may change again within one tick of its clock: it is not known."""
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
@@ -151,39 +151,48 @@ class FileHasher:
         self.cache = memory.parent if memory is not None else None
         """The store's cache, for what else is looked up once and remembered; None without a store."""
         self._known: dict[str, list[Any]] = {}
-        self._changed = False
+        self._learnt: dict[str, list[Any]] = {}
+        self._refuted: dict[str, list[Any]] = {}
+        self._is_damaged = False
         if memory is not None and memory.exists():
             known = _remembered(memory)
-            self._known, self._changed = known or {}, known is None
+            self._known, self._is_damaged = known or {}, known is None
 
     def __call__(self, path: Path) -> str:
         """Return the sha256 of the file at `path` as it is now."""
         key = os.path.abspath(path)
         signature = _signature(path)
+        settled = _is_settled(signature)  # before it is read: a change while it is has a later time then
         entry = self._known.get(key)
-        if entry is not None and entry[:-1] == signature:
+        if entry is not None and settled and entry[:-1] == signature:
             return str(entry[-1])
         value = sha256_file(path)
-        settled = _signature(path) == signature and time.time() - signature[2] / 1e9 > _RACY_S
-        if settled and is_utf8(key):
-            self._known[key] = [*signature, value]
-            self._changed = True
+        if settled and _signature(path) == signature and is_utf8(key):
+            self._known[key] = self._learnt[key] = [*signature, value]
         return value
 
     def again(self, path: Path) -> str:
         """Return the sha256 of the bytes themselves, whatever is remembered, and remember it."""
-        self._known.pop(os.path.abspath(path), None)
-        return self(path)
+        key = os.path.abspath(path)
+        entry = self._known.pop(key, None)
+        self._learnt.pop(key, None)
+        value = self(path)
+        if entry is not None and entry[-1] != value:
+            self._refuted[key] = entry
+        return value
 
     def save(self) -> None:
-        """Write what was learnt, forgetting files that are gone."""
-        if self._memory is None or not self._changed:
+        """Write what was learnt beside what others have learnt meanwhile, forgetting files that are gone."""
+        if self._memory is None or not (self._learnt or self._refuted or self._is_damaged):
             return
         with contextlib.suppress(OSError):
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            known = {k: v for k, v in self._known.items() if os.path.exists(k)}
-            write_json(self._memory, {"known": known, "sha256": _sha256_of(known)})
-            self._changed = False
+            others = _remembered(self._memory)
+            known = {**(self._known if others is None else others), **self._learnt}
+            known = {k: v for k, v in known.items() if v != self._refuted.get(k) and os.path.exists(k)}
+            text = json.dumps({"known": known, "sha256": _sha256_of(known)}, ensure_ascii=False)
+            write_text(self._memory, f"{text}\n", durable=False)
+            self._learnt, self._refuted, self._is_damaged = {}, {}, False
 
 
 def is_memory(path: Path) -> bool:
@@ -206,4 +215,14 @@ def _sha256_of(known: Any) -> str:
 
 def _signature(path: Path) -> list[int]:
     stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]
+
+
+def _is_settled(signature: list[int]) -> bool:
+    """Whether another change of the file would be seen in its times.
+
+    Whoever changes a file may set its modification time to any other, so that the change time decides too;
+    one that is still to come is another machine's and says nothing.
+    """
+    modified, changed = (time.time() - moment / 1e9 for moment in signature[1:3])
+    return abs(modified) > _RACY_S and changed > _RACY_S
