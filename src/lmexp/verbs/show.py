@@ -15,9 +15,10 @@ def show(arguments: argparse.Namespace) -> int:
     if len(words) != 1:
         raise ConfigError("show takes one RUN or ARTIFACT; see lmexp ls.")
     record = find_record(store, words[0])
-    begins = [r for r in store.records() if r.name.startswith(words[0])]
-    if record is None and len(begins) == 1 and not any(r.name.startswith(words[0]) for r in list_runs(store)):
-        record = begins[0]
+    if record is None:
+        begins = store.records_where(lambda _stage, name: name.startswith(words[0]))
+        if len(begins) == 1 and not any(r.name.startswith(words[0]) for r in list_runs(store)):
+            record = begins[0]
     if record is not None:
         print_json(record.data)
         return 0

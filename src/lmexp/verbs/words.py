@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from lmexp.core.values.fingerprint import SHORT
 from lmexp.core.values.settings import absolute_store, default_store
 from lmexp.core.values.spelling import unquoted
 from lmexp.errors import ConfigError, nearest
@@ -73,9 +74,13 @@ def find_record(store: "Store", word: str) -> "Record | None":
     """Return the one artifact whose path, name or fingerprint the word is or begins."""
     path = word.rstrip("/")
     absolute = os.path.abspath(path)
+
+    def may_be_meant(_stage: str, name: str) -> bool:
+        return absolute.endswith(name) or (len(word) >= 8 and name[-SHORT:].startswith(word[:SHORT]))
+
     matches = [
         r
-        for r in store.records()
+        for r in store.records_where(may_be_meant)
         if absolute == os.path.abspath(r.path)
         or path in (str(r.path), r.path.relative_to(store.root).as_posix(), f"{r.stage}/{r.name}", r.name)
         or (len(word) >= 8 and r.fingerprint.startswith(word))

@@ -4,8 +4,10 @@ import signal
 
 import pytest
 
+from lmexp.core.records import gc, runs
 from lmexp.core.records.gc import find_garbage, sweep
 from lmexp.core.records.runs import list_runs
+from lmexp.core.store import store as store_module
 from lmexp.core.store.lease import Waiter
 from lmexp.core.store.store import Store
 from lmexp.core.values.sealed import read_sealed, write_sealed
@@ -236,3 +238,35 @@ def test_no_downloads_go_while_a_run_goes_on(store, begin):
         find_garbage(store, downloads=True)
     running.close("failed")
     assert [g.path.name for g in find_garbage(store, downloads=True)] == ["downloads"]
+
+
+def test_a_sweep_reads_only_the_runs_that_have_changed_since_the_last_look(store, begin, monkeypatch):
+    names = [begin(f"run{i}").name for i in range(5)]
+    reads = []
+    real = runs.read_run
+    monkeypatch.setattr(runs, "read_run", lambda folder: reads.append(folder.name) or real(folder))
+    looking = gc._Runs(store)
+    assert sorted(reads) == sorted(names)
+    for name in (names[2], names[4]):
+        data = read_sealed(store.runs / name / "run.json")
+        write_sealed(store.runs / name / "run.json", {**data, "planned": {"total": name}})
+        reads.clear()
+        assert name in looking.marked([])
+        assert reads == [name]
+    shutil.rmtree(store.runs / names[2])
+    assert names[2] not in looking.marked([])
+    assert names[4] in looking.marked([])
+    (store.runs / names[4] / "run.json").unlink()  # rebuilt, or lost: it is looked at each time
+    (store.runs / names[4] / "invocations.jsonl").unlink(missing_ok=True)
+    assert names[4] not in looking.marked([])
+
+
+def test_only_the_records_of_garbage_are_read(store, begin, monkeypatch):
+    kept, garbage = published(store), published(store, fingerprint="12" * 32)
+    run = begin("first")
+    data = read_sealed(run.path / "run.json")
+    write_sealed(run.path / "run.json", {**data, "planned": {"total": kept.fingerprint}})
+    reads = []
+    real = store_module.read_record
+    monkeypatch.setattr(store_module, "read_record", lambda path: reads.append(path) or real(path))
+    assert [g.path for g in find_garbage(store)] == reads == [garbage.path]

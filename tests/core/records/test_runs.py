@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from lmexp.core.records import runs
 from lmexp.core.records.run_writer import RunWriter
 from lmexp.core.records.runs import (
     damaged_invocations,
@@ -293,3 +294,16 @@ def test_lines_that_were_emptied_are_named(store, done):
     (done.path / "invocations.jsonl").write_text("")
     (problem,) = verify_store(store).problems
     assert "invocations.jsonl is empty, although the run has ended" in problem
+
+
+def test_a_run_that_is_named_is_found_without_the_records_of_others(store, begin, monkeypatch):
+    names = [begin(experiment).name for experiment in ("first", "second", "second-b")]
+    reads = []
+    real = runs.read_run
+    monkeypatch.setattr(runs, "read_run", lambda folder: reads.append(folder.name) or real(folder))
+    for word in (names[0], "fi", names[1]):
+        reads.clear()
+        assert find_run(store, word).name.startswith(word)
+        assert len(reads) == 1
+    with pytest.raises(ConfigError, match="begins the names of 2 runs"):
+        find_run(store, "second")

@@ -270,3 +270,15 @@ def test_a_store_that_cannot_be_created_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"cannot be written.*store=PATH"):
         Store(tmp_path / "file" / "store").prepare()
+
+
+def test_records_are_chosen_by_the_names_of_their_directories(store):
+    made = [published(store, fingerprint=letters * 32) for letters in ("ab", "cd", "ef")]
+    wanted = store.records_where(lambda stage, name: stage == "s" and name.endswith("cdcd"))
+    assert [r.fingerprint for r in wanted] == [made[1].fingerprint]
+    assert store.names("s", "ef" * 6) == [made[2].name]
+    assert store.names("s") == sorted(r.name for r in made)
+    assert store.names("none") == []
+    (store.root / "artifacts" / "stray").write_text("a file")
+    assert store.names("stray") == []
+    assert len(store.records()) == 3

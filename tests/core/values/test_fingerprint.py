@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmexp.core.values.fingerprint import canonical, digest, fingerprint
+from lmexp.core.values.fingerprint import canonical, digest, digest_of_json, fingerprint
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -44,3 +44,14 @@ def test_a_fingerprint_is_the_sha256_of_the_written_out_identity():
     text = '{"config":{"a":1.5},"content":{"f":"00"},"inputs":{"x":"ff"},"stage":"s","version":2}'
     found = fingerprint(stage="s", version=2, config={"a": 1.5}, content={"f": "00"}, inputs={"x": "ff"})
     assert found == hashlib.sha256(text.encode()).hexdigest()
+
+
+@given(values)
+def test_what_was_read_from_json_has_the_digest_of_any_value(value):
+    assert digest_of_json(json.loads(json.dumps(value))) == digest(value)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_of_json_that_is_not_finite_has_no_digest(number):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest_of_json(json.loads(f'{{"a": [{number}]}}'))

@@ -41,8 +41,14 @@ def foresee(plan: Plan, store: Store, records: Mapping[str, Record]) -> None:
 
 def _above(plan: Plan, planned: PlannedStage) -> set[str]:
     """Return the names of all handles that a stage needs, directly or not."""
-    direct = set(planned.inputs.values())
-    return direct.union(*(_above(plan, plan.by_name[name]) for name in direct))
+    found: set[str] = set()
+    waiting = list(planned.inputs.values())
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += plan.by_name[name].inputs.values()
+    return found
 
 
 def _published(planned: PlannedStage, store: Store, records: Mapping[str, Record]) -> Record | None:

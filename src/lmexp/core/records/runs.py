@@ -15,7 +15,7 @@ no seal and is read as it is, where its form is right.
 import dataclasses
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,7 +98,11 @@ def find_run(store: Store, name: str) -> Run:
     Errors: `ConfigError` for no run, several runs or an unknown name, with the nearest one; `StoreError`
     for one whose record is lost, also where that may be the last.
     """
-    runs, lost = _read_all(store)
+    begin = [] if name == "last" else [path for path in _folders(store) if path.name.startswith(name)]
+    runs, lost = read_all(store, [path for path in begin if path.name == name] or begin)
+    if len(runs) == 1 and not lost:  # no record of another run was needed
+        return runs[0]
+    runs, lost = read_all(store)
     if name == "last" and runs:
         last = max(runs, key=lambda r: str(r.data["started"]))
         for folder, reason in lost.items():
@@ -124,22 +128,27 @@ def find_run(store: Store, name: str) -> Run:
 
 def list_runs(store: Store) -> list[Run]:
     """Return all runs of a store whose records can be read or rebuilt, oldest first."""
-    return _read_all(store)[0]
+    return read_all(store)[0]
 
 
 def lost_runs(store: Store) -> list[str]:
     """Return one sentence, with the remedy, for each run whose record is lost."""
-    return list(_read_all(store)[1].values())
+    return list(read_all(store)[1].values())
 
 
-def _read_all(store: Store) -> tuple[list[Run], dict[Path, str]]:
+def read_all(store: Store, folders: Sequence[Path] | None = None) -> tuple[list[Run], dict[Path, str]]:
+    """Return the runs in some directories, or in all, oldest first; and a sentence for each that is lost."""
     runs, lost = [], {}
-    for folder in sorted(path for path in store.runs.glob("*") if path.is_dir()):
+    for folder in _folders(store) if folders is None else folders:
         try:
             runs.append(read_run(folder))
         except StoreError as error:
             lost[folder] = str(error)
     return sorted(runs, key=lambda r: str(r.data["started"])), lost
+
+
+def _folders(store: Store) -> list[Path]:
+    return sorted(path for path in store.runs.glob("*") if path.is_dir())
 
 
 def read_run(folder: Path) -> Run:

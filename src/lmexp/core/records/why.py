@@ -27,8 +27,9 @@ def explain(config: RunConfig, store: Store, rebuild: Rebuild) -> list[str]:
     runs = [r for r in list_runs(store) if r.data["config"].get("pipeline") == new["pipeline"]]
     if not runs:
         return [f"no run of this pipeline is in {store.root}: every stage runs"]
-    nearest = min(reversed(runs), key=lambda run: len(_changes(run, config)))
-    changes = _changes(nearest, config)
+    changes_of = {run.name: _changes(run, type(config), new) for run in runs}
+    nearest = min(reversed(runs), key=lambda run: len(changes_of[run.name]))
+    changes = changes_of[nearest.name]
     lines = [f"compared with run {nearest.name}:"]
     plan = make_plan(rebuild(new), store, force=config.force, only=config.only)
     verdicts = plan.verdicts(store)
@@ -75,11 +76,11 @@ def _effect(moved: list[str]) -> str:
     return f"re-runs {', '.join(moved)}" if moved else "no result depends on it, re-runs nothing"
 
 
-def _changes(run: Run, config: RunConfig) -> list[tuple[str, Any, Any]]:
+def _changes(run: Run, cls: type[RunConfig], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Return the differences from a run, which has of keys that are younger what their absence means."""
     engine = ("store", "force", "only")
-    before = completed(type(config), run.data["config"])
-    return [d for d in differences(before, to_dict(config)) if d[0] not in engine]
+    before = completed(cls, run.data["config"])
+    return [d for d in differences(before, new) if d[0] not in engine]
 
 
 def _fingerprints(handles: Mapping[str, Handle], store: Store) -> dict[str, str]:

@@ -104,7 +104,14 @@ class Store:
 
     def records(self, stage: str | None = None) -> list[Record]:
         """Return all published artifacts with intact records, of one stage or of all, oldest first."""
-        found, _ = self._read_all(stage or "*")
+        return self.records_where(lambda _stage, _name: True, stage=stage)
+
+    def records_where(self, wanted: Callable[[str, str], bool], *, stage: str | None = None) -> list[Record]:
+        """Return the intact records of the artifacts whose stage and name are wanted, oldest first.
+
+        No other record is read. A name ends with the first characters of its artifact's fingerprint.
+        """
+        found, _ = self._read_all(stage, wanted)
         return sorted(found, key=lambda r: str(r.data["finished"]))
 
     def newest_records(self, stage: str, count: int) -> list[Record]:
@@ -120,23 +127,41 @@ class Store:
 
     def damaged_records(self) -> list[str]:
         """Return one sentence for all that lies among the artifacts and is none that can be trusted."""
-        _, damaged = self._read_all("*")
+        _, damaged = self._read_all(None, lambda _stage, _name: True)
         folder = self.root / "artifacts"
         strays = [p for p in folder.glob("*") if not p.is_dir() or p.is_symlink()]
         return sorted([*damaged, *(f"{path} is no stage's directory of artifacts" for path in strays)])
 
-    def _read_all(self, stage: str) -> tuple[list[Record], list[str]]:
+    def _read_all(
+        self, stage: str | None, wanted: Callable[[str, str], bool]
+    ) -> tuple[list[Record], list[str]]:
         found, damaged = [], []
-        for path in (self.root / "artifacts").glob(f"{stage}/*"):
-            try:
-                found.append(_record_at(path))
-            except VerificationError as error:
-                damaged.append(str(error))
+        folder = self.root / "artifacts"
+        stages = [stage] if stage is not None else sorted(os.listdir(folder)) if folder.is_dir() else []
+        for stage_name in stages:
+            for name in self.names(stage_name):
+                if not wanted(stage_name, name):
+                    continue
+                try:
+                    found.append(_record_at(folder / stage_name / name))
+                except VerificationError as error:
+                    damaged.append(str(error))
         return found, damaged
 
     def _places(self, stage: str, fingerprint: str) -> list[Path]:
         """Return what lies where an artifact of this fingerprint is published, whatever it is."""
-        return sorted((self.root / "artifacts" / stage).glob(f"*-{fingerprint[:SHORT]}"))
+        return [self.root / "artifacts" / stage / name for name in self.names(stage, fingerprint[:SHORT])]
+
+    def names(self, stage: str, short: str = "") -> list[str]:
+        """Return the names, in order, of what lies among a stage's artifacts; no record is read.
+
+        With `short`, those alone that end as an artifact with this beginning of a fingerprint does.
+        """
+        try:
+            names = os.listdir(self.root / "artifacts" / stage)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(name for name in names if name.endswith(f"-{short}")) if short else sorted(names)
 
     def publish(
         self,

@@ -30,6 +30,7 @@ from lmexp.core.values.other_names import nearest_key
 from lmexp.errors import ConfigError, nearest
 
 _MISSING = dataclasses.MISSING
+_HINTS: dict[type, Mapping[str, Any]] = {}
 
 
 def option(
@@ -277,8 +278,11 @@ def refused_names(cls: type[Config], path: str = "") -> dict[str, str]:
     return found
 
 
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+def _hints(cls: type) -> Mapping[str, Any]:
+    """Return the types of a class's fields: looking them up costs more than all else that reads a record."""
+    if cls not in _HINTS:
+        _HINTS[cls] = typing.get_type_hints(cls)
+    return _HINTS[cls]
 
 
 def _config_class(hint: Any) -> type[Config] | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lmexp.core.values.files import append_line, parse_json, read_json, write_json, write_text
-from lmexp.core.values.fingerprint import digest
+from lmexp.core.values.fingerprint import digest_of_json
 
 SEAL = "record_sha256"
 
@@ -28,7 +28,7 @@ def sealed(data: Mapping[str, Any]) -> dict[str, Any]:
     Errors: `ValueError` for a number that is not finite.
     """
     plain = parse_json(json.dumps(data, allow_nan=False))
-    return {**plain, SEAL: digest(plain)}
+    return {**plain, SEAL: digest_of_json(plain)}
 
 
 def unsealed(value: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def unsealed(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         data = {key: item for key, item in value.items() if key != SEAL}
         with contextlib.suppress(ValueError, TypeError, RecursionError):
-            if value.get(SEAL) == digest(data):
+            if value.get(SEAL) == digest_of_json(data):
                 return data
     raise BrokenSeal("the seal does not fit")
 
