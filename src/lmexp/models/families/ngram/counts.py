@@ -97,22 +97,23 @@ def _chunks(
     """Yield the text in chunks, each with the number of tokens at its head that are context alone."""
     waiting: list[Ints] = []
     num_waiting, num_seen = 0, 1  # the bos that begins the text is not predicted
-    for piece in _pieces(documents, vocab_size, bos_token_id, size):
+    for piece in _pieces(documents, bos_token_id, size):
         waiting.append(piece)
         num_waiting += len(piece)
         while num_waiting >= size + overlap:
             chunk = np.concatenate(waiting)
+            check_ids(chunk, vocab_size)
             yield chunk[: size + overlap], num_seen
             waiting = [chunk[size:]]
             num_waiting, num_seen = len(waiting[0]), overlap
     if num_waiting > num_seen:
-        yield np.concatenate(waiting), num_seen
+        chunk = np.concatenate(waiting)
+        check_ids(chunk, vocab_size)
+        yield chunk, num_seen
 
 
-def _pieces(
-    documents: Iterable[NDArray[np.integer]], vocab_size: int, bos_token_id: int, size: int
-) -> Iterator[Ints]:
-    """Yield the text, and the `bos` that ends it, in checked pieces of at most `size` tokens."""
+def _pieces(documents: Iterable[NDArray[np.integer]], bos_token_id: int, size: int) -> Iterator[Ints]:
+    """Yield the text, and the `bos` that ends it, in pieces of at most `size` tokens."""
     document: NDArray[np.integer] | None = None
     for document in documents:
         if not len(document) or document[0] != bos_token_id:
@@ -121,9 +122,7 @@ def _pieces(
                 f"{f'begins with {document[0]}' if len(document) else 'has no token'}."
             )
         for begin in range(0, len(document), size):
-            piece = np.asarray(document[begin : begin + size], dtype=np.int64)
-            check_ids(piece, vocab_size)
-            yield piece
+            yield np.asarray(document[begin : begin + size], dtype=np.int64)
     if document is not None:
         yield np.array([bos_token_id])
 
