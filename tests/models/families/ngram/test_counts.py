@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lmexp.errors import DataError
 from lmexp.models.families.ngram import counts
-from lmexp.models.families.ngram.counts import MOST_IDS, count, reach
+from lmexp.models.families.ngram.counts import MOST_IDS, count
 from lmexp.models.families.ngram.kneser_ney import adjusted
 from tests.models.families.ngram.slow import SlowKneserNey, arrays
 
@@ -77,12 +77,6 @@ def test_many_chunks_are_joined_in_tiers_to_the_same_levels(monkeypatch):
     for a, b in zip(one.levels, many.levels, strict=True):
         for name in ("keys", "counts", "suffixes"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-
-
-def test_an_n_gram_reaches_back_to_the_last_bos_before_it():
-    ids = np.array([BOS, 0, 1, BOS, BOS, 3])
-    assert reach(ids, BOS).tolist() == [1, 2, 3, 4, 2, 2]
-    assert reach(np.array([0, 1, BOS]), BOS).tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

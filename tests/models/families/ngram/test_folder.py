@@ -60,6 +60,7 @@ DAMAGED_ARRAYS = {
     "a key twice": ("keys.2", lambda a: replaced(1, a[0])(a), "do not ascend at place 1"),
     "a negative key": ("keys.3", replaced(0, -1), r"from -1 to"),
     "a key past the contexts": ("keys.3", replaced(-1, 10**6), r"to 1000000; with \d+ contexts and 6 ids"),
+    "a key at the limit": ("keys.2", replaced(-1, V * V), r"to 36; with 6 contexts and 6 ids"),
     "no count": ("counts.2", replaced(3, 0), r"counts.2 from 0 to \d+; each must be at least 1"),
     "a negative count of a token": ("tokens", replaced(1, -4), "tokens from -4 to"),
     "no token at all": ("tokens", np.zeros_like, "counts no token"),

@@ -178,6 +178,24 @@ def test_scoring_in_pieces_of_a_few_tokens_changes_no_bit(english, monkeypatch):
     assert fast.score([], 0) == []
 
 
+@given(DOCUMENTS, st.lists(st.tuples(*[st.lists(st.integers(0, V - 1), max_size=5)] * 2), max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_pairs_scored_together_see_nothing_of_each_other(documents, pairs):
+    slow, fast = SlowKneserNey(documents, 4, V, BOS), fit(documents, 4)
+    for (context, continuation), found in zip(pairs, fast.score(pairs, BOS), strict=True):
+        text = [*(context or [BOS]), *continuation]
+        places = range(len(text) - len(continuation), len(text))
+        expected = [math.log(slow.probability(text[:i], text[i])) for i in places]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_nothing_in_the_midst_of_a_context_hides_what_stands_before_it():
+    """The key of (2, -1) would be that of (1, V - 1), which is known."""
+    fast = fit([[1, 4, 3, 1, 4, 3]], 3)
+    hidden, absent = fast.distribution(np.array([[2, -1], [-1, -1]]))
+    np.testing.assert_array_equal(hidden, absent)
+
+
 def test_a_token_that_was_never_counted_has_a_finite_probability(english):
     documents, vocab_size = english
     fast = fit(documents, 3, vocab_size, bos=0)
