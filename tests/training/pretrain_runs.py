@@ -91,6 +91,7 @@ def train(
     vocab_size: int = VOCAB,
     log: Callable[[dict[str, Any]], Any] = bool,
     say: Callable[[str], Any] = bool,
+    note: Callable[[str, str], Any] = lambda _name, _choice: None,
     should_stop: Callable[[], bool] = bool,
 ) -> PretrainResult:
     """Call `pretrain` with what a test does not care about filled in: noise, no log, no stop."""
@@ -101,8 +102,10 @@ def train(
         eos_token_id=0,
         held_out=held_out(config) if config.validation_every_steps else None,
         checkpoints=checkpoints,
+        cache=checkpoints.with_name(f"{checkpoints.name}-cache"),
         log=log,
         say=say,
+        note=note,
         should_stop=should_stop,
     )
 

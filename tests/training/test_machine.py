@@ -23,6 +23,17 @@ def test_a_gpu_is_refused_in_a_sentence_where_there_is_no_device_file(tmp_path, 
     check_machine(config, tmp_path)
 
 
+@linux
+def test_compiling_is_refused_in_a_sentence_where_there_is_no_compiler(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        ConfigError, match=r"^trainer\.compile=on needs a compiler.*g\+\+.*trainer\.compile=off"
+    ):
+        check_machine(tiny(**{"trainer.compile": "on"}), tmp_path)
+    for choice in ("auto", "off"):
+        check_machine(tiny(**{"trainer.compile": choice}), tmp_path)
+
+
 @pytest.mark.parametrize("accelerator", ["auto", "cpu"])
 def test_what_runs_without_a_gpu_is_accepted(tmp_path, accelerator):
     check_machine(tiny(**{"trainer.accelerator": accelerator}), tmp_path)

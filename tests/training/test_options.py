@@ -27,6 +27,7 @@ TrainerConfig.accelerator = 'auto' of auto, cpu, gpu, cuda
 TrainerConfig.deterministic = False
 TrainerConfig.benchmark = False
 TrainerConfig.log_every_n_steps = 10 >= 1
+TrainerConfig.compile = 'auto' of auto, on, off
 PretrainConfig.seed = 0 >= 0 <= 9223372036854775807
 PretrainConfig.model = GPTConfig
 PretrainConfig.optimizer = OptimizerConfig

@@ -211,6 +211,15 @@ def test_points_are_logged_every_n_steps_and_at_the_last(tmp_path):
     assert losses(points) == [losses(every)[i - 1] for i in (5, 10, 12)]
 
 
+def test_collections_while_training_do_not_look_at_what_lives_as_long_as_it(tmp_path):
+    gc.unfreeze()
+    spared = []
+    train(tiny(**{"trainer.max_steps": 4}), tmp_path, log=lambda _: spared.append(gc.get_freeze_count()))
+    assert min(spared) > 10_000, "torch alone holds more objects"
+    assert len(gc.get_objects()) > 10_000, "and all are looked at afterwards"
+    assert gc.get_freeze_count() == 0
+
+
 def test_training_leaves_signals_garbage_collection_and_random_state_as_they_were(tmp_path):
     def handlers():
         return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)]

@@ -18,6 +18,11 @@ class NetworkConfig(Config):
         raise NotImplementedError
 
     @property
+    def attention_width(self) -> int:
+        """Layers x heads x head width, over which queries meet keys; 0 without attention."""
+        return 0
+
+    @property
     def size(self) -> str:
         """The network's size in words, for its card: `4 layers of width 256`."""
         raise NotImplementedError

@@ -7,6 +7,7 @@ Shapes: B batch, T time, S >= T times of the cache and the input together, D d_m
 """
 
 import abc
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -45,6 +46,11 @@ class LanguageModel(nn.Module, abc.ABC):
     ) -> Tensor:
         """Return logits ``[B, T, V]`` for ``input_ids [B, T]``; see `hidden_states`."""
         return self.logits(self.hidden_states(input_ids, positions=positions, mask=mask))
+
+    @property
+    @abc.abstractmethod
+    def blocks(self) -> Sequence[nn.Module]:
+        """The layers of one kind that follow each other; training compiles them one by one."""
 
     @abc.abstractmethod
     def new_state(self) -> KVCache:

@@ -68,8 +68,10 @@ def pretrain(
         eos_token_id=store.eos_token_id,
         held_out=held_out,
         checkpoints=run.work / "checkpoints",
+        cache=run.cache,
         log=run.log,
         say=run.say,
+        note=run.note,
         should_stop=run.should_stop,
     )
     if run.rank == 0 and not result.stopped:

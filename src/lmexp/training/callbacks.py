@@ -8,6 +8,7 @@ nothing waits for the device.
 import abc
 import gc
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +83,7 @@ class Curve(AfterStep):
         """The step of the last validation."""
         self._log = log
         self._validation = validation
-        self._cpu_mark = time.process_time()
+        self._cpu_mark = _cpu_seconds()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Start the clocks."""
@@ -94,11 +95,14 @@ class Curve(AfterStep):
 
         Errors: `Diverged` if the loss or a gradient is no longer finite.
         """
+        log_every = self.config.trainer.log_every_n_steps
         if step == self._first_step + STEPS_BEFORE_TIMING and step < self.config.trainer.max_steps:
             _wait_for_device(module)
             self._timed_from = (step, time.perf_counter())
+            if self._last_point[0] == self._first_step and not self._is_due(log_every, step):
+                self._last_point = self._timed_from  # the first point's rate, too, leaves out compiling
         validates = self._validation is not None and self._is_due(self.config.validation_every_steps, step)
-        if not validates and not self._is_due(self.config.trainer.log_every_n_steps, step):
+        if not validates and not self._is_due(log_every, step):
             return
         self.last_loss = finite_loss(module, step)
         now = time.perf_counter()
@@ -130,7 +134,7 @@ class Curve(AfterStep):
 
     def add_cpu_time(self, module: PretrainModule) -> None:
         """Add what all ranks have used since the last call to `cpu_seconds`; all ranks call it at once."""
-        used = time.process_time() - self._cpu_mark
+        used = _cpu_seconds() - self._cpu_mark
         self._cpu_mark += used
         seconds = torch.tensor(used, dtype=torch.float32, device=module.device)
         self.cpu_seconds += float(module.trainer.strategy.reduce(seconds, reduce_op="sum"))
@@ -246,21 +250,29 @@ class Checkpoints(AfterStep):
 
 
 class CollectGarbage(AfterStep):
-    """Keeps Python from collecting garbage at times of its own, which stalls all ranks in turn."""
+    """Keeps Python from collecting garbage at times of its own, which stalls all ranks in turn.
+
+    What is there before the first step and after it, modules above all, lives until the end: collections
+    in between do not look at it again.
+    """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Turn automatic collection off."""
+        self._first_step = trainer.global_step
         self._was_enabled = gc.isenabled()
-        gc.collect()
         gc.disable()
+        _spare_what_lives()
 
     def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:  # noqa: ARG002
         """Collect where it is due, on all ranks after the same step."""
-        if step % STEPS_BETWEEN_COLLECTIONS == 0:
+        if step == self._first_step + 1:
+            _spare_what_lives()  # compiled code, the optimizer's state
+        elif step % STEPS_BETWEEN_COLLECTIONS == 0:
             gc.collect()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Turn automatic collection on again."""
+        gc.unfreeze()
         if self._was_enabled:
             gc.enable()
 
@@ -273,6 +285,17 @@ class CollectGarbage(AfterStep):
         """Turn automatic collection on again."""
         if hasattr(self, "_was_enabled"):
             self.on_train_end(trainer, pl_module)
+
+
+def _spare_what_lives() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of what it has started and waited for: compilers."""
+    children = os.times()
+    return time.process_time() + children.children_user + children.children_system
 
 
 def _wait_for_device(module: PretrainModule) -> None:

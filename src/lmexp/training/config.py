@@ -1,4 +1,4 @@
-"""How a model is trained: optimizer, schedule and Lightning's Trainer arguments."""
+"""How a model is trained: optimizer, schedule, Lightning's Trainer arguments, and whether it is compiled."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -61,11 +61,14 @@ class ScheduleConfig(Config):
 
 
 class TrainerConfig(Config):
-    """Arguments of Lightning's Trainer, spelled as Lightning spells them.
+    """Arguments of Lightning's Trainer, spelled as Lightning spells them, and what is `ours`.
 
-    These fields and `refused` together are every argument of ``Trainer.__init__``; a test holds
+    The other fields and `refused` together are every argument of ``Trainer.__init__``; a test holds
     them against its signature. Fields marked placement do not enter the fingerprint.
     """
+
+    ours: ClassVar[frozenset[str]] = frozenset({"compile"})
+    """Fields that are no argument of Lightning's Trainer."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "accumulate_grad_batches": "it is derived from global_batch_size, micro_batch_size and devices",
@@ -131,6 +134,11 @@ class TrainerConfig(Config):
 
     log_every_n_steps: int = option(default=10, ge=1, placement=True)
     """Steps between two points of the training curve."""
+
+    compile: str = option(default="auto", choices=("auto", "on", "off"), placement=True)
+    """Whether torch.compile makes the model's blocks into one kernel each, for training alone; it takes
+    about a minute and a C++ compiler. `auto` decides at the start by what it should save, see
+    `compile_rule`, and a resumed run goes on as it began."""
 
 
 class PretrainConfig(Config):

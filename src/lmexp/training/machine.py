@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from lmexp.errors import ConfigError
+from lmexp.training.compile_rule import lacks, missing_compiler
 from lmexp.training.config import PretrainConfig
 
 _GPU_FILES = ("nvidia[0-9]*", "nvhost-gpu", "dxg", "kfd")
@@ -11,11 +12,15 @@ _GPU_FILES = ("nvidia[0-9]*", "nvhost-gpu", "dxg", "kfd")
 
 
 def check_machine(config: PretrainConfig, devices: Path = Path("/dev")) -> None:
-    """Raise `ConfigError` where a GPU is asked for and a Linux machine has none.
+    """Raise `ConfigError` for a GPU on a Linux machine without one, or compiling without a compiler.
 
     What it cannot rule out, such as a driver that is too old, the stage finds.
     """
     accelerator = config.trainer.accelerator
+    if config.trainer.compile == "on":
+        missing = missing_compiler("cpu" if accelerator in ("cpu", "auto") else "cuda")
+        if missing is not None:
+            raise ConfigError(lacks(missing))
     if accelerator not in ("gpu", "cuda") or not sys.platform.startswith("linux"):
         return
     if not any(next(devices.glob(pattern), None) for pattern in _GPU_FILES):

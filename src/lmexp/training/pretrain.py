@@ -22,8 +22,10 @@ from lmexp.packing.samples import Samples
 from lmexp.training import ranks
 from lmexp.training.callbacks import Checkpoints, CollectGarbage, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
+from lmexp.training.compiled import Compiled, told_of_compilers
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state
+from lmexp.training.flops import flops_per_token, peak_of, utilisation
 from lmexp.training.module import PretrainModule
 from lmexp.training.needs import too_few_samples
 from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
@@ -41,8 +43,9 @@ class PretrainResult:
 
     metrics: dict[str, float]
     """`train/loss` (last point, nats per token), `tokens_per_second` (where a step was timed), `steps`,
-    `tokens_seen`, `parameters` and `cpu_seconds` (all ranks, resumed runs included). With validation
-    also `validation/loss` and `validation/bits_per_byte` of the published weights, and their
+    `tokens_seen`, `parameters`, `cpu_seconds` (all ranks, compilers and resumed runs included),
+    `flops_per_token` and, where a step was timed and the devices' peak is known, `mfu`; see `flops`. With
+    validation also `validation/loss` and `validation/bits_per_byte` of the published weights, and their
     `best_step` where the best are published."""
 
     snapshots: Mapping[int, Path]
@@ -63,20 +66,23 @@ def pretrain(
     eos_token_id: int,
     held_out: HeldOut | None = None,
     checkpoints: Path,
+    cache: Path,
     log: Callable[[dict[str, Any]], None],
     say: Callable[[str], None] = lambda _text: None,
+    note: Callable[[str, str], None] = lambda _name, _choice: None,
     should_stop: Callable[[], bool],
 ) -> PretrainResult:
     """Train a fresh model, or go on from the newest checkpoint in the directory `checkpoints`.
 
     `eos_token_id` stands before each document. Every rank calls it. Rank 0 calls `log` with each point
-    of the training curve, `say` with what is done before the first of them, and asks `should_stop` after
-    steps (each step if alone, about once a second among several ranks). `held_out` is needed where
-    `validation_every_steps` is set.
+    of the training curve, `say` with what is done before the first of them, `note` with what was chosen
+    for the record, and asks `should_stop` after steps (each step if alone, about once a second among several
+    ranks). `held_out` is needed where `validation_every_steps` is set. What a compiler makes is kept in
+    `cache`, the store's, and beside `checkpoints` while it is made.
 
-    Errors: `DataError` for more `train_samples` than there are; `StageError` if the process group is not
-    the configured one, the accelerator is missing or training ends early; `Diverged` if loss, gradients,
-    weights or optimizer stop being finite.
+    Errors: `ConfigError` where it cannot compile and should; `DataError` for more `train_samples` than there
+    are; `StageError` if the process group is not the configured one, the accelerator is missing, training
+    ends early or the compiler fails; `Diverged` if loss, gradients, weights or optimizer stop being finite.
     """
     ranks.check_world_size(config.world_size)
     num_samples = config.train_samples or samples.num_samples
@@ -97,11 +103,19 @@ def pretrain(
     stop = StopOnRequest(config, should_stop)
     snapshots = Snapshots(config, checkpoints, curve)
     saving = Checkpoints(config, checkpoints, curve, stop, snapshots.remove_unneeded)
-    with quiet_lightning():
+    compiled = Compiled(
+        config,
+        resumes=resume_from is not None,
+        cache=cache,
+        private=checkpoints.with_name(f"compiled-{ranks.rank()}"),
+        say=say,
+        note=note,
+    )
+    with quiet_lightning(), told_of_compilers():
         trainer = build_trainer(
             config,
             checkpoints,
-            [curve, stop, snapshots, saving, CollectGarbage(config)],
+            [compiled, curve, stop, snapshots, saving, CollectGarbage(config)],
         )
         assert trainer.world_size == config.world_size, "Lightning must join the ranks that were started"
         batches = MicroBatches(
@@ -119,7 +133,7 @@ def pretrain(
             ckpt_path=resume_from,
             weights_only=True,
         )
-    steps = trainer.global_step
+    steps, rate = trainer.global_step, curve.tokens_per_second
     if steps != config.trainer.max_steps and not stop.stopped:
         raise StageError(
             f"training ended after {steps} of trainer.max_steps={config.trainer.max_steps} steps and nobody "
@@ -130,12 +144,21 @@ def pretrain(
     if config.publish == "best" and not stop.stopped:
         load_snapshot(module.model, snapshots.best_path)
         validated = {**snapshots.best, "best_step": snapshots.best_step}
+    per_token = flops_per_token(module.model)
+    mfu = utilisation(
+        tokens_per_second=rate,
+        flops_per_token=per_token,
+        peak=peak_of(trainer.strategy.root_device, config.trainer.precision),
+        world_size=trainer.world_size,
+    )
     return PretrainResult(
         model=module.model.eval(),
         metrics={
             "train/loss": curve.last_loss,
             # a training that was killed after its last step and resumed has timed none
-            **({} if math.isnan(curve.tokens_per_second) else {"tokens_per_second": curve.tokens_per_second}),
+            **({} if math.isnan(rate) else {"tokens_per_second": rate}),
+            "flops_per_token": per_token,
+            **({} if mfu is None or math.isnan(mfu) else {"mfu": mfu}),
             "steps": steps,
             "tokens_seen": steps * curve.tokens_per_step,
             "parameters": module.model.num_parameters,

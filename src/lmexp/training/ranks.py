@@ -17,6 +17,11 @@ from torch import distributed
 from lmexp.errors import StageError
 
 
+def rank() -> int:
+    """Return the number of this process among the ranks, 0 if it is alone."""
+    return int(os.environ.get("RANK", "0")) if distributed.is_torchelastic_launched() else 0
+
+
 def check_world_size(expected: int) -> None:
     """Raise `StageError` unless this process is one of `expected` ranks."""
     started = int(os.environ.get("WORLD_SIZE", "1")) if distributed.is_torchelastic_launched() else 1

@@ -52,3 +52,17 @@ def test_the_time_of_earlier_segments_is_kept_and_of_a_killed_one_up_to_its_chec
     segments = read_json(second / "segments.json")
     assert [s["seconds"] for s in segments] == [90.0 if killed else 100.0, 5.0]
     assert [s.get("cpu_seconds") for s in segments] == [None if killed else 180.0, 4.0]
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_segment_says_what_its_process_chose_and_not_what_the_one_before_it_did(tmp_path, killed):
+    first, _ = new_attempt(tmp_path, 1, SEGMENT)
+    (first / "work" / "checkpoints" / "step-00000002.ckpt").write_text("")
+    (first / "choices.jsonl").write_text('{"name": "compile", "choice": "on, since it pays"}\n{"na')
+    if not killed:
+        end_segment(first, seconds=100.0, cpu_seconds=180.0)
+    second, _ = new_attempt(tmp_path, 2, SEGMENT)
+    end_segment(second, seconds=5.0, cpu_seconds=4.0)
+    before, last = read_json(second / "segments.json")
+    assert before["choices"] == {"compile": "on, since it pays"}
+    assert "choices" not in last

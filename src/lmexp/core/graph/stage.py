@@ -67,6 +67,8 @@ class StageRun:
     """Content hashes of the external files that the plan saw."""
     say: Callable[[str], None] = lambda _text: None
     """Tell who watches, in a few words, what is being done before the first point of a curve."""
+    note: Callable[[str, str], None] = lambda _name, _choice: None
+    """Tell the record what this process chose by itself: what was to be chosen, and what was, with why."""
     rank: int = 0
     world_size: int = 1
 

@@ -98,6 +98,7 @@ def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
         work=attempt / "work",
         log=_logger(attempt / "metrics.jsonl"),
         say=_sayer(attempt / "said.jsonl") if rank == 0 else lambda _text: None,
+        note=_noter(attempt / "choices.jsonl") if rank == 0 else lambda _name, _choice: None,
         should_stop=lambda: os.path.exists(attempt / "stop"),
         cache=Path(spec["cache"]),
         content=spec["content"],
@@ -169,6 +170,13 @@ def _sayer(path: Path) -> Callable[[str], None]:
         append_line(path, {"text": text})
 
     return say
+
+
+def _noter(path: Path) -> Callable[[str, str], None]:
+    def note(name: str, choice: str) -> None:
+        append_line(path, {"name": name, "choice": choice})
+
+    return note
 
 
 def _report(error: BaseException, attempt: Path, who: str) -> int:

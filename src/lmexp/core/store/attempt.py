@@ -6,8 +6,9 @@
                         step-<number>.<other>, and whatever else the stage keeps
         metrics.jsonl   the curve so far
         segments.json   one entry for each process that worked on it: placement, host, first step,
-                        seconds and CPU seconds
+                        seconds, CPU seconds, and what it chose by itself
         said.jsonl      what was done before the first point, in words
+        choices.jsonl   what the process that works on it chose by itself, for its segment
         spec.json result.json error-*.json log.txt stop
 
 Each holder of the lease has an attempt of its own and takes over the newest complete checkpoint of
@@ -117,16 +118,19 @@ def _begin(attempt: Path, checkpoint: Path | None, segment: Mapping[str, Any]) -
         (attempt / "metrics.jsonl").write_text(text, encoding="utf-8")
     segments: list[Any] = []
     with contextlib.suppress(OSError, ValueError):
-        segments = _up_to(checkpoint, read_json(before / "segments.json"))
+        segments = _up_to(checkpoint, read_json(before / "segments.json"), _choices(before))
     write_json(attempt / "segments.json", [*segments, {**segment, "from_step": step}])
     # the checkpoint is last, since an attempt with a checkpoint counts as whole
     for path in sorted(_files_up_to(checkpoint), key=lambda p: p == checkpoint):
         link_or_copy(path, attempt / "work" / "checkpoints" / path.name)
 
 
-def _up_to(checkpoint: Path, segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _up_to(
+    checkpoint: Path, segments: list[dict[str, Any]], choices: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Return the segments; one that was killed has worked at least until it wrote its checkpoint."""
     *before, last = segments
+    last = {**last, **choices}
     if "seconds" not in last:
         began = datetime.datetime.fromisoformat(last["started"]).timestamp()
         last = {**last, "seconds": round(max(0.0, checkpoint.stat().st_mtime - began), 3)}
@@ -136,8 +140,14 @@ def _up_to(checkpoint: Path, segments: list[dict[str, Any]]) -> list[dict[str, A
 def end_segment(attempt: Path, *, seconds: float, cpu_seconds: float) -> None:
     """Note how long the process that works on an attempt has worked, however it ended."""
     segments = read_json(attempt / "segments.json")
-    segments[-1] |= {"seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3)}
+    segments[-1] |= {"seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3), **_choices(attempt)}
     write_json(attempt / "segments.json", segments)
+
+
+def _choices(attempt: Path) -> dict[str, Any]:
+    """Return what a segment says of the choices of its process: nothing where it made none."""
+    chosen = {str(line.get("name")): line.get("choice") for line in read_lines(attempt / "choices.jsonl")}
+    return {"choices": chosen} if chosen else {}
 
 
 def _files_up_to(checkpoint: Path) -> list[Path]:

@@ -50,6 +50,10 @@ class GPT2Config(NetworkConfig):
         return f"gpt2-{self.num_layers}x{self.d_model}"
 
     @property
+    def attention_width(self) -> int:
+        return self.num_layers * self.d_model
+
+    @property
     def size(self) -> str:
         return f"{self.num_layers} layers of width {self.d_model}"
 

@@ -13,6 +13,7 @@ Shapes: B batch, T time, D d_model, H heads, K head_dim, V vocabulary.
 """
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -98,6 +99,10 @@ class GPT2(LanguageModel):
         self.transformer = Transformer(config, vocab_size)
         self.lm_head = None if config.tie_embeddings else Linear(config.d_model, vocab_size)
         self._draw_weights(torch.Generator().manual_seed(seed))
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        return [*self.transformer.h]
 
     def new_state(self) -> KVCache:
         return KVCache(self.config.num_layers)

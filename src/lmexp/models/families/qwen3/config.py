@@ -57,6 +57,10 @@ class GPTConfig(NetworkConfig):
         return f"gpt-{self.num_layers}x{self.d_model}"
 
     @property
+    def attention_width(self) -> int:
+        return self.num_layers * self.num_heads * self.resolved_head_dim
+
+    @property
     def size(self) -> str:
         return f"{self.num_layers} layers of width {self.d_model}"
 

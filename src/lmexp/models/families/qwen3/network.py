@@ -14,6 +14,7 @@ are drawn from a generator of the model's own: the global random state is neithe
 Shapes: B batch, T time, D d_model, H query heads, G key/value heads, K head_dim, F d_ff, V vocabulary.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -117,6 +118,10 @@ class GPT(LanguageModel):
         self.lm_head = None if config.tie_embeddings else Linear(config.d_model, vocab_size)
         self._rope: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
         self._draw_weights(torch.Generator().manual_seed(seed))
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        return [*self.model.layers]
 
     def new_state(self) -> KVCache:
         return KVCache(self.config.num_layers)
