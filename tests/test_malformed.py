@@ -16,8 +16,10 @@ from omegaconf import open_dict
 
 from lmexp import run
 from lmexp.core.graph import compose as composing
-from lmexp.core.graph.compose import compose, config_class, find_pipeline
+from lmexp.core.graph.compose import compose
 from lmexp.core.graph.composing_errors import translated_errors
+from lmexp.core.graph.loading import config_class
+from lmexp.core.graph.reserved import find_pipeline
 from lmexp.core.values.config import Config
 from lmexp.errors import ConfigError
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from lmexp.core.graph.compose import compose, config_class, find_pipeline
+from lmexp.core.graph.compose import compose
+from lmexp.core.graph.loading import config_class
+from lmexp.core.graph.reserved import find_pipeline
 from lmexp.core.values.one_of import names
 from lmexp.core.values.settings import RunConfig
 from lmexp.errors import ConfigError

@@ -31,6 +31,10 @@ def _main(argv: list[str]) -> int:
         return _without_verb(argv)
     rest = [*argv[: argv.index(name)], *argv[argv.index(name) + 1 :]]
     arguments = in_one_sentence(_parser(name)).parse_intermixed_args(rest)
+    if getattr(arguments, "extensions", None):
+        from lmexp.core.graph.extensions import activate
+
+        activate(arguments.extensions)
     return int(VERBS[name].function(arguments))
 
 

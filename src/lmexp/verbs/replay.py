@@ -9,8 +9,8 @@ from lmexp.verbs.words import named_records, split_store
 
 def replay(arguments: argparse.Namespace) -> int:
     """RUN or ARTIFACT: compute it again from its record and say where it differs; exit code 1 if it does"""
-    from lmexp.core.graph.compose import find_pipeline
     from lmexp.core.graph.loading import load_file
+    from lmexp.core.graph.reserved import find_pipeline
     from lmexp.core.provenance.drift import named
     from lmexp.core.running.replay import replay as replay_record
     from lmexp.core.values.terminal import printable

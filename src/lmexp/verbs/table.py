@@ -39,6 +39,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--config-dir": {"metavar": "DIR", "help": "your own configs; default: conf here"},
     "--config-name": {"metavar": "NAME", "default": "config", "help": "the primary config"},
     "--pipeline": {"metavar": "FILE", "help": "the file that defines your own stages"},
+    "--with": {
+        "metavar": "FILE",
+        "action": "append",
+        "default": [],
+        "dest": "extensions",
+        "help": "your own kinds: a file of extensions=",
+    },
     "--prompt": {"metavar": "TEXT", "default": "", "help": "what to continue"},
     "--sweep": {"metavar": "NAME", "action": "append", "default": [], "help": "this sweep's page"},
     "--keep": {"metavar": "RUN", "action": "append", "default": [], "help": "keep this run only"},
@@ -54,11 +61,11 @@ VERBS: dict[str, Verb] = {
     "why": Verb(why, _COMPOSING),
     "ls": Verb(ls, ("--json",)),
     "show": Verb(show, ("--json",)),
-    "report": Verb(report, ("--sweep",)),
+    "report": Verb(report, ("--sweep", "--with")),
     "verify": Verb(verify, ("--json",)),
-    "replay": Verb(replay, ("--pipeline",)),
+    "replay": Verb(replay, ("--pipeline", "--with")),
     "generate": Verb(
-        generate, ("--prompt",), ("KEY=VALUE: max_new_tokens, temperature, top_k, top_p, seed",)
+        generate, ("--prompt", "--with"), ("KEY=VALUE: max_new_tokens, temperature, top_k, top_p, seed",)
     ),
     "adopt": Verb(adopt),
     "sync": Verb(sync),

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from lmexp.cli import main
-from lmexp.core.graph.compose import compose, find_pipeline
+from lmexp.core.graph.compose import compose
+from lmexp.core.graph.reserved import find_pipeline
 from lmexp.core.provenance.own import shipped
 from lmexp.errors import ConfigError
 

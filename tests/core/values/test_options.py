@@ -17,6 +17,7 @@ ExecutorConfig.stale_after_s = 30.0 >= 3 <= 86400
 ExecutorConfig.environment = ()
 ExecutorConfig.stop_grace_s = 60.0 >= 0 <= 86400
 RunConfig.pipeline = 'pretrain'
+RunConfig.extensions = () (absent: ())
 RunConfig.store = 'outputs'
 RunConfig.force = ()
 RunConfig.only = ()

@@ -5,7 +5,9 @@ import re
 import pytest
 
 from lmexp import cli, run
-from lmexp.core.graph.compose import compose, config_class, find_pipeline
+from lmexp.core.graph.compose import compose
+from lmexp.core.graph.loading import config_class
+from lmexp.core.graph.reserved import find_pipeline
 from lmexp.core.values import other_names
 from lmexp.core.values.config import build, dotted_names
 from lmexp.core.values.other_names import meant_keys, nearest_key

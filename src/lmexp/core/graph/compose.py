@@ -33,11 +33,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lmexp.core.graph.composing_errors import KEYS, OWN, REFUSED, ROOTS, translated_errors
+from lmexp.core.graph.extensions import activate_given, refuse_name_of_extension
+from lmexp.core.graph.extensions import signature as extensions_signature
 from lmexp.core.graph.kinds import Words, settle, unions
-from lmexp.core.graph.loading import load_file
+from lmexp.core.graph.loading import config_class, load_file
 from lmexp.core.graph.plan import differences
 from lmexp.core.graph.removed import refuse_removed
-from lmexp.core.graph.reserved import colliding_configs, named_pipeline, own_pipelines, refuse_collision
+from lmexp.core.graph.reserved import colliding_configs, find_pipeline, refuse_collision
 from lmexp.core.graph.stage import Handle
 from lmexp.core.graph.yaml_files import check_yaml_files, yaml_files
 from lmexp.core.provenance.calling import run_words
@@ -45,7 +47,7 @@ from lmexp.core.provenance.own import shipped
 from lmexp.core.values.config import Config, build, dotted_names, refused_names
 from lmexp.core.values.redact import refuse_secrets
 from lmexp.core.values.settings import ENGINE_KEYS, RunConfig, absolute_store, default_store
-from lmexp.errors import ConfigError, LmexpError, nearest
+from lmexp.errors import ConfigError, LmexpError
 
 CONFIG_NAME = "config"
 VARIABLES = "vars"
@@ -71,8 +73,11 @@ class Origin:
 
     @property
     def unchanged(self) -> "Origin":
-        """The same experiment as it is written: of the overrides, only the one that chooses it."""
-        chosen = tuple(o for o in self.overrides if _group_of(o) == "experiment")
+        """The same experiment as it is written: of the overrides, only the one that chooses it.
+
+        And the extensions, without which it may not compose.
+        """
+        chosen = tuple(o for o in self.overrides if _group_of(o) in {"experiment", "extensions"})
         return dataclasses.replace(self, overrides=chosen)
 
 
@@ -148,6 +153,11 @@ def register_schemas(config_name: str = CONFIG_NAME, own: str | None = None) -> 
 
 def _register(name: str, cls: type[Config]) -> None:
     ConfigStore.instance().store(name=f"{name}_schema", node=_defaults(cls))
+    _know_keys(cls)
+
+
+def _know_keys(cls: type[Config]) -> None:
+    """Have the names of a pipeline's keys for what is said of words that do not compose."""
     REFUSED.update(refused_names(cls))
     KEYS.update(dict.fromkeys(dotted_names(cls)))
 
@@ -263,7 +273,8 @@ def _signature(config_dir: str | None) -> tuple[Any, ...]:
     own = own_config_dir(config_dir)
     roots = [shipped("conf"), *([Path(own)] if own else [])]
     found = (file for root in roots for file in yaml_files(root))
-    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
+    files = tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
+    return (*files, *extensions_signature())
 
 
 def _values(
@@ -273,7 +284,10 @@ def _values(
     left: dict[str, Any] = {}
     with translated_errors():
         masked = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-        cls = config_class(find_pipeline(str(masked.get("pipeline", "pretrain"))))
+        given = {key: masked.get(key) for key in ("extensions", "pipeline") if key in masked}
+        cls = config_class(_pipeline_of(given))
+        if given.get("extensions"):
+            _know_keys(cls)
         for path, one_of in unions(cls):
             words = None if origin is None else _words(origin, path, choices)
             left |= {f"{path}.{k}": v for k, v in settle(masked, path, one_of, words).items()}
@@ -310,7 +324,7 @@ def handles_of(values: Mapping[str, Any]) -> Mapping[str, Handle]:
 
 
 def _build(values: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Handle]]:
-    pipeline = find_pipeline(str(values.get("pipeline", "pretrain")))
+    pipeline = _pipeline_of(values)
     cls = config_class(pipeline)
     try:
         config = build(cls, values)
@@ -330,31 +344,12 @@ def _build(values: Mapping[str, Any]) -> tuple[RunConfig, Mapping[str, Handle]]:
         raise ConfigError(f"{pipeline} cannot build its graph: {type(error).__name__}: {error}") from error
 
 
-def find_pipeline(name: str) -> Path:
-    """Return the file of a pipeline, given its name or its path.
-
-    Errors: `ConfigError` with the nearest name; with both paths for a name that is shipped and the user's.
-    """
-    if name.endswith(".py"):
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise ConfigError(f"pipeline={name}: there is no file {path.absolute()}.")
-        return path.absolute()
-    found = named_pipeline(name)
-    if found is None:
-        known = [*(path.stem for path in shipped("pipelines").glob("*.py")), *own_pipelines()]
-        raise ConfigError(f"there is no pipeline {name!r}{nearest(name, known)}; give a name or a .py file.")
-    return found
-
-
-def config_class(pipeline: Path) -> type[RunConfig]:
-    """Return the class that a pipeline's `config` parameter is annotated with."""
-    module = load_file(pipeline)
-    function = getattr(module, "pipeline", None)
-    hint = typing.get_type_hints(function).get("config") if callable(function) else None
-    if not (isinstance(hint, type) and issubclass(hint, RunConfig)):
-        raise ConfigError(f"{pipeline} must define pipeline(config: C), where C derives from RunConfig.")
-    return hint
+def _pipeline_of(values: Mapping[str, Any]) -> Path:
+    """Return the file of the pipeline that values name, with their extensions active."""
+    activate_given(values)
+    pipeline = find_pipeline(str(values.get("pipeline", "pretrain")))
+    refuse_name_of_extension(pipeline)
+    return pipeline
 
 
 def _defaults(cls: type[Config]) -> dict[str, Any]:

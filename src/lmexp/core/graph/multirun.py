@@ -109,7 +109,7 @@ def _refusal(kind: str, name: str) -> ConfigError:
 
 
 def _group(points: Sequence[Composition]) -> str:
-    engine = {"store", "tracking", "executor", "force", "only"}
+    engine = {"store", "extensions", "tracking", "executor", "force", "only"}
     configs: list[dict[str, Any]] = [
         {k: v for k, v in to_dict(point.config).items() if k not in engine} for point in points
     ]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from lmexp.core.graph.extensions import Extended, changed_extensions, extended, extensions_record
 from lmexp.core.graph.stage import Handle
 from lmexp.core.provenance.drift import changed_code, changed_since, named
 from lmexp.core.store.attempt import newest_checkpoint
@@ -43,6 +44,8 @@ class PlannedStage:
     content: Mapping[str, str]
     code: Sequence[str] | None
     """What stands for the user's own code; None where the stage states a version."""
+    extensions: Sequence[Extended]
+    """The user's files whose kinds its configuration holds: their code is identity."""
     inputs: Mapping[str, str]
     """Input name to the name of the handle that provides it."""
     input_fingerprints: Mapping[str, str]
@@ -114,7 +117,7 @@ def make_plan(
             return planned[name]
         inputs = {key: visit(value) for key, value in handle.inputs.items()}
         content = handle.stage.content(handle.config, store.hasher) if handle.stage.content else {}
-        code = handle.stage.code()
+        code, extensions = handle.stage.code(), extended(handle.config)
         fingerprints = {key: value.fingerprint for key, value in inputs.items()}
         planned[name] = PlannedStage(
             name=name,
@@ -126,9 +129,11 @@ def make_plan(
                 content=content,
                 inputs=fingerprints,
                 code=code,
+                extensions=sorted({line for one in extensions for line in one.code}),
             ),
             content=content,
             code=code,
+            extensions=extensions,
             inputs={key: value.name for key, value in inputs.items()},
             input_fingerprints=fingerprints,
             force=name in force,
@@ -208,6 +213,9 @@ def own_differences(record: Record, planned: PlannedStage) -> list[str]:
         found.append(f"stage version {words[0]} -> {words[1]}")
     elif planned.code is not None and data["own_code"] != list(planned.code):
         found.append(f"its code changed: {named(changed_code(data, planned.code))}")
+    names = changed_extensions(data.get("extensions", ()), extensions_record(planned.extensions))
+    if names:
+        found.append(f"the code of its extensions changed: {named(names)}")
     if data["content"] != dict(planned.content):
         changed = [key for key, _, _ in differences(data["content"], dict(planned.content))]
         found.append(

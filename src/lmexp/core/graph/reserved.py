@@ -8,7 +8,7 @@ is taken silently: that is an error which shows both.
 from pathlib import Path
 
 from lmexp.core.provenance.own import shipped
-from lmexp.errors import ConfigError
+from lmexp.errors import ConfigError, nearest
 
 
 def own_pipelines() -> dict[str, Path]:
@@ -16,6 +16,23 @@ def own_pipelines() -> dict[str, Path]:
     folder = Path.cwd() / "pipelines"
     is_shipped = folder.resolve() == shipped("pipelines").resolve()
     return {} if is_shipped else {path.stem: path for path in folder.glob("*.py")}
+
+
+def find_pipeline(name: str) -> Path:
+    """Return the file of a pipeline, given its name or its path.
+
+    Errors: `ConfigError` with the nearest name; with both paths for a name that is shipped and the user's.
+    """
+    if name.endswith(".py"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"pipeline={name}: there is no file {path.absolute()}.")
+        return path.absolute()
+    found = named_pipeline(name)
+    if found is None:
+        known = [*(path.stem for path in shipped("pipelines").glob("*.py")), *own_pipelines()]
+        raise ConfigError(f"there is no pipeline {name!r}{nearest(name, known)}; give a name or a .py file.")
+    return found
 
 
 def named_pipeline(name: str) -> Path | None:

@@ -29,6 +29,7 @@ from lmexp.core.provenance.reach import reached_code
 from lmexp.core.store.record import listed_files
 from lmexp.core.values.config import Config, identity
 from lmexp.core.values.files import FileHasher
+from lmexp.core.values.registered import active_files
 from lmexp.errors import ConfigError, nearest
 
 Metrics = Mapping[str, float | int]
@@ -128,7 +129,7 @@ class Stage:
             if not isinstance(given, Handle) or not issubclass(given.stage.produces, kind):
                 what = given.stage.produces.__name__ if isinstance(given, Handle) else repr(given)
                 raise TypeError(f"input {name!r} of stage {self.name} must be a {kind.__name__}, was {what}.")
-        return Handle(stage=self, config=config, inputs=dict(inputs))
+        return Handle(stage=self, config=config, inputs=dict(inputs), extensions=active_files())
 
     @property
     def provider(self) -> dict[str, Any]:
@@ -175,6 +176,8 @@ class Handle:
     stage: Stage
     config: Config
     inputs: Mapping[str, "Handle"]
+    extensions: tuple[Path, ...] = ()
+    """The user's files that were active when it was made; its process imports them."""
 
     @property
     def label(self) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from lmexp.core.graph.extensions import extensions_record
 from lmexp.core.graph.foresight import foresee
 from lmexp.core.graph.plan import Plan, PlannedStage
 from lmexp.core.graph.stage import registered_stage
@@ -196,6 +197,11 @@ class _Computation:
                 "stage": handle.stage.name,
                 "version": handle.stage.version,
                 **({} if self.planned.code is None else {"own_code": list(self.planned.code)}),
+                **(
+                    {"extensions": extensions_record(extensions)}
+                    if (extensions := self.planned.extensions)
+                    else {}
+                ),
                 "label": handle.label,
                 "fingerprint": self.planned.fingerprint,
                 "status": "complete",
@@ -238,6 +244,8 @@ class _Computation:
             "stage": stage.name,
             "provider": stage.provider,
             "code": self.planned.code,
+            "extensions": [str(path) for path in self.planned.handle.extensions],
+            "extensions_code": extensions_record(self.planned.extensions),
             "attempt": str(attempt),
             "cache": str(self.store.cache),
             "config": to_dict(self.planned.handle.config),

@@ -10,6 +10,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lmexp.core.graph.extensions import (
+    changed_extensions,
+    extended,
+    extensions_record,
+    require_extensions,
+)
 from lmexp.core.graph.stage import registered_stage
 from lmexp.core.provenance.drift import changed_since
 from lmexp.core.running.difference import first_difference
@@ -17,7 +23,9 @@ from lmexp.core.running.launch import run_child
 from lmexp.core.store.lease import Waiter
 from lmexp.core.store.record import VOLATILE, Record, files_in
 from lmexp.core.store.store import Store
+from lmexp.core.values.config import build
 from lmexp.core.values.files import remove_tree, sha256_file
+from lmexp.core.values.registered import active_files
 from lmexp.core.values.variables import child_environment
 from lmexp.errors import ConfigError, StageError, StoreError
 
@@ -47,12 +55,14 @@ def replay(record: Record, store: Store) -> Replayed:
             f"{sentence}; lmexp runs no code because a store names it, so give the file that defines the "
             f"stage with --pipeline FILE."
         ) from None
+    require_extensions(record)
     inputs = {}
     for key, entry in record.data["inputs"].items():
         found = store.find(entry["stage"], entry["fingerprint"])
         if found is None:
             raise StoreError(f"{record.name} needs {entry['path']}, which is no longer in the store.")
         store.require_intact(found, key)
+        require_extensions(found)
         inputs[key] = {"path": str(found.path)}
     attempt = store.root / "scratch" / f"replay-{uuid.uuid4().hex[:8]}"
     lease = Waiter(store.leases(attempt.name), stale_after_s=30.0).try_acquire()
@@ -60,10 +70,13 @@ def replay(record: Record, store: Store) -> Replayed:
     (attempt / "out").mkdir(parents=True)
     (attempt / "work" / "checkpoints").mkdir(parents=True)
     segment = record.data["segments"][-1]
+    extensions = extensions_record(extended(build(stage.config_class, segment["config"])))
     spec = {
         "stage": stage.name,
         "provider": stage.provider,
         "code": stage.code(),
+        "extensions": [str(path) for path in active_files()],
+        "extensions_code": extensions,
         "attempt": str(attempt),
         "cache": str(store.cache),
         "config": segment["config"],
@@ -85,7 +98,8 @@ def replay(record: Record, store: Store) -> Replayed:
     finally:
         remove_tree(attempt)
         lease.release()
-    return Replayed(record, differing, changed_since(record.data, store.code))
+    changed = changed_extensions(record.data.get("extensions", ()), extensions)
+    return Replayed(record, differing, [*changed, *changed_since(record.data, store.code)])
 
 
 def _variables(segment: Mapping[str, Any]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lmexp.core.graph.extensions import activate, extended, extensions_record
 from lmexp.core.graph.loading import load_provider
 from lmexp.core.graph.stage import StageRun, registered_stage
 from lmexp.core.provenance.own import is_own
@@ -35,7 +36,19 @@ from lmexp.errors import ConfigError, LmexpError, StageError
 EXIT_DISK_FULL = 28
 """The number of ENOSPC: the stage failed since the disk is full."""
 
-_SPEC_KEYS = ("stage", "provider", "code", "attempt", "cache", "config", "content", "inputs", "world_size")
+_SPEC_KEYS = (
+    "stage",
+    "provider",
+    "code",
+    "extensions",
+    "extensions_code",
+    "attempt",
+    "cache",
+    "config",
+    "content",
+    "inputs",
+    "world_size",
+)
 
 
 def main(words: Sequence[str]) -> NoReturn:
@@ -85,13 +98,16 @@ def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size != spec["world_size"]:
         raise StageError(f"{spec['world_size']} ranks were asked for, but {world_size} were started.")
+    activate(spec["extensions"])
     load_provider(spec["provider"])
     stage = registered_stage(spec["stage"])
     if spec["code"] != stage.code():
-        raise StageError("its code was edited after it was planned; give the same command again.")
+        raise _edited()
     provided = _loaded()
     attempt = Path(spec["attempt"])
     config = build(stage.config_class, spec["config"])
+    if spec["extensions_code"] != extensions_record(extended(config)):
+        raise _edited()
     inputs = {name: stage.inputs[name](Path(entry["path"])) for name, entry in spec["inputs"].items()}
     run = StageRun(
         out=attempt / "out",
@@ -116,6 +132,10 @@ def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
             "modules": {"provided": provided, "loaded": _loaded()},
         }
         write_json(attempt / "result.json", result)
+
+
+def _edited() -> StageError:
+    return StageError("its code was edited after it was planned; give the same command again.")
 
 
 def _loaded() -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Fingerprints: a stage's result is named by what determines it.
 
     fingerprint = sha256(canonical(stage name, its version or else its code, identity config,
-                                   content of files read, fingerprints of its inputs))
+                                   content of files read, fingerprints of its inputs,
+                                   code of the extensions whose kinds the config holds))
 
 The canonical form is JSON with sorted keys, no white space, ASCII only and Python's shortest
 round-trip notation for floats. What has no single such form (NaN, sets, objects, keys that are
@@ -37,10 +38,12 @@ def fingerprint(
     content: Mapping[str, str],
     inputs: Mapping[str, str],
     code: Sequence[str] | None = None,
+    extensions: Sequence[str] = (),
 ) -> str:
     """Return the fingerprint, 64 hexadecimal characters, of one stage's result.
 
     `code` stands for the user's own code where there is no `version`; one of the two is given.
+    `extensions` stands for that of the kinds in the configuration that lmexp does not ship.
     """
     assert (version is None) != (code is None), f"{stage} is identified by its version or by its code"
     identity = {
@@ -49,6 +52,7 @@ def fingerprint(
         "config": dict(config),
         "content": dict(content),
         "inputs": dict(inputs),
+        **({"extensions": list(extensions)} if extensions else {}),
     }
     return digest(identity)
 

@@ -1,13 +1,23 @@
 """Configurations of which a key chooses the kind: networks, sources of a corpus.
 
 Each kind is a configuration class with its own fields alone, so that an error can name them, and a family
-that is added later changes no other.
+that is added later changes no other. A user's extension adds kinds by `register`, see
+`core.values.registered`.
 """
 
 import dataclasses
+import keyword
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmexp.core.values.registered import (
+    Registration,
+    active_files,
+    every_registration,
+    loading_file,
+    remember,
+)
 from lmexp.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -27,6 +37,80 @@ class OneOf:
     shared: tuple[str, ...] = ()
     """Keys that mean the same in each kind that has them: they keep their values where another kind is
     chosen."""
+    _files: dict[str, Path] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    """The extension of each kind that lmexp does not ship."""
+    _registered: "dict[type[Config], tuple[str, Path]]" = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
+    """Name and file of all classes that were ever registered: a configuration outlives its activity."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", dict(self.kinds))
+
+    def register(self, name: str, cls: "type[Config]") -> None:
+        """Add a kind; the files that `extensions=[FILE.py]` names call this when they are imported.
+
+        The same file may register its kinds again. What a file registers that is no extension, such as a
+        pipeline, is a kind only where it is named as one.
+        Errors: `ConfigError` for a name that is no key or is taken, a class that is no configuration, is a
+        kind already or has a field of the name that chooses the kind, and a call outside of any such file.
+        """
+        file = loading_file()
+        if file is None:
+            raise ConfigError(
+                f"the {self.key} {name!r} is registered by no file; write it into one and name that with "
+                f"extensions=[FILE.py]."
+            )
+        self._check(name, cls, file)
+        remember(Registration(one_of=self, name=name, cls=cls, file=file))
+        if file in active_files():
+            self.restore(name, cls, file)
+
+    def _check(self, name: Any, cls: Any, file: Path) -> None:
+        from lmexp.core.values.config import Config  # it imports this module
+
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            raise ConfigError(
+                f"{file} registers the {self.key} {name!r}, which is no key; use letters, digits and _."
+            )
+        if not (isinstance(cls, type) and issubclass(cls, Config)):
+            raise ConfigError(f"{file} registers {cls!r} as {self.key} {name!r}; give a class of Config.")
+        if self.key in names(cls):
+            raise ConfigError(
+                f"{file} registers {cls.__name__} as {self.key} {name!r}, and that class has a field "
+                f"{self.key}, which chooses the kind; rename the field."
+            )
+
+    def restore(self, name: str, cls: "type[Config]", file: Path) -> None:
+        """Have a kind of an extension among the others. Errors: `ConfigError` for a name that is taken."""
+        other = self._files.get(name)
+        if name in self.kinds and other is None:
+            raise ConfigError(
+                f"{file} registers the {self.key} {name!r}, which lmexp has; choose another name."
+            )
+        if other is not None and other != file:
+            raise ConfigError(
+                f"{other} and {file} both register the {self.key} {name!r}; rename one of them."
+            )
+        others = [kind for kind, known in self.kinds.items() if known is cls and kind != name]
+        if others:
+            raise ConfigError(
+                f"{file} registers {cls.__name__} as {self.key} {name!r}, and it is {others[0]!r} already; "
+                f"register each class once."
+            )
+        self.kinds[name] = cls  # type: ignore[index]
+        self._files[name] = file
+        self._registered[cls] = (name, file)
+
+    def withdraw(self, name: str, file: Path) -> None:
+        """Take a kind of an extension out, where it is there."""
+        if self._files.get(name) == file:
+            del self._files[name]
+            del self.kinds[name]  # type: ignore[attr-defined]
+
+    def extension_of(self, config: "Config") -> Path | None:
+        """Return the file that has registered a configuration's kind; None for one that lmexp ships."""
+        return self._registered.get(type(config), (None, None))[1]
 
     def default(self) -> Any:
         """Return the configuration of the unnamed kind with its own defaults."""
@@ -35,7 +119,8 @@ class OneOf:
 
     def kind_of(self, config: "Config") -> str:
         """Return the name of a configuration's kind."""
-        return next(kind for kind, cls in self.kinds.items() if cls is type(config))
+        kind = next((kind for kind, cls in self.kinds.items() if cls is type(config)), None)
+        return self._registered[type(config)][0] if kind is None else kind
 
     def kind_in(self, values: Mapping[str, Any], where: str, otherwise: str | None = None) -> str:
         """Return the kind that plain values choose, `otherwise` where they name none.
@@ -46,8 +131,11 @@ class OneOf:
         kind = kind if kind is not None else otherwise or self.unnamed
         if not isinstance(kind, str) or kind not in self.kinds:
             known = ", ".join(self.kinds)
+            files = [made.file for made in every_registration() if made.one_of is self and made.name == kind]
+            hint = f"; {files[0]} defines it, name that with extensions=[FILE.py]" if files else ""
             raise ConfigError(
-                f"{where}.{self.key} must be one of {known}, was {kind!r}{nearest(str(kind), self.kinds)}."
+                f"{where}.{self.key} must be one of {known}, was {kind!r}"
+                f"{hint or nearest(str(kind), self.kinds)}."
             )
         return kind
 

@@ -69,6 +69,10 @@ class RunConfig(Config):
     pipeline: str = option(default="pretrain", placement=True)
     """Name of a shipped pipeline, or the path of a Python file that defines `pipeline(config)`."""
 
+    extensions: tuple[str, ...] = option(default=(), by_content=True, absent_means=())
+    """Python files of your own that add kinds of configurations: a family of models, a tokenizer, an
+    objective. They are imported before all else; their code is identity where a kind of theirs is used."""
+
     store: str = option(default="outputs", placement=True)
     """Directory of all results; made absolute when the configuration is composed."""
 
