@@ -95,7 +95,7 @@ class Made:
         identity = fingerprint(run, name, extras)
         artifact = f"artifacts/{stage}/{extras.get('label', 'x')}-{identity[:12]}"
         if not extras.get("gone"):
-            segment = {"environment": ENVIRONMENT, "threads": 2}
+            segment = {"environment": ENVIRONMENT, "threads": 2, **extras.get("segment", {})}
             record = {
                 "cpu_seconds": 7.0,
                 "files": {"x": {"size": 1500}},

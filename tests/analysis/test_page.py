@@ -164,6 +164,17 @@ def test_a_stage_that_nobody_knows_is_shown_with_its_numbers_and_curve(made):
         assert words in text
 
 
+@pytest.mark.parametrize("mfu", [{"pretrain/mfu": 0.4167}, {}], ids=["known", "unknown"])
+def test_the_work_of_a_training_and_what_it_chose_by_itself_are_shown(made, mfu):
+    metrics = {"pretrain/tokens_per_second": 2e5, "pretrain/flops_per_token": 1.5e6, **mfu}
+    segment = {"choices": {"compile": "on, since it began compiled"}}
+    run = made.run(metrics=metrics, stages={"pretrain": {"segment": segment}})
+    text = " ".join(Page(run_page(read_run(run))).text.split())
+    assert "pretrain; 300.0 GFLOP a second" in text
+    assert ("MFU 41.7%" in text) == bool(mfu)
+    assert "compileon, since it began compiled" in text
+
+
 def test_an_older_record_without_the_newer_keys_has_a_page(made):
     run = made.run()
     for key in ("command", "changes", "planned", "group"):

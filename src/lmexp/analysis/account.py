@@ -98,7 +98,7 @@ def command_of(data: Mapping[str, Any]) -> list[str]:
 
 
 def environment_section(records: RunRecords) -> Html:
-    """Return where each stage was computed: Python, packages, hardware; equal ones together."""
+    """Return where each stage was computed, and what it chose there by itself; equal ones together."""
     places: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
     for stage in records.stages:
         for segment in stage.record.get("segments", []):
@@ -106,6 +106,7 @@ def environment_section(records: RunRecords) -> Html:
                 **segment.get("environment", {}),
                 "threads": segment.get("threads"),
                 "variables": segment.get("variables") or {},
+                "choices": segment.get("choices") or {},
             }
             environment.pop("git", None)
             names = places.setdefault(json.dumps(environment, sort_keys=True), (environment, []))[1]
@@ -154,6 +155,7 @@ def _place(environment: Mapping[str, Any], names: list[str]) -> Html:
     rows = [(key, str(environment[key])) for key in _PLACE if environment.get(key) is not None]
     rows += [(name, version) for name, version in packages.items() if version]
     rows += [(name, value) for name, value in environment["variables"].items()]
+    rows += [(name, str(value)) for name, value in environment["choices"].items()]
     return table(("", "version or name"), rows, caption=f"Computed {', '.join(names)}")
 
 

@@ -84,7 +84,9 @@ def headlines(records: RunRecords) -> list[Tile]:
         if "parameters" in own:
             tiles.append(("parameters", number(own["parameters"]), _seen(own)))
         if "tokens_per_second" in own:
-            tiles.append(("tokens per second", number(round(own["tokens_per_second"])), stage.name))
+            tiles.append(
+                ("tokens per second", number(round(own["tokens_per_second"])), _work(stage.name, own))
+            )
     if not tiles:
         tiles = [(k.partition("/")[2], number(v), k.partition("/")[0]) for k, v in list(metrics.items())[-4:]]
     seconds = sum(s.seconds or 0.0 for s in records.stages)
@@ -92,6 +94,14 @@ def headlines(records: RunRecords) -> list[Tile]:
     if seconds:
         tiles.append(("computing", duration(seconds), f"{duration(cpu)} of CPU time" if cpu else ""))
     return tiles
+
+
+def _work(name: str, own: Mapping[str, float]) -> str:
+    """Return a training's name, and where they are known the arithmetic of its rate and its utilisation."""
+    if "flops_per_token" not in own:
+        return name
+    said = f"{name}; {own['tokens_per_second'] * own['flops_per_token'] / 1e9:,.1f} GFLOP a second"
+    return f"{said}, MFU {own['mfu']:.1%}" if "mfu" in own else said
 
 
 def document(

@@ -11,7 +11,7 @@ keeps to it after a resume: a compiled step rounds otherwise than an eager one, 
 the same bits. What a person says outright, `on` or `off`, holds from then on, and equals to rounding.
 
 The CPU's constants are medians on one core of an Intel Xeon with avx512_bf16 and no AMX, `small_gpt`'s
-shape: 0.84 of an eager forward and backward pass in fp32 and 0.86 in bf16-mixed at 85 and 57 GFLOP a
+shape: 0.84 of an eager forward and backward pass in fp32 and 0.86 in bf16-mixed at 72 and 48 GFLOP a
 second, and 60 CPU seconds to compile with an empty cache. A GPU's are no measurement: its rate is
 taken so low that only a training of minutes is compiled.
 
@@ -44,8 +44,8 @@ class Saved:
 
 
 SAVED = {
-    ("cpu", "32-true"): Saved(flops_per_second=85e9, share=0.16),
-    ("cpu", "bf16-mixed"): Saved(flops_per_second=57e9, share=0.14),
+    ("cpu", "32-true"): Saved(flops_per_second=72e9, share=0.16),
+    ("cpu", "bf16-mixed"): Saved(flops_per_second=48e9, share=0.14),
     ("cuda", "32-true"): Saved(flops_per_second=20e12, share=0.1),
     ("cuda", "bf16-mixed"): Saved(flops_per_second=100e12, share=0.1),
 }

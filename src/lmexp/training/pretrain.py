@@ -20,12 +20,13 @@ from lmexp.models.language_model import LanguageModel
 from lmexp.packing.batches import BatchOrder, MicroBatches
 from lmexp.packing.samples import Samples
 from lmexp.training import ranks
-from lmexp.training.callbacks import Checkpoints, CollectGarbage, Curve, StopOnRequest
+from lmexp.training.callbacks import Checkpoints, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
 from lmexp.training.compiled import Compiled, told_of_compilers
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state
 from lmexp.training.flops import flops_per_token, peak_of, utilisation
+from lmexp.training.garbage import CollectGarbage
 from lmexp.training.module import PretrainModule
 from lmexp.training.needs import too_few_samples
 from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
