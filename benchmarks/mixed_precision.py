@@ -15,10 +15,10 @@ from contextlib import nullcontext
 import torch
 
 from lmexp.models.build import build_model
-from lmexp.models.config import NetworkConfig
+from lmexp.models.config import ModelConfig
 from lmexp.models.families import GPT2Config, GPTConfig
 from lmexp.training.config import OptimizerConfig
-from lmexp.training.module import next_token_nll_sum
+from lmexp.training.objectives.cross_entropy import nll_sum
 from lmexp.training.optimizers import build_optimizer
 
 ROUNDS = 9
@@ -42,7 +42,7 @@ class Steps:
     """A model that takes training steps on the same tokens."""
 
     def __init__(
-        self, model: NetworkConfig, optimizer: OptimizerConfig, vocab_size: int, *, mixed: bool
+        self, model: ModelConfig, optimizer: OptimizerConfig, vocab_size: int, *, mixed: bool
     ) -> None:
         self.model = build_model(model, vocab_size)
         self.optimizer = build_optimizer(optimizer, self.model)
@@ -53,7 +53,7 @@ class Steps:
         """Return the CPU seconds of one step."""
         begin = time.process_time()
         with torch.autocast("cpu", torch.bfloat16) if self.mixed else nullcontext():
-            loss = next_token_nll_sum(self.model(self.rows[:, :-1]), self.rows[:, 1:]) / self.rows.numel()
+            loss = nll_sum(self.model(self.rows[:, :-1]), self.rows[:, 1:]) / self.rows.numel()
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()

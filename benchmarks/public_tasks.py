@@ -22,7 +22,7 @@ from lmexp.evals.tasks.items import Task
 from lmexp.evals.tasks.task_files import read_task_file
 from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
-from lmexp.scoring.shared_prefix import SharedPrefixScorer
+from lmexp.scoring.scorer import scorer_of
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.train import train_tokenizer
 
@@ -141,7 +141,9 @@ def _scoring() -> Any:
     tokenizer = train_tokenizer(TokenizerConfig(vocab_size=300), iter(["the cat sat on the mat\n" * 99]))
     shape = GPTConfig(context_length=_CONTEXT_LENGTH, num_layers=1, num_heads=1, num_kv_heads=1, d_model=16)
     model = build_model(shape, tokenizer.vocab_size, seed=0)
-    scorer = SharedPrefixScorer(model, _CONTEXT_LENGTH, 8, tokenizer.eos_token_id)
+    scorer = scorer_of(
+        model, context_length=_CONTEXT_LENGTH, batch_size=8, bos_token_id=tokenizer.eos_token_id
+    )
 
     def score(task: Task) -> float:
         asked = prompts_of(task, num_fewshot=0, seed=0)

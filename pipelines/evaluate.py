@@ -6,7 +6,7 @@ from lmexp.core.values.config import option
 from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
-from lmexp.packing.config import PackingConfig
+from lmexp.models.families import NGramConfig
 from lmexp.stages.adopted import AdoptedConfig
 
 
@@ -15,7 +15,6 @@ class EvaluateExperiment(RunConfig):
 
     model: AdoptedConfig = option()
     corpus: CorpusConfig = option(default=CorpusConfig())
-    packing: PackingConfig = option(default=PackingConfig())
     perplexity: PerplexityConfig = option(default=PerplexityConfig())
     prompts: PromptsConfig = option(default=PromptsConfig())
 
@@ -25,14 +24,16 @@ def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:
     model = stages.adopted_model(config.model)
     tokenizer = stages.adopted_tokenizer(config.model)
     corpus = stages.corpus(config.corpus)
-    packing = stages.packing(config.packing, corpus=corpus, tokenizer=tokenizer)
+    baseline = stages.ngram(NGramConfig(order=2), corpus=corpus, tokenizer=tokenizer)
     perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)
-    prompts = stages.prompts(config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, packing=packing)
+    prompts = stages.prompts(
+        config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, baseline=baseline
+    )
     return {
         "model": model,
         "tokenizer": tokenizer,
         "corpus": corpus,
-        "packing": packing,
         "perplexity": perplexity,
+        "baseline": baseline,
         "prompts": prompts,
     }

@@ -5,12 +5,14 @@ Read from top to bottom: every line names an artifact that is computed once and 
 
 from lmexp import stages
 from lmexp.core.graph.stage import Handle
-from lmexp.core.values.config import option, part
+from lmexp.core.values.config import option
 from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
 from lmexp.generation.config import SamplesConfig
+from lmexp.models.config import ModelConfig
+from lmexp.models.families import MODELS, NGramConfig
 from lmexp.packing.config import PackingConfig
 from lmexp.stages.adopted import AdoptedConfig
 from lmexp.tokenizer.config import TokenizerConfig
@@ -20,6 +22,7 @@ from lmexp.training.config import PretrainConfig
 class PretrainExperiment(PretrainConfig, RunConfig):
     """The keys of this pipeline: training's, and a group for each stage, documented where it is read."""
 
+    model: ModelConfig = option(default=MODELS.default(), one_of=MODELS)
     corpus: CorpusConfig = option(default=CorpusConfig())
     tokenizer: TokenizerConfig = option(default=TokenizerConfig())
     packing: PackingConfig = option(default=PackingConfig())
@@ -29,15 +32,16 @@ class PretrainExperiment(PretrainConfig, RunConfig):
 
     def check(self) -> None:
         super().check()
-        context_length = self.model.context_length
-        if self.packing.context_length not in (None, context_length):
+        length = self.resolved_sample_length
+        if self.packing.context_length not in (None, length):
             raise ConfigError(
-                f"packing.context_length ({self.packing.context_length}) must be model.context_length "
-                f"({context_length}); leave it to packing={self.packing.mode}."
+                f"packing.context_length ({self.packing.context_length}) must be the length of a training "
+                f"sample ({length}), which is sample_length or else model.context_length."
             )
+        context_length = self.model.longest
         for name in ("stride", "context_length"):
             value = getattr(self.perplexity, name)
-            if value is not None and value > context_length:
+            if value is not None and context_length is not None and value > context_length:
                 raise ConfigError(
                     f"perplexity.{name} ({value}) must be at most model.context_length ({context_length})."
                 )
@@ -50,17 +54,20 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
         tokenizer = stages.tokenizer(config.tokenizer, corpus=corpus)
     else:
         tokenizer = stages.adopted_tokenizer(AdoptedConfig(path=config.tokenizer.path))
-    packing = stages.packing(config.packing, corpus=corpus, tokenizer=tokenizer)
-    model = stages.pretrain(part(config, PretrainConfig), packing=packing, tokenizer=tokenizer)
+    model = stages.model(config, config.packing, corpus=corpus, tokenizer=tokenizer)
+    made = {"corpus": corpus, "tokenizer": tokenizer, **model.inputs, model.stage.name: model}
+    if "next_token" not in config.model.can:
+        return made  # an encoder gives no text a probability: there is nothing to measure so, nor to write
     perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)
-    prompts = stages.prompts(config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, packing=packing)
+    baseline = stages.ngram(NGramConfig(order=2), corpus=corpus, tokenizer=tokenizer)
+    prompts = stages.prompts(
+        config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, baseline=baseline
+    )
     samples = stages.samples(config.samples, model=model, tokenizer=tokenizer)
     return {
-        "corpus": corpus,
-        "tokenizer": tokenizer,
-        "packing": packing,
-        "pretrain": model,
+        **made,
         "perplexity": perplexity,
+        "baseline": baseline,
         "prompts": prompts,
         "samples": samples,
     }

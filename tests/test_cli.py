@@ -82,8 +82,8 @@ def test_plan_prints_reuse_for_a_finished_run(finished, small, capsys):
         ("trainer.devices=2", "trainer.devices 1 -> 2: no result depends on it, re-runs nothing"),
         (
             "tokenizer.vocab_size=300",
-            "tokenizer.vocab_size 512 -> 300: re-runs tokenizer, packing, pretrain, perplexity, prompts, "
-            "samples",
+            "tokenizer.vocab_size 512 -> 300: re-runs tokenizer, packing, pretrain, perplexity, baseline, "
+            "prompts, samples",
         ),
     ],
 )

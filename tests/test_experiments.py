@@ -16,7 +16,8 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "359b42c80898",
         "perplexity": "e258ff570e35",
-        "prompts": "73029d1d744e",
+        "baseline": "9a29f5d6ac86",
+        "prompts": "7c4251c021d2",
         "samples": "9f867e08e2dc",
     },
     "in_context": {
@@ -25,7 +26,8 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "264a6193aaa7",
         "perplexity": "560f182809ab",
-        "prompts": "b5c527046f23",
+        "baseline": "9a29f5d6ac86",
+        "prompts": "0a5bc3fffcd4",
         "samples": "2a6d7cb77d8b",
     },
     "known": {
@@ -34,7 +36,8 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "76bd69e11848",
         "perplexity": "01229c9af762",
-        "prompts": "9b641ecb7ff5",
+        "baseline": "9a29f5d6ac86",
+        "prompts": "e18358d35e89",
         "samples": "9f867e08e2dc",
     },
     "small_gpt": {
@@ -43,7 +46,8 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "86a711970b1c",
         "perplexity": "01229c9af762",
-        "prompts": "9b641ecb7ff5",
+        "baseline": "9a29f5d6ac86",
+        "prompts": "e18358d35e89",
         "samples": "9f867e08e2dc",
     },
     "tiny": {
@@ -52,7 +56,8 @@ PINNED: dict[str, dict[str, str]] = {
         "packing": "e28a9bd318c2",
         "pretrain": "bfa0663a48fc",
         "perplexity": "d5bedc419987",
-        "prompts": "d8cad613536e",
+        "baseline": "9a29f5d6ac86",
+        "prompts": "17cdb5cd9e9d",
         "samples": "9f867e08e2dc",
     },
 }

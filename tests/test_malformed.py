@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Iterator
 
 import pytest
+import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import open_dict
@@ -20,8 +21,10 @@ from lmexp.core.graph.compose import compose
 from lmexp.core.graph.composing_errors import translated_errors
 from lmexp.core.graph.loading import config_class
 from lmexp.core.graph.reserved import find_pipeline
-from lmexp.core.values.config import Config
+from lmexp.core.values.config import Config, build
 from lmexp.errors import ConfigError
+from lmexp.models.families import MODELS
+from lmexp.training.objectives.config import OBJECTIVES
 
 
 def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, dataclasses.Field, object]]:
@@ -32,8 +35,8 @@ def fields(cls: type[Config], path: str = "") -> Iterator[tuple[str, dataclasses
         if field.metadata["one_of"] is None and isinstance(hint, type) and issubclass(hint, Config):
             yield from fields(hint, f"{path}{field.name}.")
         elif field.metadata["one_of"] is not None:
-            for kind in field.metadata["one_of"].kinds.values():
-                yield from fields(kind, f"{path}{field.name}.")
+            one_of = field.metadata["one_of"]
+            yield from fields(one_of.kinds[one_of.unnamed], f"{path}{field.name}.")
         elif field.metadata["each_of"] is None:
             yield f"{path}{field.name}", field, hint
 
@@ -141,6 +144,20 @@ def test_an_override_that_is_refused_when_it_is_applied_is_refused_when_it_is_co
     assert sentence == refusal(lambda: overridden(override))
 
 
+def test_every_field_of_every_kind_of_a_union_is_held_to_its_type_and_limits():
+    tried = 0
+    for one_of in (MODELS, OBJECTIVES):
+        for kind in one_of.kinds.values():
+            for key, field, hint in fields(kind):
+                for value in (wrong_type(hint), out_of_range(field, hint)):
+                    if value is not None:
+                        sentence = refusal(lambda: build(kind, {key: yaml.safe_load(value)}))  # noqa: B023
+                        assert key in sentence
+                        tried += 1
+                assert "is not a known key" in refusal(lambda: build(kind, {misspelt(key): 1}))  # noqa: B023
+    assert tried > 60
+
+
 HAND = [
     (["+experiment=tinny"], "did you mean 'tiny'"),
     (["+experiment=tiny", f"tracking.project=hf_{'a' * 34}"], "tracking.project holds a secret"),
@@ -186,7 +203,7 @@ HAND = [
     (["+experiment=tiny", "packing.mode=best_fit"], "give packing=best_fit"),
     (
         ["+experiment=tiny", "packing=best_fit", "packing.context_length=64"],
-        "packing.context_length (64) must be model.context_length (128)",
+        "packing.context_length (64) must be the length of a training sample (128)",
     ),
     (["+experiment=tiny", "optimizer.betas=[0.9]"], "two numbers"),
     (["+experiment=tiny", "corpus=local", "corpus.files=[missing.txt]"], "missing.txt"),

@@ -102,7 +102,7 @@ def test_a_wheel_plans_the_shipped_experiments_from_any_directory(installed, tmp
     done = call(installed, tmp_path, "lmexp.cli", "plan", "+experiment=tiny", "--json")
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
-    stages = ["corpus", "tokenizer", "packing", "pretrain", "perplexity", "prompts", "samples"]
+    stages = ["corpus", "tokenizer", "packing", "pretrain", "perplexity", "baseline", "prompts", "samples"]
     assert list(plan["stages"]) == stages
     assert plan["store"] == str(tmp_path / "outputs")
 

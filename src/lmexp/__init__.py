@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lmexp.core.records.runs import Run
-    from lmexp.models.language_model import LanguageModel
+    from lmexp.models.interface import LanguageModel
     from lmexp.tokenizer.tokenizer import Tokenizer
 
 __all__ = ["curve", "generate", "load_model", "load_tokenizer", "run_experiment", "run_sweep"]
@@ -35,10 +35,10 @@ def generate(model: "LanguageModel", tokenizer: "Tokenizer", prompt: str, **samp
 
 
 def load_model(path: str | Path) -> "LanguageModel":
-    """Return the model in the directory of a pretrain artifact, on the CPU, in evaluation mode."""
+    """Return the model in a model's directory, on the CPU, to be evaluated."""
     from lmexp.models.folder import load_model as load
 
-    return load(Path(path)).eval()
+    return load(Path(path))
 
 
 def load_tokenizer(path: str | Path) -> "Tokenizer":

@@ -81,7 +81,7 @@ def test_a_task_has_its_accuracies_by_number_of_shots():
     }
     (task,) = tasks(metrics)
     assert task.acc == {0: (0.2, pytest.approx((0.1608, 0.2392), abs=1e-4)), 16: (0.7, None)}
-    assert (task.permuted, task.chance, task.bigram) == ({16: (0.3, None)}, 0.1, None)
+    assert (task.permuted, task.chance, task.baseline) == ({16: (0.3, None)}, 0.1, None)
     page = quality_section(metrics)
     assert "permuted labels: 0.300 at worked examples before the item (shots) 16" in page
     assert "+50.0 (+40.2 to +59.8)" in page, "0.5 ± 1.96 x 0.05 in points"
@@ -96,7 +96,7 @@ def test_tasks_with_one_number_of_shots_share_a_plot():
     metrics = {
         "e/a/acc/0": 0.6,
         "e/b/acc/0": 0.8,
-        "e/a/bigram_acc": 0.5,
+        "e/a/baseline_acc": 0.5,
         "e/a/chance": 0.5,
         "e/b/chance": 0.5,
     }

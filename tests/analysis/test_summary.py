@@ -31,7 +31,7 @@ def test_the_table_shows_bits_per_byte_beside_compressors_and_accuracies_beside_
         "prompts/python_operator/gain/4": 0.0,
         "prompts/python_operator/gain/4/stderr": 0.02,
         "prompts/python_operator/chance": 0.5,
-        "prompts/python_operator/bigram_acc": 0.8,
+        "prompts/python_operator/baseline_acc": 0.8,
         "prompts/python_operator/items": 500,
         "prompts/sums/exact_match/1": 0.25,
         "prompts/sums/items": 8,

@@ -13,11 +13,7 @@ TASK = 'name: own\nkind: exact_match\ndata: own.jsonl\nprompt: "{q}"\nanswer: "{
 
 
 def trained(length):
-    return {
-        "pretrain": Upstream(
-            config=SimpleNamespace(model=SimpleNamespace(context_length=length)), metrics=None
-        )
-    }
+    return {"pretrain": Upstream(config=SimpleNamespace(model=SimpleNamespace(longest=length)), metrics=None)}
 
 
 def adopted(length):

@@ -1,6 +1,7 @@
 """Perplexity: every token once, with the context promised, and metrics that follow their formulas."""
 
 import gzip
+import itertools
 import lzma
 import math
 
@@ -15,11 +16,10 @@ from lmexp.errors import DataError
 from lmexp.evals import perplexity
 from lmexp.evals.compressors import compressor_bits_per_byte
 from lmexp.evals.perplexity import evaluate_perplexity, perplexity_metrics, score_documents, windows
-from lmexp.models.bigram import Bigram
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
-from lmexp.models.folder import load_model, save_model
-from lmexp.scoring.scoring import BigramScorer, ModelScorer
+from lmexp.models.folder import load_model, save_network
+from lmexp.scoring.scorer import PairScorer, scorer_of
 
 
 class Uniform:
@@ -84,27 +84,45 @@ def test_the_standard_error_is_that_of_resampled_documents():
     assert metrics["bits_per_byte/stderr"] == pytest.approx(bootstrap, rel=0.05)
 
 
+def nats(before, token):
+    """What a token costs after another one."""
+    return 1 + (before * 3 + token) % 7 / 7
+
+
+class Pairs(PairScorer):
+    """Sees one token back."""
+
+    def score(self, pairs):
+        texts = [[*(context or [0]), *continuation] for context, continuation in pairs]
+        return [
+            -np.array([nats(v, w) for v, w in itertools.pairwise(text[-len(continuation) - 1 :])])
+            for text, (_, continuation) in zip(texts, pairs, strict=True)
+        ]
+
+
 def test_documents_are_scored_alone_whatever_is_handed_over_together(monkeypatch):
-    bigram = Bigram.fit(np.arange(100) % 7, 7)
     documents = [(str(i), [(i + j) % 7 for j in range(i + 1)], i + 1, 1) for i in range(20)]
-    rows, metrics = evaluate_perplexity(BigramScorer(bigram, 0), documents, context_length=6, stride=2)
+    rows, metrics = evaluate_perplexity(Pairs(), documents, context_length=6, stride=2)
     for (_, ids, _, _), row in zip(documents, rows, strict=True):
-        expected = -bigram.log_probs(np.array([0, *ids[:-1]]), np.array(ids)).sum()
+        expected = sum(nats(v, w) for v, w in itertools.pairwise([0, *ids]))
         assert row["nll_sum"] == pytest.approx(expected)
     monkeypatch.setattr(perplexity, "_WINDOWS_AT_ONCE", 3)
-    again, same = evaluate_perplexity(BigramScorer(bigram, 0), iter(documents), context_length=6, stride=2)
+    again, same = evaluate_perplexity(Pairs(), iter(documents), context_length=6, stride=2)
     assert same["loss"] == pytest.approx(metrics["loss"])
     assert [row["id"] for row in again] == [row["id"] for row in rows]
 
 
 def test_a_document_that_fits_is_scored_as_in_one_forward_pass():
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Embedding(9, 6), torch.nn.Linear(6, 9))
+    model = GPT(GPTConfig(context_length=6, num_layers=1, num_heads=2, num_kv_heads=1, d_model=8), 9)
+    torch.nn.init.normal_(model.model.embed_tokens.weight)
     ids = [3, 1, 4, 1, 5, 8]
-    scorer = ModelScorer(model, 6, 2, bos_token_id=0)
+    scorer = scorer_of(model, batch_size=2, bos_token_id=0)
     _, metrics = evaluate_perplexity(scorer, [("a", ids, 6, 1)], context_length=6, stride=3)
     with torch.no_grad():
-        expected = torch.nn.functional.cross_entropy(model(torch.tensor([0, *ids[:-1]])), torch.tensor(ids))
+        expected = torch.nn.functional.cross_entropy(
+            model(torch.tensor([[0, *ids[:-1]]]))[0], torch.tensor(ids)
+        )
     assert metrics["loss"] == pytest.approx(float(expected), rel=1e-6)
     assert "bits_per_byte/stderr" not in metrics
 
@@ -196,7 +214,7 @@ def exported(tmp_path_factory):
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("model")
     config = GPTConfig(context_length=12, num_layers=2, num_heads=2, num_kv_heads=1, d_model=16, init_std=1.0)
-    save_model(GPT(config, 31, seed=0), folder, eos_token_id=0)
+    save_network(GPT(config, 31, seed=0), folder, eos_token_id=0)
     return load_model(folder), transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
@@ -205,7 +223,7 @@ def test_the_strided_loop_of_transformers_gives_the_same_sum(exported, context_l
     ours, theirs = exported
     rest = 3 if stride == context_length else 0  # with an overlap, our last window reaches further back
     ids = np.random.default_rng(1).integers(1, 31, context_length + 4 * stride + rest).tolist()
-    scorer = ModelScorer(ours, context_length, 4, bos_token_id=0)
+    scorer = scorer_of(ours, context_length=context_length, batch_size=4, bos_token_id=0)
     rows, _ = evaluate_perplexity(
         scorer, [("a", ids, len(ids), 1)], context_length=context_length, stride=stride
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lmexp.errors import DataError
 from lmexp.evals.prompts import ROW_CHARACTERS, Prompt, encode_choices, prompts_of, score_choices
 from lmexp.evals.tasks.items import Item, Task
+from lmexp.scoring.scorer import PairScorer
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.train import train_tokenizer
 
@@ -28,7 +29,7 @@ ITEMS = tuple(
 TASK = Task(name="toy", items=ITEMS, examples=ITEMS)
 
 
-class Prefers:
+class Prefers(PairScorer):
     """Gives each token -1, and choices that hold `text` a bonus."""
 
     def __init__(self, tokenizer, text, context_length=None):
@@ -85,7 +86,7 @@ def test_a_row_keeps_the_end_of_a_long_prompt(tokenizer):
 def test_normalised_predictions_divide_by_characters_and_bytes(tokenizer):
     item = Item("a", "x\n", ("éé", "abc"), 0)
 
-    class Fixed:
+    class Fixed(PairScorer):
         context_length = None
 
         def score(self, _):
@@ -161,7 +162,7 @@ def test_more_examples_than_there_are_is_a_sentence():
 
 
 def test_acc_norm_counts_a_choice_s_own_white_space_and_not_the_delimiter(tokenizer):
-    class Sums:
+    class Sums(PairScorer):
         context_length = None
 
         def score(self, pairs):
@@ -202,7 +203,7 @@ def test_a_choice_that_merges_into_the_context_s_token_is_scored_with_it(tokeniz
 
 
 def test_of_equal_choices_the_first_is_taken_whatever_rounding_says(tokenizer):
-    class Rounds:
+    class Rounds(PairScorer):
         context_length = None
 
         def score(self, pairs):

@@ -11,7 +11,7 @@ from lmexp.generation.generate import generate_ids, generate_text
 from lmexp.generation.sampling import filtered_log_probs, sample
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
-from lmexp.models.folder import save_model
+from lmexp.models.folder import save_network
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.families import written
@@ -61,7 +61,7 @@ def slow(model, prompt, config, eos):
 def test_greedy_ids_are_those_of_transformers(tmp_path):
     transformers = pytest.importorskip("transformers")
     model = awake(context_length=64).double()
-    save_model(model, tmp_path, eos_token_id=EOS)
+    save_network(model, tmp_path, eos_token_id=EOS)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     config = SamplingConfig(temperature=0.0, max_new_tokens=30)
     prompts = [[5], [3, 1, 4, 1, 5, 9, 2, 6], list(range(1, 28))]

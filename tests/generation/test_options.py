@@ -8,6 +8,7 @@ SamplingConfig.max_new_tokens = 200 >= 1
 SamplingConfig.temperature = 1.0 >= 0
 SamplingConfig.top_k = None >= 1
 SamplingConfig.top_p = None > 0 <= 1
+SamplingConfig.stop = () (absent: ())
 SamplingConfig.seed = 0 >= 0 <= 9223372036854775807
 SamplesConfig.prompts = ('',)
 SamplesConfig.num_samples = 3 >= 1 <= 1000

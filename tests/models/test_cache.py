@@ -5,11 +5,10 @@ import torch
 from torch.nn import functional
 
 from lmexp.errors import DataError
-from lmexp.models.cache import KVCache
 from lmexp.models.families import GPT2Config, GPTConfig
 from lmexp.models.families.qwen3.network import GPT
-from lmexp.models.language_model import LanguageModel
 from lmexp.models.layers.attention import BLOCK, _fused, causal_attention
+from lmexp.models.network import CausalNetwork
 from tests.models.families.qwen3.test_network import SHAPES, awake
 
 GPT2 = GPT2Config(context_length=12, num_layers=2, num_heads=3, d_model=12)
@@ -18,13 +17,13 @@ shapes = pytest.mark.parametrize(
 )
 
 
-def cached_logits(model: LanguageModel, ids: torch.Tensor, pieces: list[int]) -> torch.Tensor:
+def cached_logits(model: CausalNetwork, ids: torch.Tensor, pieces: list[int]) -> torch.Tensor:
     """Read `ids` in pieces of these lengths and return the logits at every time."""
-    cache = KVCache(model.config.num_layers)
+    cache = model.new_state(len(ids))
     found = []
     for piece in ids.split(pieces, dim=1):
-        found.append(model.logits(model.hidden_states(piece, cache)))
-        assert cache.length == sum(logits.shape[1] for logits in found)
+        found.append(model.logits(model.hidden_states(piece, state=cache)))
+        assert cache.width == sum(logits.shape[1] for logits in found)
     return torch.cat(found, dim=1)
 
 
@@ -61,8 +60,9 @@ def test_few_queries_are_the_last_of_many(attention, num_queries):
 
 
 def test_a_cache_that_would_outgrow_the_context_is_refused_in_a_sentence():
-    model, cache = GPT(SHAPES[0], 17), KVCache(SHAPES[0].num_layers)
-    model.hidden_states(torch.zeros(1, 12, dtype=torch.int64), cache)
+    model = GPT(SHAPES[0], 17)
+    cache = model.new_state(1)
+    model.hidden_states(torch.zeros(1, 12, dtype=torch.int64), state=cache)
     with pytest.raises(DataError, match=r"at most 12 tokens and was given 13"):
-        model.hidden_states(torch.zeros(1, 1, dtype=torch.int64), cache)
-    assert cache.length == 12
+        model.hidden_states(torch.zeros(1, 1, dtype=torch.int64), state=cache)
+    assert cache.width == 12

@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 
 from lmexp.errors import DataError
 from lmexp.models.build import build_model
-from lmexp.models.config import NetworkConfig
+from lmexp.models.config import ModelConfig
 from lmexp.models.families import NETWORKS, GPT2Config, GPTConfig
-from lmexp.models.folder import load_model, save_model
-from lmexp.models.language_model import LanguageModel
+from lmexp.models.folder import load_model, save_network
+from lmexp.models.network import CausalNetwork
 
 VOCAB = 29
 CASES = {
@@ -37,7 +37,7 @@ CLASSES = {"qwen3": "Qwen3ForCausalLM", "gpt2": "GPT2LMHeadModel"}
 cases = pytest.mark.parametrize("config", CASES.values(), ids=CASES.keys())
 
 
-def awake(config: NetworkConfig) -> LanguageModel:
+def awake(config: ModelConfig) -> CausalNetwork:
     model = build_model(config, VOCAB, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -55,7 +55,7 @@ def some_ids() -> torch.Tensor:
 def test_transformers_computes_the_logits_of_a_saved_model(tmp_path, config, dtype):
     transformers = pytest.importorskip("transformers")
     model = awake(config).to(dtype)
-    save_model(model, tmp_path, eos_token_id=0)
+    save_network(model, tmp_path, eos_token_id=0)
     theirs, report = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(report[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert type(theirs).__name__ == CLASSES[NETWORKS.kind_of(config)]
@@ -138,7 +138,7 @@ def test_a_gpt2_folder_as_it_was_first_published_is_read(tmp_path):
 
 @pytest.mark.parametrize("name", ["activation_function", "scale_attn_by_inverse_layer_idx"])
 def test_a_gpt2_that_computes_something_else_is_refused_in_a_sentence(tmp_path, name):
-    save_model(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=0)
+    save_network(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=0)
     values = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(values | {name: "relu"}))
     with pytest.raises(DataError, match=f"asks for {name}='relu'"):
@@ -149,7 +149,7 @@ def test_a_gpt2_that_computes_something_else_is_refused_in_a_sentence(tmp_path, 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_round_trip_keeps_every_bit_and_the_configuration(tmp_path, config, dtype):
     model = awake(config).to(dtype)
-    save_model(model, tmp_path, eos_token_id=3)
+    save_network(model, tmp_path, eos_token_id=3)
     again = load_model(tmp_path)
     before, after = model.state_dict(), again.state_dict()
     assert before.keys() == after.keys()
@@ -162,7 +162,7 @@ def test_a_round_trip_keeps_every_bit_and_the_configuration(tmp_path, config, dt
 
 def test_a_tied_head_is_stored_once(tmp_path):
     for name, config in CASES.items():
-        save_model(awake(config), tmp_path / name, eos_token_id=0)
+        save_network(awake(config), tmp_path / name, eos_token_id=0)
         with safe_open(tmp_path / name / "model.safetensors", framework="pt") as file:
             assert ("lm_head.weight" in file.keys()) == (not config.tie_embeddings)  # noqa: SIM118
             assert file.metadata() == {"format": "pt"}
@@ -187,7 +187,7 @@ def test_a_tied_head_is_stored_once(tmp_path):
     ],
 )
 def test_a_folder_that_is_not_one_model_is_refused_in_a_sentence(tmp_path, config, drop, add, sentence):
-    save_model(awake(CASES["ungrouped, untied"]), tmp_path, eos_token_id=0)
+    save_network(awake(CASES["ungrouped, untied"]), tmp_path, eos_token_id=0)
     values = json.loads((tmp_path / "config.json").read_text())
     weights = load_file(tmp_path / "model.safetensors")
     weights.pop(drop, None)
@@ -199,7 +199,7 @@ def test_a_folder_that_is_not_one_model_is_refused_in_a_sentence(tmp_path, confi
 
 def test_a_configuration_of_transformers_4_is_read(tmp_path):
     model = awake(CASES["ungrouped, untied"])
-    save_model(model, tmp_path, eos_token_id=0)
+    save_network(model, tmp_path, eos_token_id=0)
     values = json.loads((tmp_path / "config.json").read_text())
     theta = values.pop("rope_parameters")["rope_theta"]
     (tmp_path / "config.json").write_text(json.dumps({**values, "rope_theta": theta, "rope_scaling": None}))
@@ -209,7 +209,7 @@ def test_a_configuration_of_transformers_4_is_read(tmp_path):
 def test_missing_or_damaged_files_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(DataError, match=r"config\.json cannot be read"):
         load_model(tmp_path)
-    save_model(awake(CASES["ungrouped, untied"]), tmp_path, eos_token_id=0)
+    save_network(awake(CASES["ungrouped, untied"]), tmp_path, eos_token_id=0)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(DataError, match=r"not a readable safetensors file"):
@@ -222,7 +222,7 @@ def test_missing_or_damaged_files_are_refused_in_a_sentence(tmp_path):
 @pytest.mark.parametrize("name", ["grouped, tied, explicit head_dim", "gpt2, tied"])
 def test_a_tied_head_that_is_stored_twice_is_read_once_and_refused_where_it_differs(tmp_path, name):
     model = awake(CASES[name])
-    save_model(model, tmp_path, eos_token_id=0)
+    save_network(model, tmp_path, eos_token_id=0)
     weights = load_file(tmp_path / "model.safetensors")
     (embedding,) = {tensor for tensor in weights if "embed_tokens" in tensor or "wte" in tensor}
     save_file(weights | {"lm_head.weight": weights[embedding].clone()}, tmp_path / "model.safetensors")
@@ -241,7 +241,7 @@ def test_a_weight_that_is_not_finite_is_refused_by_its_tensors_name(tmp_path, va
     model = awake(CASES["ungrouped, untied"])
     with torch.no_grad():
         model.model.layers[1].mlp.up_proj.weight[2, 3] = value
-    save_model(model, tmp_path, eos_token_id=0)
+    save_network(model, tmp_path, eos_token_id=0)
     with pytest.raises(
         DataError, match=r"NaN or an infinity in the tensor model\.layers\.1\.mlp\.up_proj\.weight"
     ):
@@ -250,7 +250,7 @@ def test_a_weight_that_is_not_finite_is_refused_by_its_tensors_name(tmp_path, va
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8])
 def test_weights_of_a_dtype_that_is_not_computed_with_are_refused(tmp_path, dtype):
-    save_model(awake(CASES["ungrouped, untied"]), tmp_path, eos_token_id=0)
+    save_network(awake(CASES["ungrouped, untied"]), tmp_path, eos_token_id=0)
     weights = load_file(tmp_path / "model.safetensors")
     save_file({name: tensor.to(dtype) for name, tensor in weights.items()}, tmp_path / "model.safetensors")
     with pytest.raises(DataError, match=r"stores weights as torch\.\w+; lmexp computes with torch\.float32"):
@@ -258,7 +258,7 @@ def test_weights_of_a_dtype_that_is_not_computed_with_are_refused(tmp_path, dtyp
 
 
 def test_a_tensor_with_and_without_the_prefix_is_refused(tmp_path):
-    save_model(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=0)
+    save_network(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=0)
     weights = load_file(tmp_path / "model.safetensors")
     save_file(weights | {"wpe.weight": torch.zeros(32, 24)}, tmp_path / "model.safetensors")
     with pytest.raises(DataError, match=r"with and without the prefix 'transformer\.'"):
@@ -266,7 +266,7 @@ def test_a_tensor_with_and_without_the_prefix_is_refused(tmp_path):
 
 
 def test_a_configuration_far_larger_than_the_file_takes_no_memory(tmp_path):
-    save_model(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=0)
+    save_network(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=0)
     values = json.loads((tmp_path / "config.json").read_text())
     huge = {"vocab_size": 2**24, "n_embd": 2**20, "n_head": 2**10, "n_inner": 2**22}  # 64 TiB of embedding
     (tmp_path / "config.json").write_text(json.dumps(values | huge))
@@ -275,7 +275,7 @@ def test_a_configuration_far_larger_than_the_file_takes_no_memory(tmp_path):
 
 
 def test_how_a_folder_is_continued_is_written_beside_it(tmp_path):
-    save_model(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=3)
+    save_network(awake(CASES["gpt2, tied"]), tmp_path, eos_token_id=3)
     assert json.loads((tmp_path / "generation_config.json").read_text()) == {
         "bos_token_id": 3,
         "eos_token_id": 3,

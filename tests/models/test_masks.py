@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
-from lmexp.models.cache import KVCache
 from lmexp.models.families import GPT2Config
-from lmexp.models.layers.attention import attention, causal_attention, document_mask
+from lmexp.models.layers.attention import attention, causal_attention
+from lmexp.models.layers.visibility import document_mask
 from tests.models.families.qwen3.test_network import SHAPES, awake
 
 GPT2 = GPT2Config(context_length=12, num_layers=2, num_heads=3, d_model=12)
@@ -38,8 +38,7 @@ def test_packed_documents_have_the_logits_of_each_document_alone(config, dtype, 
     document_ids = torch.stack(
         [torch.repeat_interleave(torch.arange(len(row)), torch.tensor(row)) for row in lengths]
     )
-    positions, mask = document_mask(document_ids)
-    packed = model(ids, positions=positions, mask=mask)
+    packed = model(ids, document_ids)
     for row, logits, own in zip(ids, packed, lengths, strict=True):
         alone = torch.cat([model(document[None])[0] for document in row.split(own)])
         torch.testing.assert_close(logits, alone, rtol=1e-5, atol=atol)
@@ -49,9 +48,9 @@ def test_packed_documents_have_the_logits_of_each_document_alone(config, dtype, 
 @families
 def test_masked_gradients_are_those_of_the_documents_alone(config):
     model, ids = awake(config), some_ids(1, 12)
-    positions, mask = document_mask(torch.tensor([[0] * 5 + [1] * 7]))
+    documents = torch.tensor([[0] * 5 + [1] * 7])
     weights = tuple(model.parameters())
-    packed = torch.autograd.grad(model(ids, positions=positions, mask=mask).square().sum(), weights)
+    packed = torch.autograd.grad(model(ids, documents).square().sum(), weights)
     alone = torch.autograd.grad(sum(model(part).square().sum() for part in ids.split([5, 7], dim=1)), weights)
     torch.testing.assert_close(packed, alone, rtol=1e-9, atol=1e-9)
 
@@ -68,7 +67,7 @@ def test_continuations_beside_each_other_after_one_prefix_score_as_if_each_stood
     mask = (times[:, None] >= times) & ((owner[:, None] == owner) | (owner == 0))
     positions = torch.cat([torch.arange(8), *(8 + torch.arange(len(e)) for e in endings)])
     assert len(times) > config.context_length
-    found = model(ids, positions=positions[None], mask=mask[None])[0]
+    found = model.logits(model.hidden_states(ids, positions=positions[None], mask=mask[None]))[0]
     for i, ending in enumerate(endings, 1):
         alone = model(torch.cat([prefix, ending])[None])[0]
         torch.testing.assert_close(found[owner == i], alone[8:], rtol=1e-9, atol=1e-9)
@@ -78,11 +77,13 @@ def test_continuations_beside_each_other_after_one_prefix_score_as_if_each_stood
 @torch.no_grad()
 def test_a_cached_prefix_serves_masked_continuations(config):
     model, prefix, rest = awake(config), some_ids(1, 5), some_ids(1, 9)[:, 5:]
-    cache = KVCache(config.num_layers)
-    model.hidden_states(prefix, cache)
+    state = model.new_state(1)
+    model.hidden_states(prefix, state=state)
     mask = torch.ones(1, 4, 9, dtype=torch.bool).tril(diagonal=5)
     mask[:, 2:, 5:7] = False  # two continuations of two tokens each
-    found = model.logits(model.hidden_states(rest, cache, positions=torch.tensor([[5, 6, 5, 6]]), mask=mask))
+    found = model.logits(
+        model.hidden_states(rest, state=state, positions=torch.tensor([[5, 6, 5, 6]]), mask=mask)
+    )
     for part in (slice(0, 2), slice(2, 4)):
         alone = model(torch.cat([prefix, rest[:, part]], dim=1))[:, 5:]
         torch.testing.assert_close(found[:, part], alone, rtol=1e-9, atol=1e-9)
@@ -93,8 +94,9 @@ def test_a_cached_prefix_serves_masked_continuations(config):
 def test_the_default_positions_and_mask_given_explicitly_change_nothing(config):
     model, ids = awake(config), some_ids(2, 9)
     positions, mask = document_mask(torch.zeros(2, 9, dtype=torch.int64))
-    torch.testing.assert_close(model(ids, positions=positions, mask=mask), model(ids), rtol=1e-10, atol=1e-10)
-    torch.testing.assert_close(model(ids, positions=positions), model(ids), rtol=1e-10, atol=1e-10)
+    for arguments in ({"positions": positions, "mask": mask}, {"positions": positions}):
+        found = model.logits(model.hidden_states(ids, **arguments))
+        torch.testing.assert_close(found, model(ids), rtol=1e-10, atol=1e-10)
 
 
 def test_a_triangular_mask_is_causal_attention_also_of_groups():
@@ -107,10 +109,10 @@ def test_a_triangular_mask_is_causal_attention_also_of_groups():
 @families
 def test_autocast_multiplies_in_bfloat16_under_a_mask(config):
     model, ids = awake(config).float(), some_ids(2, 12)
-    positions, mask = document_mask(torch.tensor([[0] * 5 + [1] * 7, [0] * 12]))
-    full = model(ids, positions=positions, mask=mask)
+    documents = torch.tensor([[0] * 5 + [1] * 7, [0] * 12])
+    full = model(ids, documents)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = model(ids, positions=positions, mask=mask)
+        mixed = model(ids, documents)
     assert mixed.dtype == torch.bfloat16
     assert float(((mixed.float() - full).norm() / full.norm()).detach()) < 0.03
 
@@ -118,4 +120,4 @@ def test_autocast_multiplies_in_bfloat16_under_a_mask(config):
 @families
 def test_a_position_past_the_context_is_refused_in_a_sentence(config):
     with pytest.raises(DataError, match=r"at most 12 tokens and was given 13"):
-        awake(config)(some_ids(1, 2), positions=torch.tensor([[0, 12]]))
+        awake(config).hidden_states(some_ids(1, 2), positions=torch.tensor([[0, 12]]))

@@ -6,9 +6,11 @@ MODULES = (
     "lmexp.models.config",
     "lmexp.models.families.qwen3.config",
     "lmexp.models.families.gpt2.config",
+    "lmexp.models.families.recurrent.config",
+    "lmexp.models.families.encoder.config",
 )
 OPTIONS = """\
-NetworkConfig.context_length = 256 >= 2 <= 1048576
+ContextConfig.context_length = 256 >= 2 <= 1048576
 GPTConfig.num_layers = 4 >= 1 <= 1024
 GPTConfig.num_heads = 4 >= 1 <= 1024
 GPTConfig.num_kv_heads = 4 >= 1 <= 1024
@@ -27,6 +29,16 @@ GPT2Config.d_ff = None >= 1 <= 8388608
 GPT2Config.tie_embeddings = True
 GPT2Config.norm_eps = 1e-06 > 0 < 1
 GPT2Config.init_std = 0.02 > 0 <= 10
+RecurrentConfig.num_layers = 2 >= 1 <= 1024
+RecurrentConfig.d_model = 256 >= 1 <= 1048576
+RecurrentConfig.tie_embeddings = True
+RecurrentConfig.init_std = 0.02 > 0 <= 10
+EncoderConfig.num_layers = 4 >= 1 <= 1024
+EncoderConfig.num_heads = 4 >= 1 <= 1024
+EncoderConfig.d_model = 256 >= 2 <= 1048576
+EncoderConfig.d_ff = None >= 1 <= 8388608
+EncoderConfig.norm_eps = 1e-12 > 0 < 1
+EncoderConfig.init_std = 0.02 > 0 <= 10
 """
 
 

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from lmexp.core.values.config import build, identity
 from lmexp.errors import ConfigError, DataError
-from lmexp.packing.batches import BatchOrder, MicroBatches
+from lmexp.packing.batches import BatchOrder
 from lmexp.packing.config import PackingConfig
 from lmexp.packing.rows import _firsts, _most_rows, best_fit, best_fit_decreasing, bos_aligned, first_skew
 from lmexp.packing.samples import IGNORED_LABEL, RowSamples
 from lmexp.packing.store import TokenStore, pack_rows, pack_split, write_manifest
+from lmexp.training.micro_batches import MicroBatches
+from lmexp.training.objectives.next_token import NextToken
 from tests.packing.test_store import encoded
 
 EOS = 0
@@ -355,11 +357,11 @@ def test_the_count_of_labels_is_that_of_the_global_batch_at_any_world_size(
         samples = split.samples(context_length)
         order = BatchOrder(samples.num_samples, 6, seed)
         cut = {"world_size": world_size, "micro_batch_size": 6 // world_size, "max_steps": 3}
-        ranks = [MicroBatches(samples, order, rank=r, eos_token_id=EOS, **cut) for r in range(world_size)]
+        ranks = [MicroBatches(samples, order, NextToken(EOS), rank=r, **cut) for r in range(world_size)]
         for step in range(3):
             items = [rank[step] for rank in ranks]
             valid = sum(int((item["labels"] != IGNORED_LABEL).sum()) for item in items)
-            assert [item["num_valid_tokens"] for item in items] == [valid] * world_size
+            assert [item["counts"]["next_token"] for item in items] == [valid] * world_size
             for item in items:
                 assert torch.equal(item["document_ids"], (item["input_ids"] == EOS).cumsum(dim=1))
 

@@ -11,8 +11,8 @@ from lmexp.evals.prompts import prompts_of, score_choices
 from lmexp.evals.tasks.task_files import read_task_file
 from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
-from lmexp.models.folder import load_model, save_model
-from lmexp.scoring.shared_prefix import SharedPrefixScorer
+from lmexp.models.folder import load_model, save_network
+from lmexp.scoring.scorer import scorer_of
 from lmexp.tokenizer.config import TokenizerConfig
 from lmexp.tokenizer.tokenizer import Tokenizer
 from lmexp.tokenizer.train import train_tokenizer
@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
         for i, parameter in enumerate(model.parameters()):
             noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(i))
             parameter.add_(noise * 0.3)
-    save_model(model, folder, eos_token_id=tokenizer.eos_token_id)
+    save_network(model, folder, eos_token_id=tokenizer.eos_token_id)
     tokenizer.save(folder)
     (folder / "toy.yaml").write_text(TASK)
     (folder / "toy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
@@ -107,7 +107,9 @@ def convention(folder, num_fewshot, seed):
 def test_rows_are_those_of_lm_eval_s_conventions(folder, num_fewshot):
     task = read_task_file(folder / "toy.yaml").task(limit=None, seed=7)
     tokenizer = Tokenizer.load(folder)
-    scorer = SharedPrefixScorer(load_model(folder), CONTEXT_LENGTH, 4, tokenizer.eos_token_id)
+    scorer = scorer_of(
+        load_model(folder), context_length=CONTEXT_LENGTH, batch_size=4, bos_token_id=tokenizer.eos_token_id
+    )
     rows = score_choices(scorer, tokenizer, prompts_of(task, num_fewshot=num_fewshot, seed=7))
     expected = convention(folder, num_fewshot, 7)
     assert any(row["truncated"] for row in rows)

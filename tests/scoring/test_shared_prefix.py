@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lmexp.models.build import build_model
 from lmexp.models.families import NETWORKS
-from lmexp.scoring.scoring import ModelScorer
+from lmexp.scoring.network import NetworkScorer
 from lmexp.scoring.shared_prefix import SharedPrefixScorer, arrange, grow
 
 CONTEXT_LENGTH = 12
@@ -34,12 +34,16 @@ def model(request):
     return model
 
 
+def of(kind, model, batch_size):
+    return kind(model, context_length=CONTEXT_LENGTH, batch_size=batch_size, bos_token_id=EOS)
+
+
 @given(GROUPS, st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
 def test_scores_are_those_of_the_plain_path(model, groups, batch_size):
     asked = [[(context, choice) for choice in choices] for context, choices in groups]
-    found = SharedPrefixScorer(model, CONTEXT_LENGTH, batch_size, EOS).score_groups(asked)
-    plain = ModelScorer(model, CONTEXT_LENGTH, batch_size, EOS)
+    found = of(SharedPrefixScorer, model, batch_size).score_groups(asked)
+    plain = of(NetworkScorer, model, batch_size)
     assert [len(group) for group in found] == [len(group) for group in asked]
     for pairs, scores in zip(asked, found, strict=True):
         for one, expected in zip(scores, plain.score(pairs), strict=True):
@@ -56,15 +60,15 @@ def test_a_group_that_shares_its_context_reads_it_once(model, monkeypatch):
 
     monkeypatch.setattr(type(model), "hidden_states", count)
     group = [([1, 2, 3, 4, 1, 2], [choice, 2]) for choice in (1, 2, 3, 4)]
-    SharedPrefixScorer(model, CONTEXT_LENGTH, 4, EOS).score_groups([group])
+    of(SharedPrefixScorer, model, 4).score_groups([group])
     assert read == [6, 4]  # the context, then the first token of each choice
 
 
 def test_a_group_that_shares_next_to_nothing_takes_the_plain_path(model, monkeypatch):
-    scorer = SharedPrefixScorer(model, CONTEXT_LENGTH, 4, EOS)
+    scorer = of(SharedPrefixScorer, model, 4)
     monkeypatch.setattr(scorer, "_score_trees", lambda trees: [[] for _ in trees] if not trees else 1 / 0)
     groups = [[([], [1, 2, 3, 4, 1]), ([], [2, 2, 3, 4, 1])], [([1, 2], [3])]]
-    plain = ModelScorer(model, CONTEXT_LENGTH, 4, EOS)
+    plain = of(NetworkScorer, model, 4)
     for pairs, scores in zip(groups, scorer.score_groups(groups), strict=True):
         for one, expected in zip(scores, plain.score(pairs), strict=True):
             np.testing.assert_allclose(one, expected, atol=1e-5)
@@ -81,7 +85,7 @@ def test_a_trunk_goes_on_into_choices_that_begin_alike():
 
 def test_the_last_token_of_a_sequence_is_never_read(model):
     full = [1] * CONTEXT_LENGTH
-    scorer = SharedPrefixScorer(model, CONTEXT_LENGTH, 4, EOS)
+    scorer = of(SharedPrefixScorer, model, 4)
     (found,) = scorer.score_groups([[(full, [2]), (full, [2])]])
     np.testing.assert_allclose(found, scorer.score([(full, [2]), (full, [2])]), atol=1e-5)
     assert len(grow([np.array([1, 2, 3]), np.array([1, 2, 3])], [1, 1]).trunk) == 2

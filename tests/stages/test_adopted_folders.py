@@ -18,7 +18,7 @@ from lmexp.core.values.files import FileHasher
 from lmexp.errors import DataError
 from lmexp.models.build import build_model
 from lmexp.models.families import GPT2Config
-from lmexp.models.folder import load_model, save_model
+from lmexp.models.folder import load_model, save_network
 from lmexp.stages.adopted import AdoptedConfig, adopted_model, adopted_tokenizer
 from tests.tokenizer.families import FAMILIES, written
 
@@ -42,7 +42,7 @@ def model_folder(folder: Path, family: str = "gpt2", padding: int = 0, **shape) 
     """Write a tiny model with a tokenizer of a family, and `padding` ids more than that has."""
     tokenizer = load_tokenizer(written(folder, family))
     config = GPT2Config(**(SHAPE | shape))
-    save_model(
+    save_network(
         build_model(config, tokenizer.vocab_size + padding, seed=1),
         folder,
         eos_token_id=tokenizer.eos_token_id,

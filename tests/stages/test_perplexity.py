@@ -13,7 +13,7 @@ from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
-from lmexp.models.folder import save_model
+from lmexp.models.folder import save_network
 from lmexp.stages.perplexity import held_out
 from lmexp.tokenizer.config import TokenizerConfig
 
@@ -37,7 +37,7 @@ def inputs(tmp_path_factory):
     with torch.no_grad():
         for parameter in network.parameters():  # at its start, a model's output ignores the context
             parameter.add_(torch.randn_like(parameter), alpha=0.3)
-    save_model(network, folder / "model", eos_token_id=0)
+    save_network(network, folder / "model", eos_token_id=0)
     model = stages.ModelArtifact(folder / "model")
     return run, {"model": model, "tokenizer": tokenizer, "corpus": corpus}
 

@@ -83,7 +83,7 @@ def test_numbers_of_shots_stand_side_by_side_on_the_same_items(evaluate, tmp_pat
     assert found["permutation_loss/2"] == pytest.approx(mean(two) - mean(permuted))
     assert found["permuted_acc/2"] == mean(permuted)
     assert found["chance"] == 0.5
-    assert {"acc/0/stderr", "acc/0/z", "gain/2/low", "bigram_acc", "truncated/0"} <= set(found)
+    assert {"acc/0/stderr", "acc/0/z", "gain/2/low", "baseline_acc", "truncated/0"} <= set(found)
 
 
 def test_the_shots_of_an_item_do_not_depend_on_the_number_of_items(evaluate, tmp_path):
@@ -126,7 +126,7 @@ def test_generated_answers_are_compared_and_kept(evaluate, tmp_path):
     config = PromptsConfig(tasks=(), task_files=(str(tmp_path / "next.yaml"),), num_fewshot=(0, 1))
     metrics = evaluate(replace(config, permute_labels=True), PROSE)
     assert {"next/exact_match/0", "next/gain/1/stderr", "next/permutation_loss/1"} <= set(metrics)
-    assert {"next/chance", "next/bigram_acc"}.isdisjoint(metrics)
+    assert {"next/chance", "next/baseline_acc"}.isdisjoint(metrics)
     one, permuted = read(tmp_path / "next-1.jsonl")[0], read(tmp_path / "next-1-permuted.jsonl")[0]
     assert one["answer"] == " 1"
     assert one["prompt"].endswith("\n\n0 ->")

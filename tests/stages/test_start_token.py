@@ -18,8 +18,8 @@ from lmexp.evals.config import PerplexityConfig
 from lmexp.evals.exact_match import score_answers
 from lmexp.evals.prompts import prompts_of, score_choices
 from lmexp.evals.tasks.items import ExactMatch, Item, Task
-from lmexp.models.folder import save_model
-from lmexp.scoring.scoring import ModelScorer
+from lmexp.models.folder import save_network
+from lmexp.scoring.scorer import scorer_of
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.perplexity import perplexity
 from lmexp.stages.pretrain import ModelArtifact
@@ -52,7 +52,7 @@ def folder(tmp_path_factory) -> Path:
     with torch.no_grad():
         for i, parameter in enumerate(theirs.parameters()):
             parameter.add_(0.5 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(i)))
-    save_model(theirs, folder, eos_token_id=load_tokenizer(folder).eos_token_id)
+    save_network(theirs, folder, eos_token_id=load_tokenizer(folder).eos_token_id)
     return folder
 
 
@@ -93,7 +93,7 @@ def test_perplexity_is_of_documents_behind_the_start_token(folder, theirs, tmp_p
 
 def test_choices_are_scored_behind_the_start_token(folder, theirs):
     model, tokenizer = load_model(folder), load_tokenizer(folder)
-    scorer = ModelScorer(model, context_length=32, batch_size=4, bos_token_id=tokenizer.bos_token_id)
+    scorer = scorer_of(model, context_length=32, batch_size=4, bos_token_id=tokenizer.bos_token_id)
     rows = score_choices(scorer, tokenizer, prompts_of(Task(name="t", items=ITEMS), num_fewshot=0, seed=0))
     for item, row in zip(ITEMS, rows, strict=True):
         expected = [-theirs[2](item.context, choice) for choice in item.choices]

@@ -10,7 +10,7 @@ import pytest
 from lmexp.errors import DataError
 from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
-from lmexp.models.folder import load_model, save_model
+from lmexp.models.folder import load_model, save_network
 from lmexp.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.families import written
 
@@ -53,7 +53,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     tokenizer = Tokenizer.load(written(folder, "llama3"))
     config = GPTConfig(context_length=16, num_layers=1, num_heads=2, num_kv_heads=1, d_model=8)
-    save_model(build_model(config, tokenizer.vocab_size), folder, eos_token_id=0)
+    save_network(build_model(config, tokenizer.vocab_size), folder, eos_token_id=0)
     return folder
 
 

@@ -7,7 +7,7 @@ import torch
 
 from lmexp.models.build import build_model
 from lmexp.models.families import GPT2Config, GPTConfig
-from lmexp.models.folder import save_model
+from lmexp.models.folder import save_network
 from lmexp.tokenizer.export import export_tokenizer
 from lmexp.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.families import TEXTS, written
@@ -28,7 +28,7 @@ def test_a_pipeline_of_transformers_continues_a_batch_as_each_prompt_alone(tmp_p
         for i, parameter in enumerate(model.parameters()):  # a fresh model repeats its last token
             generator = torch.Generator().manual_seed(i)
             parameter.add_(torch.empty_like(parameter).normal_(std=0.3, generator=generator))
-    save_model(model, folder, eos_token_id=tokenizer.eos_token_id)
+    save_network(model, folder, eos_token_id=tokenizer.eos_token_id)
     export_tokenizer(sorted(source.iterdir()), folder, model_max_length=64)
     write = transformers.pipeline("text-generation", model=str(folder))
     assert write.tokenizer.pad_token_id == write.model.generation_config.pad_token_id

@@ -16,7 +16,7 @@ NO_COMPILER = "no C++ compiler (g++)"
 
 def chosen(asked="auto", *, kept=None, missing=None, precision="32-true", steps=12, device="cpu", flops=1e7):
     config = tiny(**{"trainer.compile": asked, "trainer.precision": precision, "trainer.max_steps": steps})
-    return choose(config, device=device, flops_per_token=flops, missing=missing, kept=kept)
+    return choose(config, device=device, flops_per_token=flops, has_blocks=True, missing=missing, kept=kept)
 
 
 def test_the_saving_is_that_of_a_case_computed_by_hand():

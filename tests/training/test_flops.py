@@ -32,14 +32,14 @@ def test_the_count_is_that_of_all_matrix_products_but_for_vectors_and_a_first_gr
     model = build_model(config, VOCAB, 0)
     vectors = sum(p.numel() for p in model.parameters() if p.ndim == 1)
     # a vector does not multiply as a matrix does, so torch does not count it and 6 N does
-    assert flops_per_token(model) - 6 * vectors == pytest.approx(counted(model), rel=1e-12)
+    assert flops_per_token(model, T) - 6 * vectors == pytest.approx(counted(model), rel=1e-12)
 
 
 def test_a_case_computed_by_hand():
     model = build_model(build(GPT2Config, {**SHAPE, "tie_embeddings": True}), VOCAB, 0)
     block = 4 * 32 * 32 + 2 * 32 * 128 + (3 + 1 + 4 + 1) * 32 + 4 * 32  # matrices, biases, two norms
     weights = 3 * block + 2 * 32 + VOCAB * 32
-    assert flops_per_token(model) == 6 * weights + 12 * 3 * 32 * T
+    assert flops_per_token(model, T) == 6 * weights + 12 * 3 * 32 * T
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,13 @@ TrainerConfig.log_every_n_steps = 10 >= 1
 TrainerConfig.compile = 'auto' of auto, on, off
 PretrainConfig.seed = 0 >= 0 <= 9223372036854775807
 PretrainConfig.model = GPTConfig
+PretrainConfig.objective = NextTokenConfig (absent: NextTokenConfig)
 PretrainConfig.optimizer = OptimizerConfig
 PretrainConfig.schedule = ScheduleConfig
 PretrainConfig.trainer
 PretrainConfig.global_batch_size = 32 >= 1
 PretrainConfig.micro_batch_size = None >= 1
+PretrainConfig.sample_length = None >= 2 <= 1048576 (absent: None)
 PretrainConfig.train_samples = None >= 1 (absent: None)
 PretrainConfig.document_masking = False (absent: False)
 PretrainConfig.validation_every_steps = None >= 1 (absent: None)

@@ -15,6 +15,7 @@ from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
 from lmexp.packing.samples import IGNORED_LABEL, StreamSamples
 from lmexp.training.module import PretrainModule
+from lmexp.training.objectives.next_token import NextToken
 from lmexp.training.validation import HeldOut, Validation, spread
 from tests.training.pretrain_runs import VOCAB, ArrayTokens, held_out, run, tiny, train
 
@@ -112,8 +113,9 @@ class FakeTrainer:
 @pytest.mark.parametrize("document_masking", [False, True])
 def test_the_sums_are_the_same_bits_at_any_world_size_and_the_mode_is_restored(document_masking):
     config = tiny(validation_samples=15, document_masking=document_masking)
-    module = PretrainModule(config, build_model(config.model, VOCAB)).train()
-    validation = Validation(config, held_out(config), eos_token_id=0)
+    objective = NextToken(0 if document_masking else None)
+    module = PretrainModule(config, build_model(config.model, VOCAB), objective).train()
+    validation = Validation(config, held_out(config), objective)
 
     def sums(world_size):
         trainers = [FakeTrainer(rank, world_size) for rank in range(world_size)]
@@ -148,9 +150,10 @@ def test_ignored_labels_do_not_count():
 
     config = tiny(validation_samples=50)
     data = HeldOut(samples=Padded(), token_bytes=np.ones(VOCAB, dtype=np.int64))
-    module = PretrainModule(config, build_model(config.model, VOCAB))
+    objective = NextToken(None)
+    module = PretrainModule(config, build_model(config.model, VOCAB), objective)
     module._trainer = FakeTrainer(0, 1)
-    found = Validation(config, data, eos_token_id=0)(module)
+    found = Validation(config, data, objective)(module)
     rows = torch.arange(8) + torch.arange(3)[:, None]
     with torch.no_grad():
         loss = functional.cross_entropy(module.model(rows)[:, :5].flatten(0, 1), rows[:, 1:6].flatten())
@@ -164,7 +167,7 @@ def test_a_validation_split_without_text_is_refused_in_a_sentence(tmp_path):
         samples=StreamSamples(ArrayTokens(np.zeros(100, dtype=np.int64)), 8), token_bytes=np.arange(VOCAB)
     )
     with pytest.raises(DataError, match=r"the 6 samples .* hold no text; raise validation_samples \(now 6\)"):
-        Validation(config, data, eos_token_id=0)
+        Validation(config, data, NextToken(None))
 
 
 def test_it_is_off_by_default_and_then_leaves_the_identity_as_it_was():

@@ -8,7 +8,7 @@ from lmexp.core.graph.stage import Artifact, Handle, Metrics, StageRun, stage
 from lmexp.core.values.config import Config, option
 from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
-from lmexp.models.config import NetworkConfig
+from lmexp.models.config import ModelConfig
 from lmexp.models.families import NETWORKS
 from lmexp.packing.config import PackingConfig
 from lmexp.stages import CorpusArtifact, ModelArtifact
@@ -28,7 +28,7 @@ class SurpriseExperiment(RunConfig):
 
     corpus: CorpusConfig = option(default=CorpusConfig())
     tokenizer: TokenizerConfig = option(default=TokenizerConfig())
-    model: NetworkConfig = option(default=NETWORKS.default(), one_of=NETWORKS)
+    model: ModelConfig = option(default=NETWORKS.default(), one_of=NETWORKS)
     schedule: ScheduleConfig = option(default=ScheduleConfig())
     max_steps: int = option(default=60, ge=1)
     surprise: SurpriseConfig = option(default=SurpriseConfig())

@@ -30,7 +30,7 @@ class Task:
     permutation_loss: Mapping[int, tuple[float, float, float]]
     """acc(n) - permuted_acc(n), the same way."""
     chance: float | None
-    bigram: float | None
+    baseline: float | None
     items: float | None
     truncated: Mapping[int, float]
     """Prompts that lost tokens on their left, by number of shots."""
@@ -70,7 +70,7 @@ def tasks(metrics: Metrics) -> list[Task]:
             gain=_intervals(metrics, f"{name}/gain"),
             permutation_loss=_intervals(metrics, f"{name}/permutation_loss"),
             chance=metrics.get(f"{name}/chance", metrics.get(f"{name}/chance/0")),
-            bigram=metrics.get(f"{name}/bigram_acc"),
+            baseline=metrics.get(f"{name}/baseline_acc", metrics.get(f"{name}/bigram_acc")),
             items=metrics.get(f"{name}/items"),
             truncated={n: count for n, (count, _) in _by_shots(metrics, f"{name}/truncated").items()},
             unreachable={n: count for n, (count, _) in _by_shots(metrics, f"{name}/unreachable").items()},

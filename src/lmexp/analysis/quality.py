@@ -103,7 +103,7 @@ def _shots_figure(task: Task, name: str) -> Html:
     if not task.permuted:
         series = [dataclasses.replace(series[0], label="the model")]
     references = [("chance", task.chance)] if task.chance is not None else []
-    references += [("bigram model, zero shots", task.bigram)] if task.bigram is not None else []
+    references += [("bigram model, zero shots", task.baseline)] if task.baseline is not None else []
     said = [f"{task.items:,.0f} items."] if task.items else []
     said += _bars(interval for one in series for interval in one.intervals)
     said += [f"{remark}." for remark in task.remarks()]
@@ -125,7 +125,7 @@ def _tasks_figure(single: list[Task], every: list[Task]) -> Html:
     for task in single:
         ((value, interval),) = task.acc.values()
         dots = [Dot(series="the model", value=value, interval=interval)]
-        dots += [Dot(series="bigram model", value=task.bigram)] if task.bigram is not None else []
+        dots += [Dot(series="bigram model", value=task.baseline)] if task.baseline is not None else []
         rows.append((short_name(task.name, every), dots))
     chances = {task.chance for task in single}
     chance = next(iter(chances)) if len(chances) == 1 else None

@@ -121,7 +121,7 @@ def _task(task: Task) -> list[tuple[str, ...]]:
                     f"{n} permuted" if permuted else str(n),
                     ranged(*shares[n]),
                     _plain(task.chance),
-                    _plain(task.bigram),
+                    _plain(task.baseline),
                     f"{task.items or 0:.0f}",
                     _change(changes[n], -1 if permuted else 1) if n in changes else "",
                     "" if permuted else ", ".join(task.remarks(n)),

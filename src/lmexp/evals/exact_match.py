@@ -1,10 +1,9 @@
 """Answers that a model writes itself: greedy generation, compared with the answer as text.
 
 The model reads the prompt without the white space at its end, and goes on with its most likely token
-until one of the task's `until` texts appears, the end of text is chosen or `max_new_tokens` are written. What
-stands before the first `until` text is the generated answer. White space at its beginning belongs to the
-delimiter between prompt and answer, and ends nothing: after "A:" a model begins with " 7", which an `until`
-of " " would cut to nothing. It matches where it and the answer, or one of its aliases, are equal once
+until one of the task's `until` texts appears (`lmexp.generation.stops`), the end of text is chosen or
+`max_new_tokens` are written. What stands before the first `until` text is the generated answer. It matches
+where it and the answer, or one of its aliases, are equal once
 
 1. characters are composed (Unicode NFC),
 2. case is folded and the ASCII punctuation of `string.punctuation` removed, each where the task says so,
@@ -12,22 +11,22 @@ of " " would cut to nothing. It matches where it and the answer, or one of its a
 
 A prompt that leaves no room for `max_new_tokens` in the model's context loses tokens on its left. An item all
 of whose answers have more tokens than that can never be right: it is counted as `unreachable`.
-Prompts of equal length are continued together.
 """
 
 import string
 import unicodedata
 from collections.abc import Callable, Sequence, Set
-from itertools import groupby
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from lmexp.errors import DataError
 from lmexp.evals.needs import no_room
 from lmexp.evals.prompts import Prompt, row_head
 from lmexp.evals.tasks.items import ExactMatch, Task
-from lmexp.models.language_model import LanguageModel
+from lmexp.generation.stops import cut, is_ended
+from lmexp.generation.stream import stream
+from lmexp.models.interface import LanguageModel, streaming
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 
@@ -42,14 +41,16 @@ def score_answers(
     """
     how = task.exact_match
     assert how is not None
-    room = model.config.context_length + 1 - how.max_new_tokens  # the last token is not read
-    if room < 1:
-        raise DataError(no_room(f"task {task.name}", how.max_new_tokens, model.config.context_length))
+    limit, room = model.context_length, None
+    if limit is not None:
+        room = limit + 1 - how.max_new_tokens  # the last token is not read
+        if room < 1:
+            raise DataError(no_room(f"task {task.name}", how.max_new_tokens, limit))
     plain = tokenizer.encode_batch([prompt.text.rstrip() for prompt in prompts])
     encoded = [tokenizer.begun(ids) for ids in plain]
     continued = greedy(
         model,
-        [ids[-room:] for ids in encoded],
+        [ids if room is None else ids[-room:] for ids in encoded],
         max_new_tokens=how.max_new_tokens,
         ends={tokenizer.eos_token_id, tokenizer.bos_token_id},
         vocab_size=tokenizer.vocab_size,
@@ -69,7 +70,7 @@ def score_answers(
                 **({"aliases": list(item.aliases)} if item.aliases else {}),
                 "generated": generated,
                 "exact_match": int(matches),
-                "truncated": len(begun) > room,
+                "truncated": room is not None and len(begun) > room,
                 "unreachable": needed > how.max_new_tokens,
             }
         )
@@ -83,7 +84,7 @@ def greedy(
     max_new_tokens: int,
     ends: Set[int],
     vocab_size: int | None = None,
-    stops: Callable[[list[int]], bool],
+    stops: Callable[[Sequence[int]], bool],
     batch_size: int,
 ) -> list[list[int]]:
     """Return the most likely ids that continue each prompt, the first one of equals, in the order given.
@@ -93,67 +94,21 @@ def greedy(
     prompt has at least one token, and fits the context with its continuation.
     """
     results: list[list[int]] = [[] for _ in prompts]
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    for _, alike in groupby(order, key=lambda i: len(prompts[i])):
-        same = list(alike)
-        for begin in range(0, len(same), batch_size):
-            batch = same[begin : begin + batch_size]
-            _continue(
-                model,
-                [prompts[i] for i in batch],
-                [results[i] for i in batch],
-                max_new_tokens=max_new_tokens,
-                ends=ends,
-                vocab_size=vocab_size,
-                stops=stops,
-            )
+
+    def choose(logits: Tensor, _rows: Sequence[int]) -> list[int]:
+        return logits[:, :vocab_size].float().argmax(dim=-1).tolist()
+
+    for row, token in stream(
+        streaming(model, "exact_match"),
+        prompts,
+        choose=choose,
+        max_new_tokens=max_new_tokens,
+        ends=ends,
+        stops=lambda _row, written: stops(written),
+        batch_size=batch_size,
+    ):
+        results[row].append(token)
     return results
-
-
-# Not inference_mode: the model keeps tables of its first pass, and could not train with them after it.
-@torch.no_grad()
-def _continue(
-    model: LanguageModel,
-    prompts: Sequence[Sequence[int]],
-    results: Sequence[list[int]],
-    *,
-    max_new_tokens: int,
-    ends: Set[int],
-    vocab_size: int | None,
-    stops: Callable[[list[int]], bool],
-) -> None:
-    """Append to each of `results`; rows that have ended go on unread until all have."""
-    cache = model.new_state()
-    unread = torch.tensor([list(prompt) for prompt in prompts], device=model.device)
-    going = set(range(len(prompts)))
-    for _ in range(max_new_tokens):
-        hidden = model.hidden_states(unread, cache)[:, -1]
-        tokens = model.logits(hidden)[:, :vocab_size].float().argmax(dim=-1)
-        for row, token in enumerate(tokens.tolist()):
-            if row not in going:
-                continue
-            if token not in ends:
-                results[row].append(token)
-            if token in ends or stops(results[row]):
-                going.remove(row)
-        if not going:
-            return
-        unread = tokens[:, None]
-
-
-def cut(text: str, until: Sequence[str]) -> str:
-    """Return what stands before the first of the texts `until`, white space at the beginning apart."""
-    return text[: _end(text, until)]
-
-
-def is_ended(text: str, until: Sequence[str]) -> bool:
-    """Return whether a text `until` stands in `text` after the white space at its beginning."""
-    return _end(text, until) is not None
-
-
-def _end(text: str, until: Sequence[str]) -> int | None:
-    begin = len(text) - len(text.lstrip())
-    return min((place for stop in until if (place := text.find(stop, begin)) >= 0), default=None)
 
 
 def normalised(text: str, how: ExactMatch) -> str:

@@ -47,10 +47,11 @@ def require_window(config: PerplexityConfig, context_length: int) -> None:
 
 
 def _context_length(upstream: Mapping[str, Upstream]) -> int | None:
-    """Return the model's context where it is known."""
+    """Return the model's context where it is known, and has an end."""
     trained, adopted = upstream.get("pretrain"), upstream.get("adopted_model")
     if trained is not None:
-        return int(trained.config.model.context_length)
+        longest: int | None = trained.config.model.longest
+        return longest
     if adopted is not None and adopted.metrics is not None:
         return int(adopted.metrics["context_length"])
     return None

@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from lmexp.errors import DataError
-from lmexp.scoring.scoring import Pair, Scorer
+from lmexp.models.interface import Pair
+from lmexp.scoring.scorer import Scorer
 
 EvalDocument = tuple[str, Sequence[int], int, int]
 """(id, token ids without end-of-text, bytes of the text, words of the text)."""

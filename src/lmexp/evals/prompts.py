@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from lmexp.errors import DataError
 from lmexp.evals.tasks.items import Item, Task
 from lmexp.evals.tasks.shots import Examples, Shot
-from lmexp.scoring.scoring import Pair, Scorer
-from lmexp.scoring.shared_prefix import SharedPrefixScorer
+from lmexp.models.interface import Pair
+from lmexp.scoring.scorer import Scorer
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 ROW_CHARACTERS = 4000
@@ -70,11 +70,8 @@ def score_choices(scorer: Scorer, tokenizer: Tokenizer, prompts: Sequence[Prompt
     """
     pairs, owners = encode_choices(tokenizer, prompts)
     splits = np.cumsum([len(prompt.item.choices) for prompt in prompts])[:-1]
-    if isinstance(scorer, SharedPrefixScorer):
-        groups = [pairs[begin:end] for begin, end in pairwise([0, *splits, len(pairs)])]
-        scores = [score for group in scorer.score_groups(groups) for score in group]
-    else:
-        scores = scorer.score(pairs)
+    groups = [pairs[begin:end] for begin, end in pairwise([0, *splits, len(pairs)])]
+    scores = [score for group in scorer.score_groups(groups) for score in group]
     sums = np.array([float(score.sum()) for score in scores])
     longest = [0] * len(prompts)
     for owner, (context, continuation) in zip(owners, pairs, strict=True):

@@ -30,8 +30,15 @@ class SamplingConfig(Config):
     """Probability whose smallest set of most likely tokens is kept, after temperature and top-k; null
     or 1 keeps all (nucleus sampling: Holtzman et al., arXiv 1904.09751)."""
 
+    stop: tuple[str, ...] = option(default=(), absent_means=())
+    """Texts before which a continuation ends, white space at its beginning apart."""
+
     seed: int = option(default=0, ge=0, le=2**63 - 1)
     """Seeds the draws; the same seed gives the same text."""
+
+    def check(self) -> None:
+        if "" in self.stop:
+            raise ConfigError("stop must name texts that are not empty.")
 
 
 class SamplesConfig(SamplingConfig):
@@ -44,6 +51,7 @@ class SamplesConfig(SamplingConfig):
     """Continuations of each prompt. The first draws with `seed`, the next with `seed` + 1, and so on."""
 
     def check(self) -> None:
+        super().check()
         if not self.prompts or len(set(self.prompts)) != len(self.prompts):
             raise ConfigError(f"prompts must name at least one text, each once, was {list(self.prompts)}.")
         for prompt in self.prompts:

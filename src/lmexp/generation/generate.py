@@ -1,54 +1,79 @@
-"""Continue prompts, one token a step, reading each token once.
+"""Continue texts, as they are read by the model and its tokenizer.
 
-The prompt is read in one pass into a cache of keys and values, then each new token in a pass of its
-own. A text is read as its tokenizer begins it: behind its start token, if it has one. An empty prompt
-stands for the beginning of a document: the token that stands between documents takes its place, and a
-text ends where the model chooses that token or the end-of-text token. Ids past the tokenizer's, by which
-some models pad their embedding, are never chosen.
+A text is read as its tokenizer begins it: behind its start token, if it has one. An empty prompt stands for
+the beginning of a document: the token that stands between documents takes its place, and a text ends where
+the model chooses that token, the end-of-text token, or before a text of `stop`. Ids past the tokenizer's, by
+which some models pad their embedding, are never chosen.
 
-A model sees at most context_length (L) tokens. Of a longer prompt the last L are read. When the cache
-holds L tokens, it is dropped and the last L // 2 are read again at positions 0 to L // 2 - 1. So after
-the first L tokens a new one sees between L // 2 and L before it, and a step costs one token but for
-one pass over half a context every L - L // 2 + 1 steps. Keys carry their positions, hence they cannot
-be shifted instead.
-
-Prompts are continued one after another, each as it would be alone.
+Each text draws with a seed of its own, so that it is the one that it would be alone, as far as the model's
+logits are: a batch may round them otherwise.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 
 import torch
+from torch import Tensor
 
 from lmexp.errors import DataError
 from lmexp.generation.config import SamplingConfig
 from lmexp.generation.sampling import filtered_log_probs, sample
-from lmexp.models.language_model import LanguageModel
+from lmexp.generation.stops import cut, held_back, is_ended
+from lmexp.generation.stream import Choose, stream
+from lmexp.models.interface import LanguageModel, streaming
 from lmexp.tokenizer.tokenizer import Tokenizer
+
+BATCH_SIZE = 32
+"""Texts that are written together."""
+
+
+def generate_texts(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    config: SamplingConfig,
+    *,
+    seeds: Sequence[int] | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> list[str]:
+    """Return the continuation of each prompt, without it; bytes that are not UTF-8 become U+FFFD.
+
+    Prompt i draws with ``seeds[i]``, by default ``config.seed + i``.
+
+    Errors: `DataError` where a prompt is no text, the model cannot write, or the tokenizer is not its own.
+    """
+    ids = _encoded(model, tokenizer, prompts)
+    seeds = range(config.seed, config.seed + len(prompts)) if seeds is None else seeds
+    written: list[list[int]] = [[] for _ in prompts]
+    for row, token in _stream(model, tokenizer, ids, config, seeds=seeds, batch_size=batch_size):
+        written[row].append(token)
+    return [cut(tokenizer.decode(tokens), config.stop) for tokens in written]
 
 
 def generate_text(model: LanguageModel, tokenizer: Tokenizer, prompt: str, config: SamplingConfig) -> str:
-    """Return the continuation of `prompt`, without it; bytes that are not UTF-8 become U+FFFD.
+    """Return the continuation of one prompt; see `generate_texts`."""
+    return "".join(stream_text(model, tokenizer, prompt, config))
 
-    Errors: `DataError` where the prompt is no text, or the tokenizer is not the model's.
+
+def stream_text(
+    model: LanguageModel, tokenizer: Tokenizer, prompt: str, config: SamplingConfig
+) -> Iterator[str]:
+    """Yield the continuation of `prompt` in pieces, each as soon as nothing that follows can change it.
+
+    Errors: as those of `generate_texts`.
     """
-    if tokenizer.vocab_size > model.vocab_size:
-        raise DataError(
-            f"the tokenizer has {tokenizer.vocab_size} tokens and the model {model.vocab_size}; "
-            f"load both from the same directory."
-        )
-    try:
-        prompt.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(f"the prompt is not valid UTF-8 at character {error.start}.") from None
-    (ids,) = generate_ids(
-        model,
-        [tokenizer.begun(tokenizer.encode(prompt))],
-        config,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        vocab_size=tokenizer.vocab_size,
-    )
-    return tokenizer.decode(ids)
+    tokens: list[int] = []
+    shown = 0
+    ids = _encoded(model, tokenizer, [prompt])
+    for _, token in _stream(model, tokenizer, ids, config, seeds=[config.seed], batch_size=1):
+        tokens.append(token)
+        text = cut(tokenizer.decode(tokens), config.stop)
+        end = len(text) - held_back(text, config.stop)
+        if end > shown:
+            yield text[shown:end]
+            shown = end
+    rest = cut(tokenizer.decode(tokens), config.stop)[shown:]
+    if rest:
+        yield rest
 
 
 def generate_ids(
@@ -59,51 +84,92 @@ def generate_ids(
     eos_token_id: int,
     bos_token_id: int | None = None,
     vocab_size: int | None = None,
+    batch_size: int = BATCH_SIZE,
 ) -> list[list[int]]:
     """Return the ids that continue each prompt, without the prompt and the token that ended it.
 
     Prompt i draws with the seed ``config.seed + i``, from the ids below `vocab_size`, by default all of
     the model's. `bos_token_id` begins an empty prompt and ends a text, too; by default the other does.
 
-    Errors: `DataError` for an id outside the vocabulary.
+    Errors: `DataError` for an id outside the vocabulary, or a model that cannot write.
     """
     first = eos_token_id if bos_token_id is None else bos_token_id
-    for token in {eos_token_id, first}.union(*prompts):
+    begun = [prompt or [first] for prompt in prompts]
+    ends = {eos_token_id, first}
+    _check_ids(model, ends.union(*begun))
+    seeds = range(config.seed, config.seed + len(prompts))
+    choose = _chooser(config, seeds, vocab_size)
+    written: list[list[int]] = [[] for _ in prompts]
+    for row, token in stream(
+        streaming(model, "generation"),
+        begun,
+        choose=choose,
+        max_new_tokens=config.max_new_tokens,
+        ends=ends,
+        batch_size=batch_size,
+    ):
+        written[row].append(token)
+    return written
+
+
+def _encoded(model: LanguageModel, tokenizer: Tokenizer, prompts: Sequence[str]) -> list[list[int]]:
+    """Return the prompts as the model reads them."""
+    if tokenizer.vocab_size > model.vocab_size:
+        raise DataError(
+            f"the tokenizer has {tokenizer.vocab_size} tokens and the model {model.vocab_size}; "
+            f"load both from the same directory."
+        )
+    for prompt in prompts:
+        try:
+            prompt.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise DataError(f"the prompt is not valid UTF-8 at character {error.start}.") from None
+    return [tokenizer.begun(ids) for ids in tokenizer.encode_batch(prompts)]
+
+
+def _stream(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    ids: Sequence[Sequence[int]],
+    config: SamplingConfig,
+    *,
+    seeds: Sequence[int],
+    batch_size: int,
+) -> Iterator[tuple[int, int]]:
+    ends: Set[int] = {tokenizer.eos_token_id, tokenizer.bos_token_id}
+
+    def stops(_row: int, written: Sequence[int]) -> bool:
+        return bool(config.stop) and is_ended(tokenizer.decode(written), config.stop)
+
+    return stream(
+        streaming(model, "generation"),
+        ids,
+        choose=_chooser(config, seeds, tokenizer.vocab_size),
+        max_new_tokens=config.max_new_tokens,
+        ends=ends,
+        stops=stops,
+        batch_size=batch_size,
+    )
+
+
+def _chooser(config: SamplingConfig, seeds: Sequence[int], vocab_size: int | None) -> Choose:
+    """Return what draws the next token of each prompt from its own seed."""
+    generators: dict[int, torch.Generator] = {}
+
+    def choose(logits: Tensor, rows: Sequence[int]) -> list[int]:
+        log_probs = filtered_log_probs(logits[:, :vocab_size], config)
+        for row in rows:
+            if row not in generators:
+                generators[row] = torch.Generator().manual_seed(seeds[row])
+        return [int(sample(log_probs[i : i + 1], generators[row])) for i, row in enumerate(rows)]
+
+    return choose
+
+
+def _check_ids(model: LanguageModel, ids: Set[int]) -> None:
+    for token in ids:
         if not 0 <= token < model.vocab_size:
             raise DataError(
                 f"token id {token} is outside of the model's vocabulary of {model.vocab_size}; "
                 f"encode with the model's own tokenizer."
             )
-    ends = {eos_token_id, first}
-    return [
-        _continue(model, prompt or [first], config, seed=config.seed + i, ends=ends, vocab_size=vocab_size)
-        for i, prompt in enumerate(prompts)
-    ]
-
-
-# Not inference_mode: the model keeps tables of its first pass, and could not train with them after it.
-@torch.no_grad()
-def _continue(
-    model: LanguageModel,
-    prompt: Sequence[int],
-    config: SamplingConfig,
-    *,
-    seed: int,
-    ends: Set[int],
-    vocab_size: int | None,
-) -> list[int]:
-    limit, device = model.config.context_length, model.device
-    generator = torch.Generator().manual_seed(seed)
-    tokens = list(prompt)[-limit:]
-    begin, cache, unread = len(tokens), model.new_state(), tokens
-    for _ in range(config.max_new_tokens):
-        if cache.length + len(unread) > limit:
-            cache, unread = model.new_state(), tokens[-(limit // 2) :]
-        hidden = model.hidden_states(torch.tensor([unread], device=device), cache)
-        logits = model.logits(hidden[:, -1])[:, :vocab_size]
-        token = int(sample(filtered_log_probs(logits, config), generator))
-        if token in ends:
-            break
-        tokens.append(token)
-        unread = [token]
-    return tokens[begin:]

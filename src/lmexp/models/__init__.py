@@ -1,1 +1,1 @@
-"""Language models: the decoder-only Transformer and the count-based bigram."""
+"""Language models: what they are to their users, and the families of them."""

@@ -1,10 +1,27 @@
 """From a configuration to a fresh model of its family."""
 
-from lmexp.models.config import NetworkConfig
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+
+from lmexp.models.config import ModelConfig
 from lmexp.models.families import module_of
-from lmexp.models.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lmexp.models.interface import LanguageModel
+    from lmexp.models.network import Network
 
 
-def build_model(config: NetworkConfig, vocab_size: int, seed: int = 0) -> LanguageModel:
-    """Return a model with `vocab_size` ids and weights drawn from `seed`, in fp32 on the CPU."""
-    return module_of(config, "network").NETWORK(config, vocab_size, seed=seed)  # type: ignore[no-any-return]
+def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> "Network":
+    """Return a network with `vocab_size` ids and weights drawn from `seed`, in fp32 on the CPU."""
+    return cast("Network", module_of(config, "network").NETWORK(config, vocab_size, seed=seed))
+
+
+def count_model(
+    config: ModelConfig, documents: "Iterable[NDArray[np.int64]]", *, vocab_size: int, bos_token_id: int
+) -> "LanguageModel":
+    """Return the model that counts `documents`, the ids of each; `bos_token_id` begins and ends one."""
+    model = module_of(config, "model").MODEL
+    return cast("LanguageModel", model.fit(config, documents, vocab_size, bos_token_id))

@@ -7,23 +7,45 @@ machine or path, so that the same model has the same card.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lmexp.models.folder import format_of
-from lmexp.models.language_model import LanguageModel
+from lmexp.models.families import has_module
+from lmexp.models.network import Network
+from lmexp.models.transformers_folder import format_of
+
+_PIPELINE = """from transformers import pipeline
+
+write = pipeline("text-generation", model=".")  # this folder
+print(write(["A text", "Another one"], batch_size=2, do_sample=False))"""
+
+_LOAD = """import lmexp
+
+model, tokenizer = lmexp.load_model("."), lmexp.load_tokenizer(".")  # this folder"""
+
+_GENERATE = f"""{_LOAD}
+print(lmexp.generate(model, tokenizer, "A text", temperature=0.8))"""
+
+_DOES = {
+    True: """it continues texts like those that it was trained on, and nothing that it
+writes is known to be true.""",
+    False: "it fills gaps in texts like those that it was trained on.",
+}
 
 
 def model_card(
-    model: LanguageModel, name: str, *, steps: int, settings: Mapping[str, Any], inputs: Sequence[str]
+    model: Network, name: str, *, steps: int, settings: Mapping[str, Any], inputs: Sequence[str]
 ) -> str:
     """Return the card of `model` after `steps` optimizer steps.
 
     `settings` are those that decide the weights, nested; `inputs` name the artifacts that it was made from.
     """
-    config = model.config
+    config, longest = model.config, model.config.longest
+    known = has_module(config, "transformers")
     size, _, last = config.size.rpartition(" ")  # the break is where cards that are published have it
     rows = [f"| `{key}` | `{value}` |" for key, value in _flat(settings)]
+    computes = f"It computes what transformers' {format_of(config).hf_class} computes, and" if known else "It"
+    most = f"at most\n{longest:,} tokens." if longest is not None else "without\na limit."
     return f"""---
-library_name: transformers
-pipeline_tag: text-generation
+library_name: {"transformers" if known else "lmexp"}
+pipeline_tag: {"text-generation" if "streams" in model.can else "fill-mask"}
 tags:
 - lmexp
 ---
@@ -32,18 +54,13 @@ tags:
 
 A language model of {model.num_parameters:,} parameters, {size}
 {last} and {model.vocab_size:,} tokens, trained from its initial weights by lmexp for {steps:,}
-steps. It computes what transformers' {format_of(config).hf_class} computes, and reads at most
-{config.context_length:,} tokens.
+steps. {computes} reads {most}
 
 ```python
-from transformers import pipeline
-
-write = pipeline("text-generation", model=".")  # this folder
-print(write(["A text", "Another one"], batch_size=2, do_sample=False))
+{_PIPELINE if known else _GENERATE if "streams" in model.can else _LOAD}
 ```
 
-It is a model of an experiment: it continues texts like those that it was trained on, and nothing that it
-writes is known to be true.
+It is a model of an experiment: {_DOES["streams" in model.can]}
 
 ## Made from
 

@@ -1,16 +1,14 @@
-"""What the configurations of all networks have in common."""
+"""What the configurations of all models have in common, and of those with a limited context."""
 
 from lmexp.core.values.config import Config, option
+from lmexp.models.interface import Capability
 
 
-class NetworkConfig(Config):
-    """The shape of a network; each family derives its own from it.
+class ModelConfig(Config):
+    """The shape of a model; each family derives its own from it.
 
     The vocabulary size is not here: it comes from the tokenizer.
     """
-
-    context_length: int = option(default=256, ge=2, le=1_048_576)
-    """Longest sequence that the model sees, in tokens."""
 
     @property
     def label(self) -> str:
@@ -24,5 +22,31 @@ class NetworkConfig(Config):
 
     @property
     def size(self) -> str:
-        """The network's size in words, for its card: `4 layers of width 256`."""
+        """The size in words, for a model's card: `4 layers of width 256`."""
         raise NotImplementedError
+
+    @property
+    def can(self) -> frozenset[Capability]:
+        """What a model of the family can do."""
+        raise NotImplementedError
+
+    @property
+    def longest(self) -> int | None:
+        """Most tokens that the model sees; None where there is no limit."""
+        return None
+
+
+class ContextConfig(ModelConfig):
+    """The shape of a model that sees so many tokens at most."""
+
+    context_length: int = option(default=256, ge=2, le=1_048_576)
+    """Longest sequence that the model sees, in tokens."""
+
+    @property
+    def can(self) -> frozenset[Capability]:
+        """What a model of the family can do."""
+        raise NotImplementedError
+
+    @property
+    def longest(self) -> int | None:
+        return self.context_length

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lmexp.models.config import NetworkConfig
+from lmexp.models.config import ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransformersFormat:
     """How Hugging Face writes the models of one family."""
 
-    config_class: type[NetworkConfig]
+    config_class: type[ModelConfig]
     """The family's own configuration."""
 
     hf_class: str
@@ -39,7 +39,7 @@ class TransformersFormat:
     constants: tuple[str, ...] = ()
     """Ends of the names of tensors in old files that are no weights."""
 
-    def written(self, config: NetworkConfig, of_all: Mapping[str, Any]) -> dict[str, Any]:
+    def written(self, config: ModelConfig, of_all: Mapping[str, Any]) -> dict[str, Any]:
         """Return a model's settings as Hugging Face writes them, with those that all families have."""
         fields = {theirs: getattr(config, ours) for theirs, ours in self.fields.items()}
         return {"architectures": [self.hf_class], **self.only, **fields, **of_all}

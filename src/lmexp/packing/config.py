@@ -44,7 +44,8 @@ class PackingConfig(Config):
         if self.mode != "concatenate" and self.context_length is None:
             raise ConfigError(
                 f"context_length is required where mode is {self.mode}; give packing={self.mode}, "
-                f"which sets both."
+                f"which sets both, and for a model without a context packing.context_length, the length of a "
+                f"training sample."
             )
 
     def revised(self) -> Mapping[str, int]:

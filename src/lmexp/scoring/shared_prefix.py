@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lmexp.models.language_model import LanguageModel
-from lmexp.scoring.scoring import ModelScorer, Pair
+from lmexp.models.interface import Pair
+from lmexp.models.network import BranchingNetwork
+from lmexp.scoring.network import NetworkScorer
 
 MIN_SAVED = 0.2
 """Least share of all inputs that sharing must save to be worth its mask."""
@@ -41,8 +42,10 @@ class Tree:
     """Where each target is predicted: a place in the trunk, or behind its end in the row of branches."""
 
 
-class SharedPrefixScorer(ModelScorer):
-    """A `ModelScorer` that also scores groups of pairs which begin alike."""
+class SharedPrefixScorer(NetworkScorer):
+    """A `NetworkScorer` that reads what the pairs of a group begin with once."""
+
+    _model: BranchingNetwork
 
     def score_groups(self, groups: Sequence[Sequence[Pair]]) -> list[list[NDArray[np.float64]]]:
         """Return, for each pair of each group, the log-probabilities of its continuation, as `score`."""
@@ -58,7 +61,7 @@ class SharedPrefixScorer(ModelScorer):
     def _tree(self, group: Sequence[Pair]) -> Tree | None:
         """Return the tree of a group that gains by one."""
         lengths = [len(continuation) for _, continuation in group]
-        if not isinstance(self._model, LanguageModel) or not 0 < min(lengths) <= max(lengths) <= self._limit:
+        if not 0 < min(lengths) <= max(lengths) <= (self.context_length or self._model.context_length):
             return None
         sequences = [self._fit(context, continuation) for context, continuation in group]
         tree = grow(sequences, lengths)
@@ -76,7 +79,7 @@ class SharedPrefixScorer(ModelScorer):
 
     @torch.inference_mode()
     def _score_batch_of_trees(self, trees: Sequence[Tree]) -> list[list[NDArray[np.float64]]]:
-        hidden = self._hidden_states(trees)
+        hidden = self._tree_states(trees)
         longest = max(len(tree.trunk) for tree in trees)
         rows, columns = [], []
         for i, tree in enumerate(trees):
@@ -87,23 +90,20 @@ class SharedPrefixScorer(ModelScorer):
         row, column, target = (
             torch.from_numpy(np.concatenate(part)).to(self._device) for part in (rows, columns, targets)
         )  # [N] each
-        assert isinstance(self._model, LanguageModel)
-        scored = self._model.logits(hidden[row, column]).float()  # [N, V]
-        scores = (scored.gather(1, target[:, None])[:, 0] - scored.logsumexp(dim=1)).double().cpu().numpy()
+        scores = self._log_probs(hidden[row, column], target)
         parts = iter(np.split(scores, np.cumsum([len(target) for target in targets])[:-1]))
         return [[next(parts) for _ in tree.targets] for tree in trees]
 
-    def _hidden_states(self, trees: Sequence[Tree]) -> torch.Tensor:
+    def _tree_states(self, trees: Sequence[Tree]) -> torch.Tensor:
         """Return ``[B, P + T, D]``, those of the trunks first."""
-        assert isinstance(self._model, LanguageModel)
         trunk_ids, branch_ids, positions, mask = arrange(trees, self._bos)
-        cache = self._model.new_state()
-        trunks = self._model.hidden_states(torch.from_numpy(trunk_ids).to(self._device), cache)
+        state = self._model.new_state(len(trees))
+        trunks = self._model.hidden_states(torch.from_numpy(trunk_ids).to(self._device), state=state)
         if not branch_ids.shape[1]:
             return trunks
         branches = self._model.hidden_states(
             torch.from_numpy(branch_ids).to(self._device),
-            cache,
+            state=state,
             positions=torch.from_numpy(positions).to(self._device),
             mask=torch.from_numpy(mask).to(self._device),
         )

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmexp.known.process import Process, log_probs
-from lmexp.scoring.scoring import Pair
+from lmexp.models.interface import Pair
+from lmexp.scoring.scorer import PairScorer
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 
-class TrueScorer:
+class TrueScorer(PairScorer):
     """Scores with a process. Contexts must begin where their document does."""
 
     def __init__(self, process: Process, tokenizer: Tokenizer) -> None:

@@ -2,9 +2,12 @@
 
 from lmexp.stages.adopted import adopted_model, adopted_tokenizer
 from lmexp.stages.corpus import CorpusArtifact, corpus
+from lmexp.stages.model import model
+from lmexp.stages.model_artifact import ModelArtifact
+from lmexp.stages.ngram import ngram
 from lmexp.stages.packing import PackingArtifact, packing
 from lmexp.stages.perplexity import PerplexityArtifact, perplexity
-from lmexp.stages.pretrain import ModelArtifact, pretrain
+from lmexp.stages.pretrain import pretrain
 from lmexp.stages.prompts import PromptsArtifact, prompts
 from lmexp.stages.samples import SamplesArtifact, samples
 from lmexp.stages.tokenizer import TokenizerArtifact, tokenizer
@@ -20,6 +23,8 @@ __all__ = [
     "adopted_model",
     "adopted_tokenizer",
     "corpus",
+    "model",
+    "ngram",
     "packing",
     "perplexity",
     "pretrain",

@@ -19,7 +19,7 @@ from lmexp.core.values.files import FileHasher
 from lmexp.core.values.foreign import file_inside
 from lmexp.core.values.spelling import command
 from lmexp.errors import DataError
-from lmexp.stages.pretrain import ModelArtifact
+from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact
 
 if TYPE_CHECKING:
@@ -129,20 +129,20 @@ def adopted_model(run: StageRun, config: AdoptedConfig) -> Metrics:
     that are not finite, and for a tokenizer with more ids than the model.
     """
     from lmexp.models.folder import load_model
+    from lmexp.models.network import Network
 
     _copy(run, config)
     with _named_as_given(run, config):
         tokenizer, model = _tokenizer(run.out), load_model(run.out)
+    if not isinstance(model, Network):
+        raise DataError(f"{config.path} is of the family {model.family}, which is not adopted; make it here.")
     if tokenizer.vocab_size > model.vocab_size:
         raise DataError(
             f"{config.path}: the tokenizer has {tokenizer.vocab_size} ids and the model {model.vocab_size}; "
             f"they do not belong together."
         )
-    return {
-        "parameters": model.num_parameters,
-        "vocab_size": model.vocab_size,
-        "context_length": model.config.context_length,
-    }
+    longest = {} if model.context_length is None else {"context_length": model.context_length}
+    return {"parameters": model.num_parameters, "vocab_size": model.vocab_size, **longest}
 
 
 def _tokenizer(folder: Path) -> "Tokenizer":

@@ -1,20 +1,17 @@
 """The packing stage: every document as tokens, in memory-mapped shards."""
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
 from lmexp.corpus.config import SPLITS
 from lmexp.packing.config import PackingConfig
 from lmexp.stages.corpus import CorpusArtifact
+from lmexp.stages.encoding import corpus_encoder
 from lmexp.stages.tokenizer import TokenizerArtifact
 
 if TYPE_CHECKING:
     from lmexp.packing.store import TokenStore
-
-_SAMPLE_TEXTS = 1000
-_SAMPLE_CHARACTERS = 2**19
 
 
 class PackingArtifact(Artifact):
@@ -37,10 +34,9 @@ def packing(
     each split, `rows`, `padding`, `cut_documents`, `dropped_tokens` and `first_skew`.
     """
     from lmexp.packing.store import pack_rows, pack_split, write_manifest
-    from lmexp.tokenizer.encoders import choose_encoder
 
     reference = tokenizer.load()
-    encoder = choose_encoder(reference, list(_sample(corpus)), config.encoder)
+    encoder = corpus_encoder(reference, corpus, config.encoder)
     entries, metrics = {}, {}
     for split in SPLITS:
         entries[split] = pack_split(
@@ -69,15 +65,3 @@ def packing(
     record = {**encoder.record, "texts_by_reference": encoder.texts_by_reference}
     (run.out / "encoder.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return metrics
-
-
-def _sample(corpus: CorpusArtifact) -> Iterator[str]:
-    """Yield the first texts of the corpus, the last of them cut, for comparing encoders."""
-    left = _SAMPLE_CHARACTERS
-    for batch in corpus.text_batches("train"):
-        for text in batch[:_SAMPLE_TEXTS].to_pylist():
-            yield text[:left]
-            left -= len(text)
-            if left <= 0:
-                return
-        return

@@ -11,7 +11,7 @@ from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
 from lmexp.evals.config import PerplexityConfig
 from lmexp.evals.needs import check_perplexity, require_window
 from lmexp.stages.corpus import CorpusArtifact
-from lmexp.stages.pretrain import ModelArtifact
+from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.rows import written
 from lmexp.stages.tokenizer import TokenizerArtifact
 
@@ -45,25 +45,28 @@ def perplexity(
     """Score every document of each split alone and compress the same text.
 
     Metrics are ``<split>/<metric>`` for those of `lmexp.evals.perplexity` and the compressors', and the
-    `context_length` and `stride` of the windows. On text of known entropy ``<split>/entropy_bits_per_byte``
-    is the exact entropy, beside the figures of the true model.
+    `context_length` and `stride` of the windows, for a model that reads in windows. On text of known entropy
+    ``<split>/entropy_bits_per_byte`` is the exact entropy, beside the figures of the true model.
     """
     from lmexp.evals.compressors import compressor_bits_per_byte
     from lmexp.evals.perplexity import default_stride, perplexity_metrics, score_documents
-    from lmexp.scoring.scoring import ModelScorer
+    from lmexp.scoring.scorer import scorer_of
 
     encoder, network = tokenizer.load(), model.load()
-    require_window(config, network.config.context_length)
-    context_length = config.context_length or network.config.context_length
-    stride = config.stride or default_stride(context_length)
-    scorer = ModelScorer(
+    if network.context_length is not None:
+        require_window(config, network.context_length)
+    context_length = config.context_length or network.context_length
+    stride = None if context_length is None else config.stride or default_stride(context_length)
+    scorer = scorer_of(
         network,
         context_length=context_length,
         batch_size=config.batch_size,
         bos_token_id=encoder.bos_token_id,
+        purpose="perplexity",
     )
     truth, facts = _truth(corpus, encoder)
-    metrics: dict[str, float] = {"context_length": context_length, "stride": stride}
+    window = {"context_length": context_length, "stride": stride}
+    metrics: dict[str, float] = {name: value for name, value in window.items() if value is not None}
     for split in config.splits:
         documents = held_out(corpus, split, config.limit)
         rows = score_documents(

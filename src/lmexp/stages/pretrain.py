@@ -1,33 +1,29 @@
-"""The pretrain stage: a GPT trained from its initial weights, one or several ranks."""
+"""The pretrain stage: a network trained from its initial weights, one or several ranks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.graph.stage import Metrics, StageRun, stage
 from lmexp.core.values.config import identity
 from lmexp.errors import Diverged
+from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.packing import PackingArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact
 from lmexp.training.config import PretrainConfig
 from lmexp.training.machine import check_machine
 from lmexp.training.needs import check_inputs
 
-if TYPE_CHECKING:
-    from lmexp.models.language_model import LanguageModel
-
-
-class ModelArtifact(Artifact):
-    """Weights, model config and tokenizer in one directory that `transformers` loads as Qwen3 or GPT2."""
-
-    def load(self) -> "LanguageModel":
-        """Return the model, on the CPU, in evaluation mode."""
-        from lmexp.models.folder import load_model
-
-        return load_model(self.path).eval()
-
 
 def _label(config: PretrainConfig) -> str:
     return f"{config.model.label}-{config.trainer.max_steps}"
+
+
+def _hints(config: PretrainConfig) -> list[str]:
+    if "next_token" in config.model.can:
+        return []
+    return [
+        f"{config.model.label} gives no next token a probability: it is trained, and what the main "
+        f"pipeline measures and writes with a model is left out"
+    ]
 
 
 @stage(
@@ -38,6 +34,7 @@ def _label(config: PretrainConfig) -> str:
     resumes=True,
     total_steps=lambda config: config.trainer.max_steps,
     label=_label,
+    hints=_hints,
     check_machine=check_machine,
     check_inputs=check_inputs,
 )
@@ -48,7 +45,7 @@ def pretrain(
     run.say("imports torch and Lightning")
     from lmexp.models.card import model_card
     from lmexp.models.finite import first_not_finite
-    from lmexp.models.folder import save_model
+    from lmexp.models.folder import save_network
     from lmexp.tokenizer.export import export_tokenizer
     from lmexp.training.finite import not_finite
     from lmexp.training.pretrain import pretrain as train
@@ -56,14 +53,14 @@ def pretrain(
     from lmexp.training.snapshots import load_snapshot
     from lmexp.training.validation import HeldOut
 
-    store, context_length = packing.load(), config.model.context_length
+    store, sample_length = packing.load(), config.resolved_sample_length
     held_out = None
     if config.validation_every_steps is not None:
-        validation = store.split("validation").samples(context_length)
+        validation = store.split("validation").samples(sample_length)
         held_out = HeldOut(samples=validation, token_bytes=tokenizer.load().token_bytes)
     result = train(
         config,
-        samples=store.split("train").samples(context_length),
+        samples=store.split("train").samples(sample_length),
         vocab_size=store.vocab_size,
         eos_token_id=store.eos_token_id,
         held_out=held_out,
@@ -80,9 +77,9 @@ def pretrain(
             name = first_not_finite(result.model.state_dict())
             if name is not None:
                 raise Diverged(not_finite(config, f"{name} is not finite in the weights to publish"))
-            save_model(result.model, folder, eos_token_id=store.eos_token_id)
+            save_network(result.model, folder, eos_token_id=store.eos_token_id)
             files = [*tokenizer.files("tokenizer*"), *tokenizer.files("special_tokens*")]
-            export_tokenizer(files, folder, model_max_length=context_length)
+            export_tokenizer(files, folder, model_max_length=config.model.longest)
             card = model_card(
                 result.model, _label(config), steps=steps, settings=identity(config), inputs=inputs
             )

@@ -11,8 +11,7 @@ from lmexp.evals.needs import check_prompts
 from lmexp.evals.tasks.tasks import content_hashes
 from lmexp.stages.conditions import Conditions
 from lmexp.stages.corpus import CorpusArtifact
-from lmexp.stages.packing import PackingArtifact
-from lmexp.stages.pretrain import ModelArtifact
+from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.rows import write_rows
 from lmexp.stages.tokenizer import TokenizerArtifact
 
@@ -30,13 +29,9 @@ class PromptsArtifact(Artifact):
     ``tasks.json`` says of each task its kind, number of items and licence, and which rows were dropped."""
 
 
-_BIGRAM_TOKENS = 100_000_000
-"""The bigram beside the model counts the first so many training tokens at most, to bound its memory."""
-
-
 @stage(
     "prompts",
-    version=3,
+    version=4,
     produces=PromptsArtifact,
     content=content_hashes,
     resumes=True,
@@ -50,22 +45,21 @@ def prompts(
     model: ModelArtifact,
     tokenizer: TokenizerArtifact,
     corpus: CorpusArtifact,
-    packing: PackingArtifact,
+    baseline: ModelArtifact | None = None,
 ) -> Metrics:
-    """Evaluate each task at each number of worked examples, with a bigram of the same tokens beside it.
+    """Evaluate each task at each number of worked examples, with a `baseline` at zero shots beside it.
 
-    Metrics of a task: ``acc/<n>`` with its errors and interval, ``chance``, ``bigram_acc`` at zero shots,
+    Metrics of a task: ``acc/<n>`` with its errors and interval, ``chance``, ``baseline_acc`` at zero shots,
     ``items``; where zero shots are among the numbers ``gain/<n>``, and with `permute_labels`
     ``permuted_acc/<n>`` and ``permutation_loss/<n>``. Where answers are generated, ``exact_match`` stands in
-    place of ``acc``, and neither chance nor the bigram beside it. A task without items has ``items`` alone.
+    place of ``acc``, and neither chance nor the baseline beside it. A task without items has ``items`` alone.
     ``dropped`` rows and items of ``equal_choices`` are counted where there are some. A condition that is done
     is kept, and a run that was killed or stopped goes on with the next.
     """
     from lmexp.evals.prompt_metrics import chance, task_metrics
     from lmexp.evals.prompts import prompts_of, score_choices
     from lmexp.evals.tasks.tasks import TaskMaker
-    from lmexp.models.bigram import Bigram
-    from lmexp.scoring.scoring import BigramScorer
+    from lmexp.scoring.scorer import Scorer, scorer_of
 
     encoder = tokenizer.load()
     score = _scoring(model, encoder, config.batch_size)
@@ -77,10 +71,10 @@ def prompts(
     )
 
     @functools.cache
-    def bigram() -> BigramScorer:
-        train = packing.load().split("train")
-        counted = train.read(0, min(train.num_tokens, _BIGRAM_TOKENS))
-        return BigramScorer(Bigram.fit(counted, encoder.vocab_size), bos_token_id=encoder.bos_token_id)
+    def beside() -> Scorer:
+        assert baseline is not None
+        batch_size, bos = config.batch_size, encoder.bos_token_id
+        return scorer_of(baseline.load(), batch_size=batch_size, bos_token_id=bos, purpose="prompts")
 
     done = Conditions(run.work / "checkpoints", run.should_stop)
     metrics: dict[str, float] = {}
@@ -103,9 +97,10 @@ def prompts(
         found = task_metrics(conditions, "acc" if task.exact_match is None else "exact_match")
         if task.exact_match is None:
             asked = prompts_of(task, num_fewshot=0, seed=config.seed)
-            baseline = score_choices(bigram(), encoder, asked)
-            right = sum(row["acc"] for row in baseline)
-            found |= {"chance": chance(baseline), "bigram_acc": right / len(baseline)}
+            found["chance"] = chance(next(iter(conditions.values())))
+            if baseline is not None:
+                right = sum(row["acc"] for row in score_choices(beside(), encoder, asked))
+                found["baseline_acc"] = right / len(asked)
         metrics |= {f"{task.name}/{key}": value for key, value in found.items()}
     write_json(run.out / "tasks.json", cards)
     if run.content and content_hashes(config, FileHasher()) != run.content:
@@ -119,15 +114,10 @@ def _scoring(
     """Return what gives a task's prompts their rows."""
     from lmexp.evals.exact_match import score_answers
     from lmexp.evals.prompts import score_choices
-    from lmexp.scoring.shared_prefix import SharedPrefixScorer
+    from lmexp.scoring.scorer import scorer_of
 
     network = model.load()
-    scorer = SharedPrefixScorer(
-        network,
-        context_length=network.config.context_length,
-        batch_size=batch_size,
-        bos_token_id=encoder.bos_token_id,
-    )
+    scorer = scorer_of(network, batch_size=batch_size, bos_token_id=encoder.bos_token_id, purpose="prompts")
 
     def score(task: "Task", asked: "Sequence[Prompt]") -> "Rows":
         if task.exact_match is None:

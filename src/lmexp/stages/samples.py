@@ -3,7 +3,7 @@
 from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
 from lmexp.core.values.config import build, to_dict
 from lmexp.generation.config import SamplesConfig, SamplingConfig
-from lmexp.stages.pretrain import ModelArtifact
+from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.rows import write_rows
 from lmexp.stages.tokenizer import TokenizerArtifact
 
@@ -19,16 +19,22 @@ def samples(
     run: StageRun, config: SamplesConfig, *, model: ModelArtifact, tokenizer: TokenizerArtifact
 ) -> Metrics:
     """Continue each prompt `num_samples` times; ``lmexp generate`` with a row's values prints its text."""
-    from lmexp.generation.generate import generate_text
+    from lmexp.generation.generate import generate_texts
 
     network, encoder = model.load(), tokenizer.load()
     sampling = to_dict(config)
     prompts, num_samples = sampling.pop("prompts"), sampling.pop("num_samples")
-    rows = []
-    for prompt in prompts:
-        for i in range(num_samples):
-            drawn = {**sampling, "seed": config.seed + i}
-            text = generate_text(network, encoder, prompt, build(SamplingConfig, drawn))
-            rows.append({"prompt": prompt, "text": text, **drawn})
+    drawn = [(prompt, config.seed + i) for prompt in prompts for i in range(num_samples)]
+    texts = generate_texts(
+        network,
+        encoder,
+        [prompt for prompt, _ in drawn],
+        build(SamplingConfig, sampling),
+        seeds=[seed for _, seed in drawn],
+    )
+    rows = [
+        {"prompt": prompt, "text": text, **sampling, "seed": seed}
+        for (prompt, seed), text in zip(drawn, texts, strict=True)
+    ]
     write_rows(run.out / SAMPLES, rows)
     return {"texts": len(rows), "characters": sum(len(row["text"]) for row in rows)}

@@ -14,8 +14,11 @@ from lmexp.core.values.foreign import read_object
 from lmexp.tokenizer.tokenizer import CONFIG_FILE, Tokenizer
 
 
-def export_tokenizer(files: Iterable[Path], folder: Path, *, model_max_length: int) -> None:
-    """Copy a tokenizer's `files` into `folder`, with padding, and the model's longest sequence in tokens."""
+def export_tokenizer(files: Iterable[Path], folder: Path, *, model_max_length: int | None) -> None:
+    """Copy a tokenizer's `files` into `folder`, with padding and the model's longest sequence in tokens.
+
+    None stands for a model without a limit.
+    """
     for path in files:
         shutil.copyfile(path, folder / path.name)
     config = folder / CONFIG_FILE
@@ -23,5 +26,6 @@ def export_tokenizer(files: Iterable[Path], folder: Path, *, model_max_length: i
     tokenizer = Tokenizer.load(folder)
     padding = {"pad_token": tokenizer.decode([tokenizer.eos_token_id]), "padding_side": "left"}
     named = {key: value for key, value in written.items() if value is not None}
-    values = padding | named | {"model_max_length": model_max_length}
+    longest = {} if model_max_length is None else {"model_max_length": model_max_length}
+    values = padding | named | longest
     config.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -74,7 +74,7 @@ class Curve(AfterStep):
         validation: Callable[[PretrainModule], dict[str, float]] | None = None,
     ) -> None:
         super().__init__(config)
-        self.tokens_per_step = config.global_batch_size * config.model.context_length
+        self.tokens_per_step = config.global_batch_size * config.resolved_sample_length
         self.last_loss = math.nan
         """Loss at the last point, in nats per token."""
         self.tokens_per_second = math.nan

@@ -64,9 +64,17 @@ class Choice:
 
 
 def choose(
-    config: PretrainConfig, *, device: str, flops_per_token: float, missing: str | None, kept: bool | None
+    config: PretrainConfig,
+    *,
+    device: str,
+    flops_per_token: float,
+    has_blocks: bool,
+    missing: str | None,
+    kept: bool | None,
 ) -> Choice:
     """Return the choice for a training on `device` (`cpu` or `cuda`).
+
+    Without blocks (a recurrent network's cells are one call of torch's own) nothing is compiled.
 
     `missing` is what the compiler lacks here, None where it lacks nothing. `kept` is the choice of the
     checkpoint from which training goes on, None for a fresh one.
@@ -74,8 +82,9 @@ def choose(
     Errors: `ConfigError` where compiling is asked for, or was chosen before, and something is missing.
     """
     asked = config.trainer.compile
-    if asked == "off":
-        return Choice(compiles=False, why="trainer.compile is off")
+    if asked == "off" or not has_blocks:
+        why = "trainer.compile is off" if has_blocks else "the network has no blocks to compile"
+        return Choice(compiles=False, why=why)
     if asked == "on":
         if missing is not None:
             raise ConfigError(lacks(missing))
@@ -104,7 +113,7 @@ def expected_saving_s(config: PretrainConfig, *, device: str, flops_per_token: f
     saved = SAVED.get((device, config.trainer.precision))
     if saved is None:
         return None
-    tokens = config.trainer.max_steps * config.global_batch_size * config.model.context_length
+    tokens = config.trainer.max_steps * config.global_batch_size * config.resolved_sample_length
     return tokens / config.world_size * flops_per_token / saved.flops_per_second * saved.share
 
 

@@ -23,7 +23,7 @@ import pytorch_lightning as pl
 from torch import nn
 
 from lmexp.errors import StageError
-from lmexp.models.language_model import LanguageModel
+from lmexp.models.network import Network
 from lmexp.training.callbacks import AfterStep
 from lmexp.training.compile_cache import CompileCache
 from lmexp.training.compile_guard import guarded_group
@@ -67,7 +67,8 @@ class Compiled(AfterStep):
         choice = choose(
             self.config,
             device=device,
-            flops_per_token=flops_per_token(model),
+            flops_per_token=flops_per_token(model, self.config.resolved_sample_length),
+            has_blocks=bool(model.blocks),
             missing=missing_compiler(device),
             kept=self._kept,
         )
@@ -111,7 +112,7 @@ class Compiled(AfterStep):
 
 
 @contextlib.contextmanager
-def compiled_blocks(model: LanguageModel) -> Iterator[None]:
+def compiled_blocks(model: Network) -> Iterator[None]:
     """Let the blocks of `model` run compiled while they are in training mode."""
     import torch._dynamo
     import torch._inductor.config as inductor

@@ -5,8 +5,12 @@ from typing import ClassVar
 
 from lmexp.core.values.config import Config, option
 from lmexp.errors import ConfigError
-from lmexp.models.config import NetworkConfig
+from lmexp.models.config import ModelConfig
 from lmexp.models.families import NETWORKS
+from lmexp.training.objectives.config import OBJECTIVES, NextTokenConfig, ObjectiveConfig
+
+SAMPLE_LENGTH = 256
+"""Tokens of one training sample of a model that reads without a limit."""
 
 
 class OptimizerConfig(Config):
@@ -147,8 +151,13 @@ class PretrainConfig(Config):
     seed: int = option(default=0, ge=0, le=2**63 - 1)
     """Seeds the initial weights and the order of the data."""
 
-    model: NetworkConfig = option(default=NETWORKS.default(), one_of=NETWORKS)
-    """The model's shape."""
+    model: ModelConfig = option(default=NETWORKS.default(), one_of=NETWORKS)
+    """The network's shape."""
+
+    objective: ObjectiveConfig = option(
+        default=OBJECTIVES.default(), one_of=OBJECTIVES, absent_means=NextTokenConfig()
+    )
+    """What the network is trained to do."""
 
     optimizer: OptimizerConfig = option(default=OptimizerConfig())
     """The optimizer."""
@@ -164,6 +173,10 @@ class PretrainConfig(Config):
 
     micro_batch_size: int | None = option(default=None, ge=1, placement=True)
     """Sequences in one forward pass of one device; null means global_batch_size / devices."""
+
+    sample_length: int | None = option(default=None, ge=2, le=1_048_576, absent_means=None)
+    """Tokens of one training sample; null means model.context_length, and `SAMPLE_LENGTH` for a model that
+    reads without a limit."""
 
     train_samples: int | None = option(default=None, ge=1, absent_means=None)
     """Train on the first so many samples of the train split only; null takes all of it."""
@@ -204,6 +217,18 @@ class PretrainConfig(Config):
                 f"micro_batch_size ({self.micro_batch_size}) must divide the {per_rank} sequences "
                 f"that each of {world_size} devices takes of global_batch_size ({self.global_batch_size})."
             )
+        if type(self.model) in NETWORKS.kinds.values() and not self.objective.requires <= self.model.can:
+            name, architecture = OBJECTIVES.kind_of(self.objective), NETWORKS.kind_of(self.model)
+            able = OBJECTIVES.kinds_where(lambda kind: kind.requires <= self.model.can)
+            raise ConfigError(
+                f"objective={name} is nothing that model.architecture={architecture} can be trained to do; "
+                f"set objective={' or '.join(able)}."
+            )
+        longest = self.model.longest
+        if self.sample_length is not None and longest is not None and self.sample_length > longest:
+            raise ConfigError(
+                f"sample_length ({self.sample_length}) must be at most model.context_length ({longest})."
+            )
         if self.schedule.warmup_steps > self.trainer.max_steps:
             raise ConfigError(
                 f"schedule.warmup_steps ({self.schedule.warmup_steps}) must be at most "
@@ -222,6 +247,11 @@ class PretrainConfig(Config):
     def revised(self) -> Mapping[str, int]:
         # 2: validation reads samples of the whole split, and not the first of it
         return {} if self.validation_every_steps is None else {"validation": 2}
+
+    @property
+    def resolved_sample_length(self) -> int:
+        """Tokens of one training sample."""
+        return self.sample_length or self.model.longest or SAMPLE_LENGTH
 
     @property
     def world_size(self) -> int:

@@ -16,7 +16,7 @@ import re
 
 import torch
 
-from lmexp.models.language_model import LanguageModel
+from lmexp.models.network import Network
 
 PEAKS: tuple[tuple[str, float, float], ...] = (
     ("A100", 312e12, 19.5e12),
@@ -30,13 +30,14 @@ PEAKS: tuple[tuple[str, float, float], ...] = (
 first that fits counts."""
 
 
-def flops_per_token(model: LanguageModel) -> float:
-    """Return the operations of one training token, forward and backward, at the full context."""
-    looked_up = [p for name, p in model.named_parameters() if name in model.embeddings]
+def flops_per_token(model: Network, sample_length: int) -> float:
+    """Return the operations of one training token, forward and backward; T is `sample_length`."""
+    roles, parameters = model.roles(), dict(model.named_parameters())
+    looked_up = [parameters[name] for name, role in roles.items() if role.kind == "embedding"]
     weights = model.num_parameters - sum(parameter.numel() for parameter in looked_up)
-    if getattr(model.config, "tie_embeddings", False):  # then the tokens' embedding is the head as well
+    if all(role.kind != "head" for role in roles.values()):  # then the tokens' embedding is the head as well
         weights += next(p.numel() for p in looked_up if len(p) == model.vocab_size)
-    return 6.0 * weights + 12.0 * model.config.attention_width * model.config.context_length
+    return 6.0 * weights + 12.0 * model.config.attention_width * sample_length
 
 
 def peak_of(device: torch.device, precision: str) -> float | None:

@@ -1,12 +1,10 @@
-"""The Lightning module: a language model, its loss, its optimizer and its learning rate.
+"""The Lightning module: a network, its objective, its optimizer and its learning rate.
 
-The gradient of a step is that of the mean loss over all labels of the *global* batch, however
-that batch is cut. Lightning divides a micro-batch's loss by the accumulation and DDP averages
-gradients over ranks, so a micro-batch returns nll_sum * world_size * accumulation / num_valid_tokens.
+The gradient of a step is that of the loss of the *global* batch, however that batch is cut. Each term
+of the loss is a sum over a count. Lightning divides a micro-batch's loss by the accumulation and DDP
+averages gradients over ranks, so a micro-batch returns sum * world_size * accumulation / count of each.
 
 Nothing here waits for the device: losses and gradient norms stay tensors until someone asks.
-
-Shapes: B micro-batch, T time, V vocabulary.
 """
 
 from collections.abc import Mapping
@@ -15,26 +13,26 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from lmexp.models.language_model import LanguageModel
-from lmexp.models.layers.attention import document_mask
+from lmexp.models.network import Network
 from lmexp.training.config import PretrainConfig
+from lmexp.training.objectives.objective import Objective
 from lmexp.training.optimizers import build_optimizer
 from lmexp.training.schedules import lr_ratio
 
 
 class PretrainModule(pl.LightningModule):
-    """Next-token prediction."""
+    """A network that is trained to do what its objective says."""
 
-    def __init__(self, config: PretrainConfig, model: LanguageModel) -> None:
+    def __init__(self, config: PretrainConfig, model: Network, objective: Objective) -> None:
         super().__init__()
         self.config = config
         self.model = model
-        self.nll_sum = torch.zeros(())
-        """Total nats of this rank's part of the current step's global batch, a scalar tensor."""
-        self.num_valid_tokens = 0
-        """Labels in the current step's whole global batch."""
+        self.objective = objective
+        self.sums: dict[str, Tensor] = {}
+        """Of each term, this rank's part of its sum over the current step's global batch, a scalar tensor."""
+        self.counts: Mapping[str, int] = {}
+        """Of each term, what its sum over the whole global batch is divided by."""
         self.grad_norm: Tensor | None = None
         """Global norm of the last step's gradients before clipping, a scalar tensor."""
         self.gradients_finite = torch.ones((), dtype=torch.bool)
@@ -44,19 +42,15 @@ class PretrainModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the micro-batch's loss, scaled as the module's docstring says."""
-        nll_sum = next_token_nll_sum(self.batch_logits(batch), batch["labels"])
+        sums = self.objective.loss(self.model, batch)
         if batch_idx % self.config.accumulation == 0:
-            self.nll_sum = torch.zeros_like(nll_sum)
-        self.nll_sum += nll_sum.detach()
-        self.num_valid_tokens = batch["num_valid_tokens"]
-        return nll_sum * (self.config.world_size * self.config.accumulation / self.num_valid_tokens)
-
-    def batch_logits(self, batch: Mapping[str, Any]) -> Tensor:
-        """Return logits ``[B, T, V]`` of `input_ids`; with `document_ids`, each document stands alone."""
-        if "document_ids" not in batch:
-            return self.model(batch["input_ids"])  # type: ignore[no-any-return]
-        positions, mask = document_mask(batch["document_ids"])
-        return self.model(batch["input_ids"], positions=positions, mask=mask)  # type: ignore[no-any-return]
+            self.sums = {name: torch.zeros_like(part) for name, part in sums.items()}
+        for name, part in sums.items():
+            self.sums[name] += part.detach()
+        self.counts = batch["counts"]
+        scale = self.config.world_size * self.config.accumulation
+        first, *others = (part * (scale / self.counts[name]) for name, part in sums.items())
+        return sum(others, first)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the single optimizer; its learning rate is set before each step."""
@@ -100,16 +94,8 @@ class PretrainModule(pl.LightningModule):
 
         Every rank must call it at once; it waits for the device.
         """
-        total = self.trainer.strategy.reduce(self.nll_sum.double(), reduce_op="sum")
-        return float(total) / self.num_valid_tokens
-
-
-def next_token_nll_sum(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the summed negative log-likelihood, in nats, of ``labels [B, T]`` under ``logits [B, T, V]``.
-
-    Labels of -100 do not count. Half-precision logits are summed in fp32.
-    """
-    logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-    return functional.cross_entropy(
-        logits.flatten(0, -2), labels.flatten(), ignore_index=-100, reduction="sum"
-    )
+        totals = {
+            name: float(self.trainer.strategy.reduce(part.double(), reduce_op="sum"))
+            for name, part in self.sums.items()
+        }
+        return sum(total / self.counts[name] for name, total in totals.items())

@@ -13,7 +13,7 @@ def check_inputs(config: PretrainConfig, upstream: Mapping[str, Upstream]) -> No
 
     Once packed, a split's samples are known. Before that, its text bounds them: a token has a byte at least.
     """
-    length = config.model.context_length
+    length = config.resolved_sample_length
     for split in ("train", *(("validation",) if config.validation_every_steps is not None else ())):
         found = _samples(split, length, upstream)
         if found is None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from lmexp.models.language_model import LanguageModel
+from lmexp.models.network import Network
 from lmexp.training.config import OptimizerConfig
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -114,16 +114,16 @@ def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
     return (x.mT if tall else x).to(matrices.dtype)
 
 
-def build_optimizer(config: OptimizerConfig, model: LanguageModel) -> torch.optim.Optimizer:
+def build_optimizer(config: OptimizerConfig, model: Network) -> torch.optim.Optimizer:
     """Return the optimizer of `model`, its parameters sorted into groups.
 
     Hidden matrices are decayed (and, with `muon`, orthogonalised); an untied head is decayed;
     embeddings, a tied head, norms and biases are not decayed.
     """
-    groups: dict[str, list[nn.Parameter]] = {"hidden": [], "head": [], "embedding": [], "vectors": []}
+    groups: dict[str, list[nn.Parameter]] = {"hidden": [], "head": [], "embedding": [], "vector": []}
+    roles = model.roles()
     for name, parameter in model.named_parameters():
-        matrix = "embedding" if name in model.embeddings else "head" if name == "lm_head.weight" else "hidden"
-        groups[matrix if parameter.ndim == 2 else "vectors"].append(parameter)
+        groups[roles[name].kind].append(parameter)
     # `fused` also tells torch to keep the step counter on the device when it loads a checkpoint.
     shared = {"kind": "adamw", "fused": True, "betas": tuple(config.betas), "eps": config.eps}
     decayed = shared | {"lr": config.lr, "weight_decay": config.weight_decay}
@@ -138,7 +138,7 @@ def build_optimizer(config: OptimizerConfig, model: LanguageModel) -> torch.opti
         }
     plain = decayed | {"weight_decay": 0.0}
     embedding = plain | {"lr": config.embedding_lr or config.lr}
-    settings = {"hidden": hidden, "head": decayed, "embedding": embedding, "vectors": plain}
+    settings = {"hidden": hidden, "head": decayed, "embedding": embedding, "vector": plain}
     return MuonAdamW(
         {"params": groups[name], "peak_lr": setting["lr"], **setting}
         for name, setting in settings.items()

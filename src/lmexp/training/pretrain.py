@@ -3,7 +3,7 @@
 Lightning runs the loop, the precision and DDP. What it does each step beyond that is taken away:
 logging, progress bars, sanity checks, samplers, signal handlers and the broadcast that its SIGTERM
 handler needs. The data order, the learning rate and the initial weights are pure functions of
-configuration and step, and there is no dropout, so that weights, optimizer state and the step
+configuration and step, as is the noise of an objective, so that weights, optimizer state and the step
 number are the whole state: a resumed run is bit-exact at equal placement, and equal to rounding
 at another world size or micro-batch size.
 """
@@ -16,8 +16,8 @@ from typing import Any
 
 from lmexp.errors import DataError, StageError
 from lmexp.models.build import build_model
-from lmexp.models.language_model import LanguageModel
-from lmexp.packing.batches import BatchOrder, MicroBatches
+from lmexp.models.network import Network
+from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import Samples
 from lmexp.training import ranks
 from lmexp.training.callbacks import Checkpoints, Curve, StopOnRequest
@@ -27,8 +27,10 @@ from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state
 from lmexp.training.flops import flops_per_token, peak_of, utilisation
 from lmexp.training.garbage import CollectGarbage
+from lmexp.training.micro_batches import MicroBatches
 from lmexp.training.module import PretrainModule
 from lmexp.training.needs import too_few_samples
+from lmexp.training.objectives.build import build_objective
 from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
 from lmexp.training.trainer import build_trainer, quiet_lightning
 from lmexp.training.validation import HeldOut, Validation
@@ -38,7 +40,7 @@ from lmexp.training.validation import HeldOut, Validation
 class PretrainResult:
     """What training leaves behind."""
 
-    model: LanguageModel
+    model: Network
     """The model, on the CPU, in the dtype that it was trained in; its weights are those that the
     configuration publishes."""
 
@@ -90,16 +92,17 @@ def pretrain(
     if num_samples > samples.num_samples:
         raise DataError(too_few_samples(num_samples, samples.num_samples))
     order = BatchOrder(num_samples, config.global_batch_size, seed=config.seed)
-    model = build_model(config.model, vocab_size, config.seed).train()
+    objective = build_objective(config, vocab_size=vocab_size, eos_token_id=eos_token_id)
+    model = build_model(config.model, vocab_size + config.objective.extra_ids, config.seed).train()
     if config.trainer.precision == "64-true":
         model.double()  # Lightning would restore fp64 weights into the fp32 ones and convert only then
     say(f"trains {model.num_parameters:,} parameters on {num_samples:,} samples")
-    module = PretrainModule(config, model)
+    module = PretrainModule(config, model, objective)
     start_step, resume_from = newest_checkpoint(checkpoints) or (0, None)
     validation = None
     if config.validation_every_steps is not None:
         assert held_out is not None, "validation needs what it reads"
-        validation = Validation(config, held_out, eos_token_id)
+        validation = Validation(config, held_out, objective)
     curve = Curve(config, log, validation)
     stop = StopOnRequest(config, should_stop)
     snapshots = Snapshots(config, checkpoints, curve)
@@ -122,11 +125,11 @@ def pretrain(
         batches = MicroBatches(
             samples,
             order,
+            objective,
             rank=trainer.global_rank,
             world_size=trainer.world_size,
             micro_batch_size=config.resolved_micro_batch_size,
             max_steps=config.trainer.max_steps,
-            eos_token_id=eos_token_id if config.document_masking else None,
         )
         trainer.fit(
             module,
@@ -145,7 +148,7 @@ def pretrain(
     if config.publish == "best" and not stop.stopped:
         load_snapshot(module.model, snapshots.best_path)
         validated = {**snapshots.best, "best_step": snapshots.best_step}
-    per_token = flops_per_token(module.model)
+    per_token = flops_per_token(module.model, config.resolved_sample_length)
     mfu = utilisation(
         tokens_per_second=rate,
         flops_per_token=per_token,

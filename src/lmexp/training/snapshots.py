@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 from safetensors.torch import load_file, save_file
 
 from lmexp.core.values.files import fsync_path
-from lmexp.models.language_model import LanguageModel
+from lmexp.models.network import Network
 from lmexp.training.callbacks import AfterStep, Curve
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state, finite_loss
@@ -31,7 +31,7 @@ def snapshot_path(directory: Path, step: int) -> Path:
     return directory / f"step-{step:08d}.safetensors"
 
 
-def load_snapshot(model: LanguageModel, path: Path) -> None:
+def load_snapshot(model: Network, path: Path) -> None:
     """Give `model` the weights in `path`."""
     model.load_state_dict(load_file(path))
 
@@ -85,7 +85,7 @@ class Snapshots(AfterStep):
         """Continue from the best step of the run that saved `state_dict`."""
         self.best, self.best_step = state_dict["best"], state_dict["best_step"]
 
-    def _save(self, model: LanguageModel, final: Path) -> None:
+    def _save(self, model: Network, final: Path) -> None:
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.with_suffix(".weights.tmp")
         save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)

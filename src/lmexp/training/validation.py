@@ -8,6 +8,9 @@ the same bits with and without it.
 
     validation/loss           nats of all labels / labels
     validation/bits_per_byte  nats of the labels that stand for bytes / (ln 2 x their bytes)
+
+The second is one of text only where each token is predicted once from those before it; of another objective
+there is the first alone. What noise decides is the same each time: it is that of step 0.
 """
 
 import math
@@ -16,14 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from lmexp.errors import DataError, Diverged
-from lmexp.packing.batches import stacked
 from lmexp.packing.samples import IGNORED_LABEL, Samples
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import not_finite
 from lmexp.training.module import PretrainModule
+from lmexp.training.noise import Noise
+from lmexp.training.objectives.objective import Objective
 
 SAMPLES_AT_ONCE = 4
 """Sequences in one forward pass, whatever the micro-batch size."""
@@ -48,13 +51,16 @@ def spread(count: int, samples: Samples) -> NDArray[np.int64]:
 class Validation:
     """Scores `validation_samples` of the validation split, evenly spread over it."""
 
-    def __init__(self, config: PretrainConfig, held_out: HeldOut, eos_token_id: int) -> None:
+    def __init__(self, config: PretrainConfig, held_out: HeldOut, objective: Objective) -> None:
         """Errors: `DataError` where the samples' labels stand for no bytes."""
         self._held_out = held_out
-        self._eos_token_id = eos_token_id if config.document_masking else None
+        self._objective = objective
+        self._noise = Noise(config.seed, 0)
+        self._is_of_text = "next_token" in config.objective.requires
         indices = spread(min(config.validation_samples, held_out.samples.num_samples), held_out.samples)
         self._groups = [indices[i : i + SAMPLES_AT_ONCE] for i in range(0, len(indices), SAMPLES_AT_ONCE)]
-        labels = np.concatenate([held_out.samples.read(int(i))[1] for i in indices])
+        batches = (objective.batch(held_out.samples, group, self._noise) for group in self._groups)
+        labels = np.concatenate([batch["labels"].numpy().ravel() for batch in batches])
         labels = labels[labels != IGNORED_LABEL]
         self._num_labels, self._num_bytes = len(labels), int(held_out.token_bytes[labels].sum())
         if not self._num_bytes:
@@ -84,22 +90,17 @@ class Validation:
         if not math.isfinite(nll_sum):
             step = module.trainer.global_step
             raise Diverged(not_finite(module.config, f"the validation loss became {nll_sum} at step {step}"))
-        return {
-            "validation/loss": nll_sum / self._num_labels,
-            "validation/bits_per_byte": text_nll_sum / math.log(2) / self._num_bytes,
-        }
+        found = {"validation/loss": nll_sum / self._num_labels}
+        if self._is_of_text:
+            found["validation/bits_per_byte"] = text_nll_sum / math.log(2) / self._num_bytes
+        return found
 
     def _score(self, module: PretrainModule, indices: NDArray[np.int64]) -> torch.Tensor:
         """Return the nats of all labels of some samples, and of those that stand for bytes, [2]."""
-        batch = stacked(self._held_out.samples, indices, self._eos_token_id)
+        batch = self._objective.batch(self._held_out.samples, indices, self._noise)
         labels = batch["labels"].flatten()
         counted = labels != IGNORED_LABEL
         text = counted & torch.from_numpy(self._held_out.token_bytes)[labels.clamp(min=0)].bool()
-        logits = module.batch_logits({name: part.to(module.device) for name, part in batch.items()})
-        nll = functional.cross_entropy(
-            logits.flatten(0, -2).to(torch.promote_types(logits.dtype, torch.float32)),
-            labels.to(module.device),
-            ignore_index=IGNORED_LABEL,
-            reduction="none",
-        ).double()
+        on_device = {name: part.to(module.device) for name, part in batch.items()}
+        nll = self._objective.token_nats(module.model, on_device).double()
         return torch.stack((nll.sum(), (nll * text.to(module.device)).sum()))

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lmexp.errors import ConfigError
 from lmexp.verbs.words import find_record, split_store
@@ -16,12 +17,12 @@ def generate(arguments: argparse.Namespace) -> int:
     from lmexp.core.values.config import build
     from lmexp.generation.config import SamplingConfig
 
-    values = {}
+    values: dict[str, Any] = {}
     words = []
     for word in arguments.words:
         key, equals, value = word.partition("=")
         if equals and key.isidentifier() and key != "store" and not Path(word).is_dir():
-            values[key] = _number(value)
+            values[key] = [value] if key == "stop" else _number(value)
         else:
             words.append(word)
     config = build(SamplingConfig, values)
@@ -31,9 +32,11 @@ def generate(arguments: argparse.Namespace) -> int:
         require_extensions(read_record(path))
 
     from lmexp import load_model, load_tokenizer
-    from lmexp.generation.generate import generate_text
+    from lmexp.generation.generate import stream_text
 
-    print(generate_text(load_model(path), load_tokenizer(path), arguments.prompt, config))
+    for piece in stream_text(load_model(path), load_tokenizer(path), arguments.prompt, config):
+        print(piece, end="", flush=True)
+    print()
     return 0
 
 
@@ -57,7 +60,7 @@ def _model_folder(words: Sequence[str]) -> Path:
             f"lmexp ls."
         )
     run = find_run(store, named[0])
-    folders = sorted({run.artifact(name) for name in run.stages})
+    folders = sorted({run.artifact(name) for name in run.stages if name != "baseline"})
     models = [folder for folder in folders if _is_model(folder)]
     if len(models) == 1:
         return models[0]

@@ -2,7 +2,8 @@
 
 An experiment's keys in such a configuration belong to the kind that it chose. Where the command line
 chooses another, that kind's own defaults and group file hold, then the keys that mean the same in all kinds
-(`OneOf.shared`) as the experiment has them, then the command line's own. What was left behind is named.
+(`OneOf.shared`) as the experiment has them, then the command line's own. A shared key that the kind lacks
+goes to the key beside it that says the same (`OneOf.beside`). What was left behind is named.
 """
 
 import dataclasses
@@ -54,6 +55,11 @@ def settle(composed: DictConfig, path: str, one_of: OneOf, words: Words | None) 
     kind, left = one_of.kind_in(values, path), dict[str, Any]()
     if words is not None:
         kind, values, left = _settled(values, path, one_of, words)
+        for key in [key for key in left if key in one_of.beside]:
+            beside = ".".join((*path.split(".")[:-1], one_of.beside[key]))
+            if OmegaConf.select(composed, beside) is None:
+                with open_dict(composed):
+                    OmegaConf.update(composed, beside, left.pop(key), force_add=True)
     whole = {**_defaults(one_of, kind), **values, one_of.key: kind}
     with open_dict(composed):
         OmegaConf.update(composed, path, whole, merge=False, force_add=True)

@@ -97,6 +97,9 @@ class Stage:
     function: Callable[..., Metrics]
     config_class: type[Config]
     inputs: Mapping[str, type[Artifact]]
+    """Kinds of artifact that it takes, by name."""
+    optional: frozenset[str]
+    """Names of those that may be left out."""
     produces: type[Artifact]
     content: ContentOf | None
     """Names and hashes of external files that the config points at; None where there are none."""
@@ -123,6 +126,8 @@ class Stage:
             if name not in self.inputs:
                 raise TypeError(f"stage {self.name} has no input {name!r}{nearest(name, self.inputs)}.")
         for name, kind in self.inputs.items():
+            if name not in inputs and name in self.optional:
+                continue
             if name not in inputs:
                 raise TypeError(f"stage {self.name} needs the input {name!r}, a {kind.__name__}.")
             given = inputs[name]
@@ -227,7 +232,8 @@ def stage(
             version=version,
             function=function,
             config_class=types[positional[1].name],
-            inputs={p.name: types[p.name] for p in keyword},
+            inputs={p.name: _artifact_class(types[p.name]) for p in keyword},
+            optional=frozenset(p.name for p in keyword if p.default is None),
             produces=produces,
             content=content,
             ranks=ranks,
@@ -259,6 +265,13 @@ def registered_stage(name: str) -> Stage:
     if name not in _REGISTRY:
         raise ConfigError(f"{name!r} is not a registered stage{nearest(name, _REGISTRY)}.")
     return _REGISTRY[name]
+
+
+def _artifact_class(hint: Any) -> type[Artifact]:
+    """Return the class of an input that is annotated as one, or as one or None."""
+    kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+    assert len(kinds) == 1, f"an input is of one kind of artifact, or that and None, was {hint}"
+    return typing.cast("type[Artifact]", kinds[0])
 
 
 def _origin(function: Callable[..., Any]) -> str:

@@ -7,7 +7,7 @@ that is added later changes no other. A user's extension adds kinds by `register
 
 import dataclasses
 import keyword
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,9 @@ class OneOf:
     shared: tuple[str, ...] = ()
     """Keys that mean the same in each kind that has them: they keep their values where another kind is
     chosen."""
+    beside: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """For shared keys, the key beside this configuration that says the same to a kind that lacks them; it
+    takes their value where another kind is chosen and it is null."""
     _files: dict[str, Path] = dataclasses.field(default_factory=dict, init=False, repr=False)
     """The extension of each kind that lmexp does not ship."""
     _registered: "dict[type[Config], tuple[str, Path]]" = dataclasses.field(
@@ -121,6 +124,10 @@ class OneOf:
         """Return the name of a configuration's kind."""
         kind = next((kind for kind, cls in self.kinds.items() if cls is type(config)), None)
         return self._registered[type(config)][0] if kind is None else kind
+
+    def kinds_where(self, holds: "Callable[[Any], bool]") -> list[str]:
+        """Return the names of the kinds of whose class `holds` is true."""
+        return [kind for kind, cls in self.kinds.items() if holds(cls)]
 
     def kind_in(self, values: Mapping[str, Any], where: str, otherwise: str | None = None) -> str:
         """Return the kind that plain values choose, `otherwise` where they name none.

@@ -1,28 +1,98 @@
-"""The families of networks, one folder each; this is the one place that names them all.
+"""The families of models, one folder each; this is the one place that names them all.
 
-A family's folder has `config.py`, which imports no torch; `network.py` with its `NETWORK`; and
-`transformers.py` with its `FORMAT`, how Hugging Face writes it.
+A family's folder has `config.py`, which imports neither torch nor numpy. A network's has `network.py` with
+its `NETWORK` and, where Hugging Face's transformers knows it, `transformers.py` with its `FORMAT`. A family
+that is counted has `model.py` with its `MODEL`, which `fit` makes, and `folder.py`, which saves and loads it.
 """
 
+import dataclasses
 import importlib
+import importlib.util
+import sys
 from types import ModuleType
 
+from lmexp.core.values.config import Config
 from lmexp.core.values.one_of import OneOf
-from lmexp.models.config import NetworkConfig
+from lmexp.models.config import ModelConfig
+from lmexp.models.families.encoder import EncoderConfig
 from lmexp.models.families.gpt2 import GPT2Config
+from lmexp.models.families.ngram import NGramConfig
 from lmexp.models.families.qwen3 import GPTConfig
+from lmexp.models.families.recurrent import GRUConfig, LSTMConfig
 
-__all__ = ["NETWORKS", "GPT2Config", "GPTConfig", "module_of"]
+__all__ = [
+    "MODELS",
+    "NETWORKS",
+    "EncoderConfig",
+    "GPT2Config",
+    "GPTConfig",
+    "GRUConfig",
+    "LSTMConfig",
+    "NGramConfig",
+    "module_of",
+    "register_network",
+]
+
+_NETWORKS: dict[str, type[Config]] = {
+    "qwen3": GPTConfig,
+    "gpt2": GPT2Config,
+    "gru": GRUConfig,
+    "lstm": LSTMConfig,
+    "encoder": EncoderConfig,
+}
 
 NETWORKS = OneOf(
     key="architecture",
-    kinds={"qwen3": GPTConfig, "gpt2": GPT2Config},
+    kinds=_NETWORKS,
     unnamed="qwen3",
     shared=("context_length",),
+    beside={"context_length": "sample_length"},
 )
-"""The configuration of each family."""
+"""The configurations of networks, which are trained."""
+
+MODELS = dataclasses.replace(NETWORKS, kinds={**_NETWORKS, "ngram": NGramConfig})
+"""The configurations of all models."""
 
 
-def module_of(config: NetworkConfig, name: str) -> ModuleType:
-    """Return a module of the family that a configuration is of: `network` or `transformers`."""
-    return importlib.import_module(f"{__name__}.{NETWORKS.kind_of(config)}.{name}")
+def register_network(name: str, cls: type[ModelConfig]) -> None:
+    """Add a network of one's own, `model.architecture=<name>`; see docs/add-a-model.md.
+
+    The file that calls this defines `cls` and, as `NETWORK`, what builds it.
+    Errors: those of `OneOf.register`.
+    """
+    NETWORKS.register(name, cls)
+    MODELS.register(name, cls)
+
+
+def module_of(config: ModelConfig, name: str) -> ModuleType:
+    """Return a module of the family that a configuration is of: `network` or `transformers`.
+
+    A user's own family is one file, which is all of its modules.
+    """
+    return _module(type(config), name)
+
+
+def module_of_kind(kind: str, name: str) -> ModuleType:
+    """Return a module of the family with this name."""
+    return _module(MODELS.kinds[kind], name)
+
+
+def has_module(config: ModelConfig, name: str) -> bool:
+    """Say whether the family of a configuration has a module."""
+    if not _is_shipped(type(config)):
+        return False
+    return importlib.util.find_spec(_module_name(type(config), name)) is not None
+
+
+def _module(cls: type[Config], name: str) -> ModuleType:
+    return (
+        importlib.import_module(_module_name(cls, name)) if _is_shipped(cls) else sys.modules[cls.__module__]
+    )
+
+
+def _is_shipped(cls: type[Config]) -> bool:
+    return cls.__module__.startswith(f"{__name__}.")
+
+
+def _module_name(cls: type[Config], name: str) -> str:
+    return f"{cls.__module__.rpartition('.')[0]}.{name}"

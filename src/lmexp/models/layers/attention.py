@@ -8,7 +8,7 @@ query heads of a group are stacked as rows of one product, and keys are never re
 
 With a cache of keys there are more keys than queries; the queries are then the last times.
 
-A mask, such as that of `document_mask`, goes to torch's own kernel, on a CPU too.
+A mask, such as that of `visibility.document_mask`, goes to torch's own kernel, on a CPU too.
 
 Shapes: B batch, T time (of queries), S >= T time of keys, H query heads, G key/value heads,
 R = H / G heads a group, K head_dim, N = B G products, n rows of a block.
@@ -33,21 +33,6 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
     if mask is None:
         return causal_attention(q, k, v)
     return _kernel(q, k, v, mask[:, None], is_causal=False)
-
-
-def document_mask(document_ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Return positions ``[B, T]`` and mask ``[B, T, T]`` under which each document stands alone.
-
-    ``document_ids [B, T]`` number the documents of a row, one after the other. Positions (int64) count
-    from zero in each; the mask is True where a token may attend: to itself and what is before it in its
-    own document.
-    """
-    times = torch.arange(document_ids.shape[1], device=document_ids.device)
-    begins = torch.ones_like(document_ids, dtype=torch.bool)
-    begins[:, 1:] = document_ids[:, 1:] != document_ids[:, :-1]
-    positions = times - (times * begins).cummax(dim=1).values
-    same = document_ids[:, :, None] == document_ids[:, None, :]
-    return positions, same & (times[:, None] >= times)
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

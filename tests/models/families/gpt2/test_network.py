@@ -9,7 +9,7 @@ from torch.nn import functional
 from lmexp.core.values.config import Config, build, identity, option
 from lmexp.errors import ConfigError, DataError
 from lmexp.models.build import build_model
-from lmexp.models.config import NetworkConfig
+from lmexp.models.config import ModelConfig
 from lmexp.models.families import NETWORKS, GPT2Config
 from lmexp.models.families.gpt2.network import GPT2
 from tests.models.families.qwen3.test_network import awake
@@ -85,7 +85,7 @@ def test_training_it_lowers_its_loss():
 
 
 class Chosen(Config):
-    model: NetworkConfig = option(NETWORKS.default(), one_of=NETWORKS)
+    model: ModelConfig = option(NETWORKS.default(), one_of=NETWORKS)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,9 @@ def test_records_of_when_both_families_had_one_configuration_are_read():
 def test_heads_that_do_not_divide_the_width_and_unknown_families_are_refused_in_a_sentence():
     with pytest.raises(ConfigError, match=r"d_model \(12\) must be a multiple of num_heads \(5\)\.$"):
         GPT2Config(**{**SHAPE, "num_heads": 5})
-    with pytest.raises(ConfigError, match=r"model\.architecture must be one of qwen3, gpt2, was 'gpt3'"):
+    with pytest.raises(
+        ConfigError, match=r"model\.architecture must be one of qwen3, gpt2, gru, lstm, encoder, was 'gpt3'"
+    ):
         build(Chosen, {"model": {"architecture": "gpt3"}})
 
 

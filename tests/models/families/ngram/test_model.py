@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
-from lmexp.models.bigram import Bigram
 from lmexp.models.families.ngram import NGramConfig, model
 from lmexp.models.families.ngram.model import NGram
 from tests.models.families.ngram.slow import SlowKneserNey, arrays
@@ -102,17 +101,6 @@ def test_a_bigram_and_a_trigram_computed_by_hand():
     trigram = fit(documents, 3, vocab_size=4, bos=0)
     found = np.exp(trigram.log_probs(np.array([[0, 1], [2, 1]]), np.array([2, 2])))
     np.testing.assert_allclose(found, [3 / 5, 1 / 5], rtol=1e-14)
-
-
-@given(DOCUMENTS)
-def test_order_two_is_the_bigram_of_the_packed_stream(documents):
-    """A border changes nothing at order 2: the token that ends a document is the one that begins the next."""
-    stream = np.concatenate([*arrays(documents, BOS), [BOS]])
-    previous, following = (a.ravel() for a in np.divmod(np.arange(V * V), V))
-    expected = Bigram.fit(stream, V).log_probs(previous, following)
-    np.testing.assert_allclose(
-        fit(documents, 2).log_probs(previous[:, None], following), expected, rtol=1e-13
-    )
 
 
 def test_what_stands_before_a_bos_is_not_seen(english):

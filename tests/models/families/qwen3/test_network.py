@@ -11,7 +11,7 @@ from lmexp.errors import DataError
 from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT, rotate
-from lmexp.models.language_model import LanguageModel
+from lmexp.models.network import CausalNetwork
 
 SHAPES = [
     GPTConfig(context_length=12, num_layers=2, num_heads=4, num_kv_heads=2, d_model=24, head_dim=8, d_ff=40),
@@ -19,7 +19,7 @@ SHAPES = [
 ]
 
 
-def awake(config: GPTConfig, vocab_size: int = 17) -> LanguageModel:
+def awake(config: GPTConfig, vocab_size: int = 17) -> CausalNetwork:
     """Return a double-precision model with no weight at zero or one, so that every part matters."""
     model = build_model(config, vocab_size, seed=3).double()
     generator = torch.Generator().manual_seed(5)

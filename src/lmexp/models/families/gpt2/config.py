@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 from lmexp.core.values.config import option
 from lmexp.errors import ConfigError
-from lmexp.models.config import NetworkConfig
+from lmexp.models.config import ContextConfig
+from lmexp.models.interface import Capability
 
 
-class GPT2Config(NetworkConfig):
+class GPT2Config(ContextConfig):
     """GPT-2 (Radford et al. 2019): learned positions, LayerNorm, GELU and biases."""
 
     former: ClassVar[Mapping[str, Any]] = {
@@ -44,6 +45,10 @@ class GPT2Config(NetworkConfig):
     def resolved_d_ff(self) -> int:
         """Inner width of the MLP."""
         return self.d_ff if self.d_ff is not None else 4 * self.d_model
+
+    @property
+    def can(self) -> frozenset[Capability]:
+        return frozenset({"next_token", "documents", "streams", "branches"})
 
     @property
     def label(self) -> str:

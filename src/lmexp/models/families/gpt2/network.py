@@ -22,9 +22,10 @@ from torch.nn import functional
 
 from lmexp.models.cache import KVCache, LayerCache
 from lmexp.models.families.gpt2.config import GPT2Config
-from lmexp.models.language_model import LanguageModel
 from lmexp.models.layers.attention import attention
 from lmexp.models.layers.linear import Linear
+from lmexp.models.layers.visibility import visibility
+from lmexp.models.network import BranchingNetwork
 
 
 class Attention(nn.Module):
@@ -37,7 +38,7 @@ class Attention(nn.Module):
         self.c_proj = Linear(config.d_model, config.d_model, bias=True)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: LayerCache | None) -> Tensor:
-        """Map ``x [B, T, D]`` to ``[B, T, D]``; `mask` and `cache` as in `LanguageModel.hidden_states`."""
+        """Map ``x [B, T, D]`` to ``[B, T, D]``; `mask` as in `BranchingNetwork.hidden_states`."""
         q, k, v = self.c_attn(x).view(*x.shape[:2], 3, self.num_heads, -1).unbind(dim=2)  # [B, T, H, K]
         if cache is not None:
             k, v = cache.append(k, v)
@@ -87,11 +88,12 @@ class Transformer(nn.Module):
         self.ln_f = nn.LayerNorm(width, config.norm_eps)
 
 
-class GPT2(LanguageModel):
-    """The language model: token ids in, logits out."""
+class GPT2(BranchingNetwork):
+    """The network: token ids in, logits out."""
 
     config: GPT2Config
     embeddings: ClassVar[frozenset[str]] = frozenset({"transformer.wte.weight", "transformer.wpe.weight"})
+    head = "lm_head.weight"
 
     def __init__(self, config: GPT2Config, vocab_size: int, *, seed: int = 0) -> None:
         """Build the model with weights drawn from `seed` (in fp32, whatever the later precision)."""
@@ -102,28 +104,38 @@ class GPT2(LanguageModel):
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
-        return [*self.transformer.h]
+        """The blocks."""
+        return self.transformer.h  # type: ignore[return-value]
 
-    def new_state(self) -> KVCache:
-        return KVCache(self.config.num_layers)
+    def new_state(self, num_rows: int) -> KVCache:
+        """Return an empty cache."""
+        return KVCache(self.config.num_layers, num_rows)
 
     def hidden_states(
         self,
         input_ids: Tensor,
-        cache: KVCache | None = None,
         *,
+        state: KVCache | None = None,
+        lengths: Sequence[int] | None = None,
+        documents: Tensor | None = None,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """Return the last norm's output ``[B, T, D]``; see `LanguageModel.hidden_states`."""
-        start = 0 if cache is None else cache.length
-        end = start + input_ids.shape[1]
-        self._check_positions(end, positions)
+        """Return the last norm's output ``[B, T, D]``; see `BranchingNetwork.hidden_states`."""
+        seen = visibility(
+            self.context_length,
+            input_ids,
+            state=state,
+            lengths=lengths,
+            documents=documents,
+            positions=positions,
+            mask=mask,
+        )
         wpe = self.transformer.wpe
         x = self.transformer.wte(input_ids)
-        x = x + (wpe.weight[start:end] if positions is None else wpe(positions))
+        x = x + (wpe.weight[seen.times] if isinstance(seen.times, slice) else wpe(seen.times))
         for i, block in enumerate(self.transformer.h):
-            x = block(x, mask, None if cache is None else cache.layers[i])
+            x = block(x, seen.mask, None if state is None else state.layers[i])
         return self.transformer.ln_f(x)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -1,9 +1,11 @@
 """The settings of an n-gram model."""
 
-from lmexp.core.values.config import Config, option
+from lmexp.core.values.config import option
+from lmexp.models.config import ModelConfig
+from lmexp.models.interface import Capability
 
 
-class NGramConfig(Config):
+class NGramConfig(ModelConfig):
     """A model that sees the last few tokens and counts what followed them in the training text.
 
     The vocabulary size is not here: it comes from the tokenizer.
@@ -16,11 +18,13 @@ class NGramConfig(Config):
     """How unseen n-grams get their probability: `kneser_ney` interpolates all orders, one discount each."""
 
     @property
+    def can(self) -> frozenset[Capability]:
+        return frozenset({"next_token", "streams"})
+
+    @property
     def label(self) -> str:
-        """The family and its order in a word, for an artifact's name: `ngram-3`."""
         return f"ngram-{self.order}"
 
     @property
     def size(self) -> str:
-        """The model's size in words, for its card: `n-grams of up to 3 tokens`."""
         return f"n-grams of up to {self.order} token{'s' if self.order > 1 else ''}"

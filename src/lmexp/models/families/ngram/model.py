@@ -25,9 +25,7 @@ from lmexp.models.families.ngram.counts import check_ids, count
 from lmexp.models.families.ngram.grams import Ints, find
 from lmexp.models.families.ngram.kneser_ney import Adjusted, Floats, Weights, adjusted, unigram, weights
 from lmexp.models.families.ngram.state import NOTHING, State
-
-Pair = tuple[Sequence[int], Sequence[int]]
-"""A context and its continuation, both ids."""
+from lmexp.models.interface import Capability, Pair
 
 SCORED_AT_ONCE = 2**18
 """Tokens that `score` holds work arrays of at one time, some 100 bytes each."""
@@ -37,7 +35,6 @@ class NGram:
     """An interpolated n-gram model. Made by `NGram.fit`, or from the counts of one that was."""
 
     family: str = "ngram"
-    can: frozenset[str] = frozenset({"next_token", "streams"})
     context_length: int | None = None
     """None: a text of any length is read; only its last order - 1 tokens are seen."""
     is_bound: bool = False
@@ -58,6 +55,11 @@ class NGram:
                 weights(keys, numbers, num_contexts=num_contexts, vocab_size=self.vocab_size)
             )
             num_contexts = len(keys)
+
+    @property
+    def can(self) -> frozenset[Capability]:
+        """What it can do."""
+        return self.config.can
 
     @classmethod
     def fit(
@@ -177,3 +179,6 @@ class NGram:
         check_ids(result, self.vocab_size, lowest=NOTHING)
         assert result.shape[1:] == (self.config.order - 1,)
         return result
+
+
+MODEL = NGram

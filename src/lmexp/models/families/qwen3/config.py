@@ -2,10 +2,11 @@
 
 from lmexp.core.values.config import option
 from lmexp.errors import ConfigError
-from lmexp.models.config import NetworkConfig
+from lmexp.models.config import ContextConfig
+from lmexp.models.interface import Capability
 
 
-class GPTConfig(NetworkConfig):
+class GPTConfig(ContextConfig):
     """A decoder-only Transformer with RoPE, RMSNorm, QK-norm, SwiGLU and grouped-query attention."""
 
     num_layers: int = option(default=4, ge=1, le=1024)
@@ -51,6 +52,10 @@ class GPTConfig(NetworkConfig):
     def resolved_d_ff(self) -> int:
         """Inner width of SwiGLU."""
         return self.d_ff if self.d_ff is not None else -(-(8 * self.d_model) // (3 * 32)) * 32
+
+    @property
+    def can(self) -> frozenset[Capability]:
+        return frozenset({"next_token", "documents", "streams", "branches"})
 
     @property
     def label(self) -> str:

@@ -23,10 +23,11 @@ from torch.nn import functional
 
 from lmexp.models.cache import KVCache, LayerCache
 from lmexp.models.families.qwen3.config import GPTConfig
-from lmexp.models.language_model import LanguageModel
 from lmexp.models.layers.attention import attention
 from lmexp.models.layers.linear import Linear
 from lmexp.models.layers.norm import RMSNorm
+from lmexp.models.layers.visibility import visibility
+from lmexp.models.network import BranchingNetwork
 
 
 class Attention(nn.Module):
@@ -48,7 +49,7 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Map ``x [B, T, D]`` to ``[B, T, D]``; angles are ``[T, 1, K]`` or ``[B, T, 1, K]``.
 
-        `mask` and `cache` are those of `LanguageModel.hidden_states`.
+        `mask` is that of `BranchingNetwork.hidden_states`.
         """
         heads = (*x.shape[:2], -1, self.head_dim)
         q = rotate(self.q_norm(self.q_proj(x).view(heads)), cos, sin)  # [B, T, H, K]
@@ -105,11 +106,12 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.d_model, config.norm_eps)
 
 
-class GPT(LanguageModel):
-    """The language model: token ids in, logits out."""
+class GPT(BranchingNetwork):
+    """The network: token ids in, logits out."""
 
     config: GPTConfig
     embeddings: ClassVar[frozenset[str]] = frozenset({"model.embed_tokens.weight"})
+    head = "lm_head.weight"
 
     def __init__(self, config: GPTConfig, vocab_size: int, *, seed: int = 0) -> None:
         """Build the model with weights drawn from `seed` (in fp32, whatever the later precision)."""
@@ -121,28 +123,38 @@ class GPT(LanguageModel):
 
     @property
     def blocks(self) -> Sequence[nn.Module]:
-        return [*self.model.layers]
+        """The blocks."""
+        return self.model.layers  # type: ignore[return-value]
 
-    def new_state(self) -> KVCache:
-        return KVCache(self.config.num_layers)
+    def new_state(self, num_rows: int) -> KVCache:
+        """Return an empty cache."""
+        return KVCache(self.config.num_layers, num_rows)
 
     def hidden_states(
         self,
         input_ids: Tensor,
-        cache: KVCache | None = None,
         *,
+        state: KVCache | None = None,
+        lengths: Sequence[int] | None = None,
+        documents: Tensor | None = None,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """Return the last norm's output ``[B, T, D]``; see `LanguageModel.hidden_states`."""
-        start = 0 if cache is None else cache.length
-        end = start + input_ids.shape[1]
-        self._check_positions(end, positions)
+        """Return the last norm's output ``[B, T, D]``; see `BranchingNetwork.hidden_states`."""
+        seen = visibility(
+            self.context_length,
+            input_ids,
+            state=state,
+            lengths=lengths,
+            documents=documents,
+            positions=positions,
+            mask=mask,
+        )
         x = self.model.embed_tokens(input_ids)
         tables = self._rope_tables(x.device, _compute_dtype(x))
-        cos, sin = (table[start:end] if positions is None else table[positions] for table in tables)
+        cos, sin = (table[seen.times] for table in tables)
         for i, layer in enumerate(self.model.layers):
-            x = layer(x, cos, sin, mask, None if cache is None else cache.layers[i])
+            x = layer(x, cos, sin, seen.mask, None if state is None else state.layers[i])
         return self.model.norm(x)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:

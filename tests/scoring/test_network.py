@@ -1,17 +1,15 @@
 """Scorers: equal to one slow forward pass a pair, in the order given."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmexp.models.bigram import Bigram
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
-from lmexp.scoring.scoring import BigramScorer, ModelScorer
+from lmexp.models.network import CausalNetwork
+from lmexp.scoring.network import NetworkScorer
 
 CONTEXT_LENGTH = 8
 EOS = 0
@@ -21,16 +19,31 @@ PAIRS = st.lists(
 )
 
 
-class Logits(torch.nn.Module):
-    """A transformers model that returns its logits."""
+class Theirs(CausalNetwork):
+    """A model of transformers."""
+
+    blocks = ()
 
     def __init__(self, model):
-        super().__init__()
+        super().__init__(GPTConfig(context_length=CONTEXT_LENGTH), 11)
         self.model = model
 
-    def forward(self, input_ids):
+    def new_state(self, num_rows):
+        raise NotImplementedError
+
+    def hidden_states(self, input_ids):
         assert input_ids.shape[1] <= CONTEXT_LENGTH
-        return self.model(input_ids=input_ids).logits
+        return self.model.model(input_ids=input_ids).last_hidden_state
+
+    def logits(self, hidden):
+        return self.model.lm_head(hidden)
+
+    def forward(self, input_ids):
+        return self.logits(self.hidden_states(input_ids))
+
+
+def scorer(model, batch_size=4):
+    return NetworkScorer(model, context_length=CONTEXT_LENGTH, batch_size=batch_size, bos_token_id=EOS)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +55,7 @@ def model():
         vocab_size=11, hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
         num_key_value_heads=1, head_dim=8, max_position_embeddings=32, initializer_range=0.5,
     )  # fmt: skip
-    return Logits(transformers.Qwen3ForCausalLM(config))
+    return Theirs(transformers.Qwen3ForCausalLM(config))
 
 
 def naive(model, context, continuation):
@@ -57,7 +70,7 @@ def naive(model, context, continuation):
 @given(PAIRS, st.integers(1, 4))
 @settings(max_examples=40, deadline=None)
 def test_a_model_scores_every_pair_as_it_would_alone(model, pairs, batch_size):
-    scores = ModelScorer(model, CONTEXT_LENGTH, batch_size, EOS).score(pairs)
+    scores = scorer(model, batch_size).score(pairs)
     assert len(scores) == len(pairs)
     for (context, continuation), score in zip(pairs, scores, strict=True):
         np.testing.assert_allclose(score, naive(model, context, continuation), atol=2e-5)
@@ -69,9 +82,7 @@ def test_our_own_model_scores_the_same_with_its_head_on_few_positions(pairs):
     shape = GPTConfig(context_length=CONTEXT_LENGTH, num_layers=1, num_heads=2, num_kv_heads=1, d_model=8)
     ours = GPT(shape, 11, seed=1)
     torch.nn.init.normal_(ours.model.embed_tokens.weight)
-    for (context, continuation), score in zip(
-        pairs, ModelScorer(ours, CONTEXT_LENGTH, 4, EOS).score(pairs), strict=True
-    ):
+    for (context, continuation), score in zip(pairs, scorer(ours, 4).score(pairs), strict=True):
         np.testing.assert_allclose(score, naive(ours, context, continuation), atol=2e-5)
 
 
@@ -80,7 +91,7 @@ def test_our_own_model_scores_the_same_with_its_head_on_few_positions(pairs):
 def test_a_continuation_that_does_not_fit_is_scored_in_pieces_of_half_the_context(
     model, context, continuation
 ):
-    (score,) = ModelScorer(model, CONTEXT_LENGTH, 2, EOS).score([(context, continuation)])
+    (score,) = scorer(model, 2).score([(context, continuation)])
     expected = naive(model, context, continuation[:CONTEXT_LENGTH])
     half = CONTEXT_LENGTH // 2
     for begin in range(CONTEXT_LENGTH, len(continuation), half):
@@ -90,17 +101,5 @@ def test_a_continuation_that_does_not_fit_is_scored_in_pieces_of_half_the_contex
 
 
 def test_an_empty_continuation_scores_nothing_and_keeps_its_place(model):
-    scores = ModelScorer(model, CONTEXT_LENGTH, 2, EOS).score([([1], []), ([], [2]), ([1], [])])
+    scores = scorer(model, 2).score([([1], []), ([], [2]), ([1], [])])
     assert [len(score) for score in scores] == [0, 1, 0]
-
-
-@given(PAIRS)
-def test_a_bigram_scores_each_token_by_the_one_before(pairs):
-    bigram = Bigram.fit(np.arange(200) % 11, 11)
-    pairs = [*pairs, ([4], [])]
-    for (context, continuation), score in zip(pairs, BigramScorer(bigram, EOS).score(pairs), strict=True):
-        tokens = [*(context or [EOS]), *continuation][-(len(continuation) + 1) :]
-        expected = [
-            float(bigram.log_probs(np.array([v]), np.array([w]))[0]) for v, w in itertools.pairwise(tokens)
-        ]
-        np.testing.assert_allclose(score, expected)

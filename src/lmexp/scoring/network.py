@@ -1,0 +1,117 @@
+"""Scores with a causal network, several sequences in one forward pass.
+
+A pair of n tokens needs n - 1 inputs, since the last token is only a target; a network of context
+length L therefore scores up to L + 1 tokens. Longer contexts lose tokens on their left. A continuation
+of more than L tokens is scored in pieces, after the first one of L // 2 tokens each. A network without
+a limit reads a sequence piece by piece and carries its state.
+
+Pairs are sorted by length and padded on the right, where a causal network cannot see. Results come in the
+order given and do not depend on the other pairs of a batch beyond rounding. Logits are made at the scored
+positions alone, and never more of them at once than `LOGITS_BYTES` hold.
+
+Legend: B batch, T time, D d_model, V vocabulary, N scored positions of a batch.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lmexp.models.interface import Pair
+from lmexp.models.network import CausalNetwork
+from lmexp.scoring.scorer import PairScorer
+
+LOGITS_BYTES = 2**28
+"""Most memory for logits in fp32 at once; one position is always allowed."""
+
+PIECE = 512
+"""Tokens that a network without a limit reads at once."""
+
+
+class NetworkScorer(PairScorer):
+    """Scores with a network that sees what stands before."""
+
+    def __init__(
+        self, model: CausalNetwork, *, context_length: int | None, batch_size: int, bos_token_id: int
+    ) -> None:
+        self.context_length = context_length
+        self._model = model.eval()
+        self._batch_size = batch_size
+        self._bos = bos_token_id
+        self._device = model.device
+
+    def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
+        """Return the log-probabilities of each continuation."""
+        pieces = [list(self._pieces(context, continuation)) for context, continuation in pairs]
+        scores = iter(self._score([piece for own in pieces for piece in own]))
+        return [np.concatenate([next(scores) for _ in own]) for own in pieces]
+
+    def _pieces(self, context: Sequence[int], continuation: Sequence[int]) -> Iterator[Pair]:
+        """Cut a continuation that does not fit; each piece sees what stands before it."""
+        limit = self.context_length
+        yield context, continuation[:limit]
+        if limit is None:
+            return
+        half = max(1, limit // 2)
+        for begin in range(limit, len(continuation), half):
+            yield [*context, *continuation[:begin]], continuation[begin : begin + half]
+
+    def _score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
+        sequences = [self._fit(context, continuation) for context, continuation in pairs]
+        results: list[NDArray[np.float64]] = [np.empty(0)] * len(pairs)
+        order = sorted(
+            (i for i, (_, continuation) in enumerate(pairs) if len(continuation)),
+            key=lambda i: len(sequences[i]),
+            reverse=True,
+        )
+        for begin in range(0, len(order), self._batch_size):
+            batch = order[begin : begin + self._batch_size]
+            lengths = [len(pairs[i][1]) for i in batch]
+            scores = self._score_batch([sequences[i] for i in batch], lengths)
+            for i, score in zip(batch, scores, strict=True):
+                results[i] = score
+        return results
+
+    def _fit(self, context: Sequence[int], continuation: Sequence[int]) -> NDArray[np.int64]:
+        kept = list(context) if len(context) else [self._bos]
+        if self.context_length is not None:
+            kept = kept[-(self.context_length + 1 - len(continuation)) :]
+        return np.asarray([*kept, *continuation], dtype=np.int64)
+
+    @torch.inference_mode()
+    def _score_batch(
+        self, sequences: list[NDArray[np.int64]], lengths: list[int]
+    ) -> list[NDArray[np.float64]]:
+        num_inputs = max(len(sequence) for sequence in sequences) - 1
+        input_ids = np.full((len(sequences), num_inputs), self._bos, dtype=np.int64)
+        rows, columns, targets = [], [], []
+        for i, (sequence, length) in enumerate(zip(sequences, lengths, strict=True)):
+            end = len(sequence) - 1
+            input_ids[i, :end] = sequence[:-1]
+            rows.append(np.full(length, i))
+            columns.append(np.arange(end - length, end))
+            targets.append(sequence[-length:])
+        row, column, target = (
+            torch.from_numpy(np.concatenate(part)).to(self._device) for part in (rows, columns, targets)
+        )  # [N] each
+        hidden = self._hidden_states(torch.from_numpy(input_ids).to(self._device))
+        return np.split(self._log_probs(hidden[row, column], target), np.cumsum(lengths)[:-1])
+
+    def _hidden_states(self, input_ids: Tensor) -> Tensor:
+        """Return ``[B, T, D]`` of ``input_ids [B, T]``."""
+        if self._model.context_length is not None or input_ids.shape[1] <= PIECE:
+            return self._model.hidden_states(input_ids)
+        state = self._model.new_state(len(input_ids))
+        pieces = torch.split(input_ids, PIECE, dim=1)
+        return torch.cat([self._model.hidden_states(piece, state=state) for piece in pieces], dim=1)
+
+    def _log_probs(self, hidden: Tensor, target: Tensor) -> NDArray[np.float64]:
+        """Return ln p of the ids ``target [N]`` after ``hidden [N, D]``."""
+        at_once = max(1, LOGITS_BYTES // (4 * self._model.vocab_size))
+        found = []
+        for states, ids in zip(torch.split(hidden, at_once), torch.split(target, at_once), strict=True):
+            logits = self._model.logits(states).float()  # [n, V]
+            found.append(logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(dim=1))
+        return torch.cat(found).double().cpu().numpy()

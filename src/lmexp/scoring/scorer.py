@@ -1,0 +1,94 @@
+"""Log-probabilities of continuations: the one operation that every evaluation here is made of.
+
+A pair is (context, continuation), both token ids. Its score is the natural logarithm of the probability
+of each continuation token, given the context and the continuation before it. An empty context stands for
+the beginning of a document: the token that begins one takes its place.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmexp.models.interface import LanguageModel, Pair, require
+
+
+class Scorer(Protocol):
+    """Anything that gives probabilities to continuations."""
+
+    context_length: int | None
+    """Most tokens that are seen before a target; None where there is no limit to speak of."""
+
+    def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
+        """Return, for each pair, the log-probability in nats of each continuation token."""
+        ...
+
+    def score_groups(self, groups: Sequence[Sequence[Pair]]) -> list[list[NDArray[np.float64]]]:
+        """Return the same for groups of pairs, of which those of a group begin alike."""
+        ...
+
+
+class PairScorer:
+    """A scorer to which a group is nothing but its pairs."""
+
+    def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
+        """Return, for each pair, the log-probability in nats of each continuation token."""
+        raise NotImplementedError
+
+    def score_groups(self, groups: Sequence[Sequence[Pair]]) -> list[list[NDArray[np.float64]]]:
+        """Return the same for groups of pairs."""
+        scores = self.score([pair for group in groups for pair in group])
+        ends = np.cumsum([0, *(len(group) for group in groups)]).tolist()
+        return [scores[begin:end] for begin, end in pairwise(ends)]
+
+
+class CountScorer(PairScorer):
+    """Scores with a model that scores pairs by itself, all at once: it has no batches."""
+
+    context_length: int | None = None
+
+    def __init__(self, model: "Scores", bos_token_id: int) -> None:
+        self._model = model
+        self._bos = bos_token_id
+
+    def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
+        """Return the log-probabilities of each continuation."""
+        return self._model.score(pairs, self._bos)
+
+
+@runtime_checkable
+class Scores(LanguageModel, Protocol):
+    """A model that scores pairs by itself."""
+
+    def score(self, pairs: Sequence[Pair], bos_token_id: int) -> list[NDArray[np.float64]]:
+        """Return the log-probabilities in nats of each continuation; `bos_token_id` begins a document."""
+        ...
+
+
+def scorer_of(
+    model: LanguageModel,
+    *,
+    batch_size: int,
+    bos_token_id: int,
+    context_length: int | None = None,
+    purpose: str = "scoring",
+) -> Scorer:
+    """Return what scores with `model`, for what needs it, its `purpose`.
+
+    `batch_size` sequences go into one forward pass. `context_length` narrows what is seen before a target,
+    by default as much as the model can.
+    Errors: `DataError` for a model that gives no next token a probability.
+    """
+    require(model, ["next_token"], purpose)
+    if isinstance(model, Scores):
+        return CountScorer(model, bos_token_id)
+    from lmexp.models.network import BranchingNetwork, CausalNetwork
+    from lmexp.scoring.network import NetworkScorer
+    from lmexp.scoring.shared_prefix import SharedPrefixScorer
+
+    assert isinstance(model, CausalNetwork), "a model that gives tokens probabilities scores, or is a network"
+    kind = SharedPrefixScorer if isinstance(model, BranchingNetwork) else NetworkScorer
+    limit = context_length if context_length is not None else model.context_length
+    return kind(model, context_length=limit, batch_size=batch_size, bos_token_id=bos_token_id)

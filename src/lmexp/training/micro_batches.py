@@ -1,0 +1,68 @@
+"""The micro-batches of one rank: how the global batch of a step is cut, and what an objective makes of it.
+
+World size and micro-batch size only cut the global batch: rank r of W takes its r-th contiguous
+part, and micro-batch j of a rank the j-th part of that.
+
+Shapes: B samples of a micro-batch.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lmexp.packing.batches import BatchOrder
+from lmexp.packing.samples import Samples
+from lmexp.training.noise import Noise
+from lmexp.training.objectives.objective import Objective
+
+
+class MicroBatches(torch.utils.data.Dataset[dict[str, Any]]):
+    """The micro-batches of one rank, numbered from the start of training.
+
+    It is a map-style data set for ``DataLoader(batch_size=None, num_workers=0)``: reading a
+    memory map is faster than any worker process could hand tokens over.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        order: BatchOrder,
+        objective: Objective,
+        *,
+        rank: int,
+        world_size: int,
+        micro_batch_size: int,
+        max_steps: int,
+    ) -> None:
+        """Cut each global batch of `order` into this rank's micro-batches."""
+        per_rank = order.global_batch_size // world_size
+        assert per_rank * world_size == order.global_batch_size, "the configuration checks divisibility"
+        assert per_rank % micro_batch_size == 0, "the configuration checks divisibility"
+        self.samples = samples
+        self.order = order
+        self.objective = objective
+        self.micro_batch_size = micro_batch_size
+        self.accumulation = per_rank // micro_batch_size
+        self._first = rank * per_rank
+        self._length = max_steps * self.accumulation
+
+    def __len__(self) -> int:
+        """Return the number of micro-batches of all steps."""
+        return self._length
+
+    def sample_indices(self, index: int) -> NDArray[np.int64]:
+        """Return the samples ``[B]`` of micro-batch `index` of this rank."""
+        step, micro = divmod(index, self.accumulation)
+        first = self._first + micro * self.micro_batch_size
+        return self.order.sample_indices(step)[first : first + self.micro_batch_size]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return micro-batch `index`: the objective's batch, and the `counts` of the whole global batch."""
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        step = index // self.accumulation
+        noise = Noise(self.order.seed, step)
+        counts = self.objective.counts(self.samples, self.order.sample_indices(step), noise)
+        return {**self.objective.batch(self.samples, self.sample_indices(index), noise), "counts": counts}

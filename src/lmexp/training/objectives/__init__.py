@@ -1,0 +1,1 @@
+"""What networks are trained to do: one file for each objective."""

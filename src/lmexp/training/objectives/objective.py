@@ -1,0 +1,41 @@
+"""What a network is trained to do: how samples become batches, and batches a loss.
+
+A step's loss is a sum of terms. Each is summed over the global batch and divided by a count that is known
+before any forward pass, so that it is the same however the batch is cut.
+
+Shapes: B samples of a micro-batch, T tokens of each.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lmexp.models.network import Network
+from lmexp.packing.samples import Samples
+from lmexp.training.noise import Noise
+
+Batch = Mapping[str, Any]
+"""What a forward pass reads, by name; tensors have B rows."""
+
+
+class Objective(Protocol):
+    """What a network is trained to do."""
+
+    def batch(self, samples: Samples, indices: NDArray[np.int64], noise: Noise) -> Batch:
+        """Return the batch of the samples ``indices [B]``, with what noise decides about them."""
+        ...
+
+    def counts(self, samples: Samples, indices: NDArray[np.int64], noise: Noise) -> Mapping[str, int]:
+        """Return, for each term, what its sum over the samples `indices` is divided by."""
+        ...
+
+    def loss(self, network: Network, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the sum of each term over a batch, a scalar tensor, in nats."""
+        ...
+
+    def token_nats(self, network: Network, batch: Batch) -> Tensor:
+        """Return the nats of each token that ``labels [B, T]`` ask for, ``[B T]``; 0 where one is ignored."""
+        ...
