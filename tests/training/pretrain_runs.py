@@ -78,7 +78,7 @@ def tiny(**changes: Any) -> PretrainConfig:
 
 def held_out(config: PretrainConfig) -> HeldOut:
     """Return other noise, in which tokens stand for 0 to 3 bytes."""
-    samples = StreamSamples(noise(700, seed=1), config.model.context_length)
+    samples = StreamSamples(noise(700, seed=1), config.resolved_sample_length)
     return HeldOut(samples=samples, token_bytes=np.arange(VOCAB) % 4)
 
 
@@ -97,7 +97,7 @@ def train(
     """Call `pretrain` with what a test does not care about filled in: noise, no log, no stop."""
     return pretrain(
         config,
-        samples=samples or StreamSamples(tokens or noise(), config.model.context_length),
+        samples=samples or StreamSamples(tokens or noise(), config.resolved_sample_length),
         vocab_size=vocab_size,
         eos_token_id=0,
         held_out=held_out(config) if config.validation_every_steps else None,

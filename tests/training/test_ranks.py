@@ -11,6 +11,11 @@ from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnect
 from tests.training.pretrain_runs import run, run_under_torchrun
 
 TWO = {"trainer.devices": 2}
+MASKED = {
+    "model": {"architecture": "encoder", "context_length": 8, "num_layers": 1, "num_heads": 2, "d_model": 16},
+    "objective": {"name": "masked_token", "rate": 0.3},
+}
+GRU = {"model": {"architecture": "gru", "num_layers": 1, "d_model": 16}, "sample_length": 8}
 FP32 = {"trainer.precision": "32-true"}
 BEST = {"validation_every_steps": 4, "validation_samples": 10, "publish": "best", "optimizer.lr": 0.3}
 
@@ -29,6 +34,8 @@ def two_ranks(tmp_path_factory):
         "accumulated": {"changes": {**TWO, "micro_batch_size": 2}},
         "single": {"changes": {**TWO, **FP32, "micro_batch_size": 2}},
         "muon": {"changes": {**TWO, "optimizer.name": "muon"}},
+        "masked": {"changes": {**TWO, **MASKED, "micro_batch_size": 2}},
+        "gru": {"changes": {**TWO, **GRU}},
         "stopped": {"changes": {**TWO, "micro_batch_size": 3}, "stop_after": 3},
         "resumed": {"changes": {**TWO, "micro_batch_size": 3}},
         "straight": {"changes": {**TWO, "micro_batch_size": 3}},
@@ -51,6 +58,8 @@ def two_ranks(tmp_path_factory):
         ("accumulated", {"micro_batch_size": 4}, 1e-9),
         ("single", FP32, 1e-5),
         ("muon", {"optimizer.name": "muon", "micro_batch_size": 3}, 1e-9),
+        ("masked", MASKED, 1e-9),
+        ("gru", GRU, 1e-9),
     ],
 )
 def test_two_ranks_have_the_whole_curve_of_one(two_ranks, tmp_path, name, changes, tolerance):

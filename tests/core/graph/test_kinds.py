@@ -6,7 +6,7 @@ from lmexp.core.graph.compose import compose
 from lmexp.core.graph.plan import make_plan
 from lmexp.core.store.store import Store
 from lmexp.errors import ConfigError
-from lmexp.models.families import GPT2Config, GPTConfig
+from lmexp.models.families import GPT2Config, GPTConfig, GRUConfig, NGramConfig
 
 TINY = GPTConfig(
     context_length=128,
@@ -51,6 +51,29 @@ def test_an_experiments_keys_hold_where_nothing_or_the_same_kind_is_chosen():
     assert composed("+experiment=tiny") == (TINY, {})
     assert composed("+experiment=tiny", "model=gpt") == (TINY, {})
     assert composed("+experiment=tiny", "model.architecture=qwen3") == (TINY, {})
+
+
+def test_a_shared_key_that_a_kind_lacks_goes_to_the_key_beside_it_that_says_the_same():
+    gru = compose(["+experiment=tiny", "model=gru"])
+    assert (gru.config.model, gru.config.sample_length) == (GRUConfig(), 128)
+    assert dict(gru.left_behind) == {key: v for key, v in OF_TINY.items() if key not in ("model.num_layers",)}
+    own = compose(["+experiment=tiny", "model=gru", "sample_length=64"]).config
+    assert own.sample_length == 64
+    assert compose(["model=lstm"]).config.resolved_sample_length == 256
+    assert compose(["+experiment=tiny"]).config.sample_length is None
+
+
+def test_a_counted_model_composes_under_an_experiment_of_a_network_and_needs_no_packing():
+    handles = compose(["+experiment=tiny", "model=ngram", "model.order=4"]).handles
+    assert handles["ngram"].config == NGramConfig(order=4)
+    assert list(handles) == ["corpus", "tokenizer", "ngram", "perplexity", "baseline", "prompts", "samples"]
+
+
+def test_a_model_that_gives_no_next_token_a_probability_is_trained_and_nothing_is_measured_with_it():
+    composition = compose(["+experiment=tiny", "model=encoder", "objective=masked_token"])
+    assert list(composition.handles) == ["corpus", "tokenizer", "packing", "pretrain"]
+    (hint,) = composition.handles["pretrain"].stage.hints(composition.handles["pretrain"].config)
+    assert "encoder-4x256 gives no next token a probability" in hint
 
 
 def test_another_kind_has_its_own_defaults_and_group_file_and_what_is_shared():
