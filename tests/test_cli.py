@@ -40,7 +40,7 @@ def test_ls_lists_runs_and_artifacts(lmexp, finished):
     listed = json.loads(out)
     assert code == 0
     assert run.name in [r["run"] for r in listed["runs"]]
-    assert {a["stage"] for a in listed["artifacts"]} >= set(run.stages)
+    assert {a["stage"] for a in listed["artifacts"]} >= {entry["stage"] for entry in run.stages.values()}
 
 
 @pytest.mark.parametrize("name", ["last", "tiny-", None])

@@ -28,7 +28,7 @@ def test_its_plan_is_the_standard_setting_on_eight_ranks(composition):
     plan = plan_of(composition, Store(composition.store))
     ranks = {stage.name: stage.handle.num_ranks for stage in plan.stages}
     assert ranks.pop("pretrain") == 8
-    assert list(ranks) == ["corpus", "tokenizer", "packing", "perplexity", "prompts", "samples"]
+    assert list(ranks) == ["corpus", "tokenizer", "packing", "perplexity", "baseline", "prompts", "samples"]
     assert set(ranks.values()) == {1}
     config = plan.by_name["pretrain"].handle.config
     assert config.world_size * config.resolved_micro_batch_size * config.accumulation == 512

@@ -18,7 +18,8 @@ from lmexp.core.values.files import FileHasher
 from lmexp.errors import DataError
 from lmexp.evals.config import PromptsConfig
 from lmexp.evals.tasks.tasks import content_hashes
-from lmexp.models.families import GPTConfig
+from lmexp.models.build import count_model
+from lmexp.models.families import GPTConfig, NGramConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.stages.prompts import prompts
 from lmexp.tokenizer.config import TokenizerConfig
@@ -40,8 +41,10 @@ def evaluate(encoder, tmp_path):
         shape = GPTConfig(context_length=64, num_layers=1, num_heads=1, num_kv_heads=1, d_model=16)
         torch.manual_seed(0)
         network = GPT(shape, encoder.vocab_size)
-        tokens = np.array(encoder.encode(documents[0][1]))
-        train = SimpleNamespace(num_tokens=len(tokens), read=lambda begin, end: tokens[begin:end])
+        tokens = np.array([encoder.bos_token_id, *encoder.encode(documents[0][1])])
+        counted = count_model(
+            NGramConfig(order=2), [tokens], vocab_size=encoder.vocab_size, bos_token_id=encoder.bos_token_id
+        )
         found = [SimpleNamespace(id=name, text=text) for name, text in documents]
         out.mkdir(exist_ok=True)
         work = tempfile.mkdtemp(dir=tmp_path) if out == tmp_path else tmp_path / "work"
@@ -59,7 +62,7 @@ def evaluate(encoder, tmp_path):
             model=SimpleNamespace(load=lambda: network),
             tokenizer=SimpleNamespace(load=lambda: encoder),
             corpus=SimpleNamespace(documents=lambda _split: iter(found)),
-            packing=SimpleNamespace(load=lambda: SimpleNamespace(split=lambda _: train)),
+            baseline=SimpleNamespace(load=lambda: counted),
         )
 
     return call
