@@ -53,6 +53,39 @@ def test_a_library_is_imported_in_its_own_room_alone(library, rooms):
             assert name in rooms or any(r.endswith("/") and name.startswith(r) for r in rooms), name
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("*.py")), ids=lambda path: path.name)
+def test_a_pipeline_imports_stages_configurations_and_what_a_graph_is_made_of_alone(path):
+    modules = {
+        f"{node.module}.{alias.name}" if node.module == "lmexp" else node.module
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    graph = (
+        "lmexp.core.graph.stage",
+        "lmexp.core.values",
+        "lmexp.errors",
+        "lmexp.stages",
+        "lmexp.models.families",
+    )
+    for module in modules:
+        assert module.startswith(graph) or module.endswith(".config"), module
+    assert "torch" not in imports(path)
+
+
+@pytest.mark.parametrize("folder", ["src", "pipelines", "benchmarks"])
+def test_no_file_is_longer_than_four_hundred_lines(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_no_folder_of_the_package_holds_more_than_fifteen_modules_without_rooms():
+    for folder in [SOURCE, *(path for path in SOURCE.rglob("*") if path.is_dir())]:
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        rooms = list(folder.glob("*/__init__.py"))
+        assert len(modules) <= 15 or rooms, folder
+
+
 def test_no_config_file_imports_anything_heavy():
     for path in SOURCE.rglob("config.py"):
         assert imports(path) <= {
