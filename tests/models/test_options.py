@@ -4,6 +4,7 @@ from tests.options import table
 
 MODULES = (
     "lmexp.models.config",
+    "lmexp.models.device",
     "lmexp.models.families.qwen3.config",
     "lmexp.models.families.gpt2.config",
     "lmexp.models.families.recurrent.config",
@@ -11,6 +12,8 @@ MODULES = (
 )
 OPTIONS = """\
 ContextConfig.context_length = 256 >= 2 <= 1048576
+DeviceConfig.device = 'auto' of auto, cpu, cuda
+DeviceConfig.precision = '32-true' of 32-true, bf16-mixed (absent: '32-true')
 GPTConfig.num_layers = 4 >= 1 <= 1024
 GPTConfig.num_heads = 4 >= 1 <= 1024
 GPTConfig.num_kv_heads = 4 >= 1 <= 1024

@@ -41,7 +41,7 @@ def test_what_runs_without_a_gpu_is_accepted(tmp_path, accelerator):
 
 @linux
 def test_a_run_is_refused_before_its_first_stage(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("lmexp.training.machine._GPU_FILES", ())
+    monkeypatch.setattr("lmexp.models.device._GPU_FILES", ())
     store = tmp_path / "store"
     code = run.main(["+experiment=tiny", "trainer.accelerator=cuda", f"store={store}"])
     assert code == 2

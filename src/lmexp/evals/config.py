@@ -1,8 +1,9 @@
 """What is measured on a trained model."""
 
-from lmexp.core.values.config import Config, option
+from lmexp.core.values.config import option
 from lmexp.errors import ConfigError
 from lmexp.evals.tasks.primer_tasks import PRIMER_TASKS
+from lmexp.models.device import DeviceConfig
 
 PYTHON_TASKS: dict[str, str] = {
     "python_identifier": "an identifier that is in scope, swapped for another one in scope",
@@ -20,7 +21,7 @@ TASKS: dict[str, str] = {
 """Names of the embedded prompt tasks and what each one asks."""
 
 
-class PerplexityConfig(Config):
+class PerplexityConfig(DeviceConfig):
     """Perplexity and bits per byte on held-out documents."""
 
     splits: tuple[str, ...] = option(default=("test",), choices=("validation", "test"))
@@ -49,7 +50,7 @@ class PerplexityConfig(Config):
             )
 
 
-class PromptsConfig(Config):
+class PromptsConfig(DeviceConfig):
     """Prompts: choices scored by their log-likelihood, or generated answers compared."""
 
     tasks: tuple[str, ...] = option(default=tuple(PYTHON_TASKS), choices=tuple(TASKS))

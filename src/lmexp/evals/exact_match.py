@@ -18,12 +18,11 @@ import unicodedata
 from collections.abc import Callable, Sequence, Set
 from typing import Any
 
-from torch import Tensor
-
 from lmexp.errors import DataError
 from lmexp.evals.needs import no_room
 from lmexp.evals.prompts import Prompt, row_head
 from lmexp.evals.tasks.items import ExactMatch, Task
+from lmexp.generation.sampling import most_likely
 from lmexp.generation.stops import cut, is_ended
 from lmexp.generation.stream import stream
 from lmexp.models.interface import LanguageModel, streaming
@@ -94,14 +93,10 @@ def greedy(
     prompt has at least one token, and fits the context with its continuation.
     """
     results: list[list[int]] = [[] for _ in prompts]
-
-    def choose(logits: Tensor, _rows: Sequence[int]) -> list[int]:
-        return logits[:, :vocab_size].float().argmax(dim=-1).tolist()
-
     for row, token in stream(
         streaming(model, "exact_match"),
         prompts,
-        choose=choose,
+        choose=lambda logits, _rows: most_likely(logits[:, :vocab_size]),
         max_new_tokens=max_new_tokens,
         ends=ends,
         stops=lambda _row, written: stops(written),

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from lmexp.core.values.config import Config, option
 from lmexp.errors import ConfigError
+from lmexp.models.device import DeviceConfig
 
 
 class SamplingConfig(Config):
@@ -41,7 +42,7 @@ class SamplingConfig(Config):
             raise ConfigError("stop must name texts that are not empty.")
 
 
-class SamplesConfig(SamplingConfig):
+class SamplesConfig(SamplingConfig, DeviceConfig):
     """Texts that a trained model continues, each several times."""
 
     prompts: tuple[str, ...] = option(default=("",))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lmexp.errors import DataError
 from lmexp.generation.config import SamplingConfig
-from lmexp.generation.sampling import filtered_log_probs, sample
+from lmexp.generation.sampling import filtered_log_probs, most_likely, sample
 from lmexp.generation.stops import cut, held_back, is_ended
 from lmexp.generation.stream import Choose, stream
 from lmexp.models.interface import LanguageModel, streaming
@@ -154,14 +154,17 @@ def _stream(
 
 def _chooser(config: SamplingConfig, seeds: Sequence[int], vocab_size: int | None) -> Choose:
     """Return what draws the next token of each prompt from its own seed."""
+    if config.temperature == 0:
+        return lambda logits, _rows: most_likely(logits[:, :vocab_size])
     generators: dict[int, torch.Generator] = {}
 
     def choose(logits: Tensor, rows: Sequence[int]) -> list[int]:
-        log_probs = filtered_log_probs(logits[:, :vocab_size], config)
-        for row in rows:
+        drawn = []
+        for row, own in zip(rows, torch.split(logits[:, :vocab_size].cpu(), 1), strict=True):
             if row not in generators:
                 generators[row] = torch.Generator().manual_seed(seeds[row])
-        return [int(sample(log_probs[i : i + 1], generators[row])) for i, row in enumerate(rows)]
+            drawn.append(int(sample(filtered_log_probs(own, config), generators[row])))
+        return drawn
 
     return choose
 

@@ -6,8 +6,12 @@ of more than L tokens is scored in pieces, after the first one of L // 2 tokens 
 a limit reads a sequence piece by piece and carries its state.
 
 Pairs are sorted by length and padded on the right, where a causal network cannot see. Results come in the
-order given and do not depend on the other pairs of a batch beyond rounding. Logits are made at the scored
-positions alone, and never more of them at once than `LOGITS_BYTES` hold.
+order given and do not depend on the other pairs of a batch beyond rounding.
+
+Logits are made at the scored positions alone, n of them at a time. The network's own, their copy in fp32
+and what log-sum-exp makes on its way are each ``[n, V]``, 16 bytes a logit at most, and n is such that they
+fit into `LOGITS_BYTES`. So beyond the weights a batch holds the activations of its tokens and
+`LOGITS_BYTES`, whatever the vocabulary.
 
 Legend: B batch, T time, D d_model, V vocabulary, N scored positions of a batch.
 """
@@ -24,7 +28,7 @@ from lmexp.models.network import CausalNetwork
 from lmexp.scoring.scorer import PairScorer
 
 LOGITS_BYTES = 2**28
-"""Most memory for logits in fp32 at once; one position is always allowed."""
+"""Most memory for logits and what is computed from them at once; one position is always allowed."""
 
 PIECE = 512
 """Tokens that a network without a limit reads at once."""
@@ -109,9 +113,12 @@ class NetworkScorer(PairScorer):
 
     def _log_probs(self, hidden: Tensor, target: Tensor) -> NDArray[np.float64]:
         """Return ln p of the ids ``target [N]`` after ``hidden [N, D]``."""
-        at_once = max(1, LOGITS_BYTES // (4 * self._model.vocab_size))
-        found = []
-        for states, ids in zip(torch.split(hidden, at_once), torch.split(target, at_once), strict=True):
-            logits = self._model.logits(states).float()  # [n, V]
-            found.append(logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(dim=1))
-        return torch.cat(found).double().cpu().numpy()
+        at_once = max(1, LOGITS_BYTES // (16 * self._model.vocab_size))
+        # Made before the logits: results that lie between them would keep freed memory in pieces.
+        found = torch.empty(len(hidden), device=hidden.device)
+        for begin in range(0, len(hidden), at_once):
+            part = slice(begin, begin + at_once)
+            logits = self._model.logits(hidden[part]).float()  # [n, V]
+            found[part] = logits.gather(1, target[part, None])[:, 0] - logits.logsumexp(dim=1)
+            del logits  # before the next are made
+        return found.double().cpu().numpy()

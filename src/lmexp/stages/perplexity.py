@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
 from lmexp.evals.config import PerplexityConfig
 from lmexp.evals.needs import check_perplexity, require_window
+from lmexp.models.device import check_device, computing
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.rows import written
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from lmexp.corpus.documents import Document
-    from lmexp.scoring.scoring import Scorer
+    from lmexp.models.interface import LanguageModel
+    from lmexp.scoring.scorer import Scorer
     from lmexp.tokenizer.tokenizer import Tokenizer
 
 
@@ -33,6 +35,7 @@ class PerplexityArtifact(Artifact):
     produces=PerplexityArtifact,
     label=lambda c: "-".join(c.splits),
     check_inputs=check_perplexity,
+    check_machine=check_device("perplexity"),
 )
 def perplexity(
     run: StageRun,
@@ -48,11 +51,21 @@ def perplexity(
     `context_length` and `stride` of the windows, for a model that reads in windows. On text of known entropy
     ``<split>/entropy_bits_per_byte`` is the exact entropy, beside the figures of the true model.
     """
+    with computing(model.load(), config, "perplexity") as network:
+        return _measured(run, config, network, tokenizer.load(), corpus)
+
+
+def _measured(
+    run: StageRun,
+    config: PerplexityConfig,
+    network: "LanguageModel",
+    encoder: "Tokenizer",
+    corpus: CorpusArtifact,
+) -> Metrics:
     from lmexp.evals.compressors import compressor_bits_per_byte
     from lmexp.evals.perplexity import default_stride, perplexity_metrics, score_documents
     from lmexp.scoring.scorer import scorer_of
 
-    encoder, network = tokenizer.load(), model.load()
     if network.context_length is not None:
         require_window(config, network.context_length)
     context_length = config.context_length or network.context_length

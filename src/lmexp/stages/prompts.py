@@ -9,6 +9,7 @@ from lmexp.errors import DataError
 from lmexp.evals.config import PromptsConfig
 from lmexp.evals.needs import check_prompts
 from lmexp.evals.tasks.tasks import content_hashes
+from lmexp.models.device import check_device, computing
 from lmexp.stages.conditions import Conditions
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.model_artifact import ModelArtifact
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lmexp.evals.prompt_metrics import Rows
     from lmexp.evals.prompts import Prompt
     from lmexp.evals.tasks.items import Task
+    from lmexp.models.interface import LanguageModel
     from lmexp.tokenizer.tokenizer import Tokenizer
 
 
@@ -36,6 +38,7 @@ class PromptsArtifact(Artifact):
     content=content_hashes,
     resumes=True,
     check_inputs=check_prompts,
+    check_machine=check_device("prompts"),
     label=lambda config: f"{len(config.tasks) + len(config.task_files)}-tasks",
 )
 def prompts(
@@ -56,13 +59,25 @@ def prompts(
     ``dropped`` rows and items of ``equal_choices`` are counted where there are some. A condition that is done
     is kept, and a run that was killed or stopped goes on with the next.
     """
+    with computing(model.load(), config, "prompts") as network:
+        return _measured(run, config, network, tokenizer.load(), corpus=corpus, baseline=baseline)
+
+
+def _measured(
+    run: StageRun,
+    config: PromptsConfig,
+    network: "LanguageModel",
+    encoder: "Tokenizer",
+    *,
+    corpus: CorpusArtifact,
+    baseline: ModelArtifact | None,
+) -> Metrics:
     from lmexp.evals.prompt_metrics import chance, task_metrics
     from lmexp.evals.prompts import prompts_of, score_choices
     from lmexp.evals.tasks.tasks import TaskMaker
     from lmexp.scoring.scorer import Scorer, scorer_of
 
-    encoder = tokenizer.load()
-    score = _scoring(model, encoder, config.batch_size)
+    score = _scoring(network, encoder, config.batch_size)
     maker = TaskMaker(
         lambda split: ((document.id, document.text) for document in corpus.documents(split)),
         limit=config.limit,
@@ -109,14 +124,13 @@ def prompts(
 
 
 def _scoring(
-    model: ModelArtifact, encoder: "Tokenizer", batch_size: int
+    network: "LanguageModel", encoder: "Tokenizer", batch_size: int
 ) -> "Callable[[Task, Sequence[Prompt]], Rows]":
     """Return what gives a task's prompts their rows."""
     from lmexp.evals.exact_match import score_answers
     from lmexp.evals.prompts import score_choices
     from lmexp.scoring.scorer import scorer_of
 
-    network = model.load()
     scorer = scorer_of(network, batch_size=batch_size, bos_token_id=encoder.bos_token_id, purpose="prompts")
 
     def score(task: "Task", asked: "Sequence[Prompt]") -> "Rows":

@@ -1,14 +1,11 @@
 """Whether this machine has what a training asks for, known without importing torch."""
 
-import sys
 from pathlib import Path
 
 from lmexp.errors import ConfigError
+from lmexp.models.device import lacks_gpu
 from lmexp.training.compile_rule import lacks, missing_compiler
 from lmexp.training.config import PretrainConfig
-
-_GPU_FILES = ("nvidia[0-9]*", "nvhost-gpu", "dxg", "kfd")
-"""Device files of GPUs on Linux: NVIDIA's, Jetson's, those of Windows' Linux, and AMD's."""
 
 
 def check_machine(config: PretrainConfig, devices: Path = Path("/dev")) -> None:
@@ -21,9 +18,7 @@ def check_machine(config: PretrainConfig, devices: Path = Path("/dev")) -> None:
         missing = missing_compiler("cpu" if accelerator in ("cpu", "auto") else "cuda")
         if missing is not None:
             raise ConfigError(lacks(missing))
-    if accelerator not in ("gpu", "cuda") or not sys.platform.startswith("linux"):
-        return
-    if not any(next(devices.glob(pattern), None) for pattern in _GPU_FILES):
+    if accelerator in ("gpu", "cuda") and lacks_gpu(devices):
         raise ConfigError(
             f"trainer.accelerator={accelerator} needs a GPU, and this machine has none; "
             f"set trainer.accelerator=cpu, or run it where one is."
