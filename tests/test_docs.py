@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from lmexp.evals.tasks.task_files import read_task_file
 from lmexp.evals.tasks.task_keys import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -89,13 +90,14 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_the_words_of_a_command_in_the_pages_compose(command, tmp_path, monkeypatch):
     words = [w for w in shlex.split(command) if not w.startswith("-")]
-    own = any(f"+experiment={name}" in words for name in ("my_text", "shelf"))
+    own = any(f"+experiment={name}" in words for name in ("my_text", "shelf", "own"))
     if own:
         pytest.skip("an experiment of the reader's own, run by its page's own test")
     (tmp_path / "shelf").mkdir()
     (tmp_path / "shelf" / "a.txt").write_text("text")
     (tmp_path / "books").mkdir()
     (tmp_path / "books" / "a.txt").write_text("text")
+    shutil.copy(ROOT / "examples" / "own_model" / "window.py", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert compose([*words, "tracking.mode=off"]).handles

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lmexp.core.records.runs import find_run
+from lmexp.core.records.runs import find_run, list_runs
 from lmexp.core.store.store import Store
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -75,6 +75,46 @@ def test_own_pipeline_lists_the_most_surprising_tokens_in_order(example):
     assert len(bits) == 20
     assert bits == sorted(bits, reverse=True)
     assert run.metrics["surprise/most_bits"] == pytest.approx(bits[0], abs=1e-3)
+
+
+def test_own_model_stands_beside_one_of_lmexp_on_one_page(example):
+    corpus = ("corpus=local", f"corpus.files=[{TEXTS}/*.txt]", "corpus.max_document_bytes=512")
+    folder, _ = example("own_model", "trainer.max_steps=3", "only=[perplexity,samples]", *corpus)
+    runs = {run.data["config"]["model"]["architecture"]: run for run in list_runs(Store(folder / "outputs"))}
+    assert set(runs) == {"window", "qwen3"}
+    assert all(0 < run.metrics["perplexity/test/bits_per_byte"] < 16 for run in runs.values())
+    (page,) = (folder / "outputs" / "sweeps").glob("*/report.html")
+    assert "window" in page.read_text()
+
+    def lmexp(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "lmexp.cli", *words]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        return done.returncode, f"{done.stdout}{done.stderr}"
+
+    model = runs["window"].artifact("pretrain").as_posix()
+    code, said = lmexp("generate", model, "max_new_tokens=3")
+    assert (code, "'window', which a file window.py defined" in said) == (2, True), said
+    given, plain = lmexp("generate", model, "max_new_tokens=3", "--with", "window.py"), folder / "plain"
+    assert given[0] == 0, given[1]
+    shutil.copytree(model, plain, ignore=shutil.ignore_patterns("artifact.json"))
+    code, said = lmexp("generate", "plain", "max_new_tokens=3")
+    assert (code, "'window', which a file window.py defined" in said) == (2, True), said
+    code, said = lmexp("adopt", "model", "plain", "--with", "window.py")
+    assert code == 0, said
+    adopted = re.search(r"adopted as (\S+)", said)[1]
+    assert lmexp("generate", adopted, "max_new_tokens=3", "--with", "window.py") == given
+    code, said = lmexp("replay", model, "--with", "window.py")
+    assert said.endswith("identical\n"), said
+    evaluation = ("run", "--config-name", "evaluate", f"model.path={adopted}", "only=[perplexity]")
+    own = ("extensions=[window.py]", *corpus, "perplexity.limit=4", "tracking.mode=off")
+    code, said = lmexp(*evaluation, *own)
+    assert code == 0, said
+    measured = find_run(Store(folder / "outputs"), "last").metrics["perplexity/test/bits_per_byte"]
+    assert measured == runs["window"].metrics["perplexity/test/bits_per_byte"]
+    text = (folder / "window.py").read_text()
+    (folder / "window.py").write_text(text.replace("torch.tanh(", "torch.sigmoid("))
+    code, said = lmexp("plan", *evaluation[1:], *own)
+    assert "content of window.py differs" in said
 
 
 @pytest.mark.slow

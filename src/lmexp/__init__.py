@@ -34,10 +34,20 @@ def generate(model: "LanguageModel", tokenizer: "Tokenizer", prompt: str, **samp
     return generate_text(model, tokenizer, prompt, build(SamplingConfig, sampling))
 
 
-def load_model(path: str | Path) -> "LanguageModel":
-    """Return the model in a model's directory, on the CPU, to be evaluated."""
+def load_model(path: str | Path, *, extensions: "Sequence[str | Path]" = ()) -> "LanguageModel":
+    """Return the model in a model's directory, on the CPU, to be evaluated.
+
+    `extensions` are the files that define families of your own; where none are named, those of the last run
+    in this process hold.
+
+    Errors: `DataError` for a model that cannot be read, `ConfigError` for an extension.
+    """
     from lmexp.models.folder import load_model as load
 
+    if extensions:
+        from lmexp.core.graph.extensions import activate
+
+        activate(extensions)
     return load(Path(path))
 
 

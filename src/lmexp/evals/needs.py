@@ -53,5 +53,6 @@ def _context_length(upstream: Mapping[str, Upstream]) -> int | None:
         longest: int | None = trained.config.model.longest
         return longest
     if adopted is not None and adopted.metrics is not None:
-        return int(adopted.metrics["context_length"])
+        found = adopted.metrics.get("context_length")
+        return None if found is None else int(found)
     return None

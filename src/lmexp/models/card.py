@@ -7,7 +7,7 @@ machine or path, so that the same model has the same card.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lmexp.models.families import has_module
+from lmexp.models.families import NETWORKS, has_module
 from lmexp.models.network import Network
 from lmexp.models.transformers_folder import format_of
 
@@ -20,7 +20,12 @@ _LOAD = """import lmexp
 
 model, tokenizer = lmexp.load_model("."), lmexp.load_tokenizer(".")  # this folder"""
 
-_GENERATE = f"""{_LOAD}
+_LOAD_OWN = """import lmexp
+
+# of a family that {file} defines, which is not in this folder
+model, tokenizer = lmexp.load_model(".", extensions=["{file}"]), lmexp.load_tokenizer(".")"""
+
+_GENERATE = """{load}
 print(lmexp.generate(model, tokenizer, "A text", temperature=0.8))"""
 
 _DOES = {
@@ -40,6 +45,8 @@ def model_card(
     config, longest = model.config, model.config.longest
     known = has_module(config, "transformers")
     size, _, last = config.size.rpartition(" ")  # the break is where cards that are published have it
+    own = NETWORKS.extension_of(config)
+    load = _LOAD if own is None else _LOAD_OWN.format(file=own.name)
     rows = [f"| `{key}` | `{value}` |" for key, value in _flat(settings)]
     computes = f"It computes what transformers' {format_of(config).hf_class} computes, and" if known else "It"
     most = f"at most\n{longest:,} tokens." if longest is not None else "without\na limit."
@@ -57,7 +64,7 @@ A language model of {model.num_parameters:,} parameters, {size}
 steps. {computes} reads {most}
 
 ```python
-{_PIPELINE if known else _GENERATE if "streams" in model.can else _LOAD}
+{_PIPELINE if known else _GENERATE.format(load=load) if "streams" in model.can else load}
 ```
 
 It is a model of an experiment: {_DOES["streams" in model.can]}

@@ -49,12 +49,21 @@ def load_model(directory: Path) -> LanguageModel:
 
         return transformers_folder.load_network(directory, values)
     if family not in MODELS.kinds:
-        raise DataError(
-            f"{directory / CONFIG} is of the family {family!r}, which lmexp does not know"
-            f"{nearest(str(family), MODELS.kinds)}."
-        )
+        raise DataError(_unknown(directory / CONFIG, family, values.get("file")))
     if family in NETWORKS.kinds:
         from lmexp.models import own_folder
 
         return own_folder.load_network(directory, values)
     return module_of_kind(family, "folder").load(directory)  # type: ignore[no-any-return]
+
+
+def _unknown(path: Path, family: object, file: object) -> str:
+    """Return the sentence about a family that is not there, with the `file` that its model names, if any."""
+    if file is None:
+        known = nearest(str(family), MODELS.kinds)
+        return f"{path} is of the family {family!r}, which lmexp does not know{known}."
+    return (
+        f"{path} is of the family {family!r}, which a file {file} defined; lmexp runs no code because a "
+        f"model names it, so give it: --with FILE to a verb, extensions=[FILE] to a run, "
+        f"lmexp.load_model(PATH, extensions=[FILE]) in Python."
+    )

@@ -2,7 +2,8 @@
 
     {"family": "lstm", "format": 1, "model": {...}, "vocab_size": 512, "dtype": "float32", "eos_token_id": 0}
 
-`model` holds every field of the family's configuration. The tensors have the names of its network.
+`model` holds every field of the family's configuration. The tensors have the names of its network. Of a
+family that a user's own file defines, `file` is that file's name, for a person: nothing is imported by it.
 """
 
 from collections.abc import Mapping
@@ -26,8 +27,10 @@ FORMAT = 1
 
 def save_network(model: Network, directory: Path, *, eos_token_id: int) -> None:
     """Write a network into `directory`, which exists."""
+    file = NETWORKS.extension_of(model.config)
     values = {
         "family": model.family,
+        **({} if file is None else {"file": file.name}),
         "format": FORMAT,
         "model": to_dict(model.config),
         "vocab_size": model.vocab_size,

@@ -1,7 +1,8 @@
 """Adopted artifacts: a model or a tokenizer that something else made, checked and taken into the store.
 
 The files enter the fingerprint by content, so that adopting one twice, from anywhere, is one artifact,
-and the artifact itself can be adopted in place of the files it came from. What lmexp cannot compute
+and the artifact itself can be adopted in place of the files it came from. Of a model whose family a
+user's own file defines, the code of that file enters too. What lmexp cannot compute
 exactly is refused here, with its reason, and never half-adopted.
 """
 
@@ -13,12 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmexp.core.graph.extensions import code_of
 from lmexp.core.graph.stage import Metrics, StageRun, stage
 from lmexp.core.values.config import Config, option
 from lmexp.core.values.files import FileHasher
-from lmexp.core.values.foreign import file_inside
+from lmexp.core.values.fingerprint import digest
+from lmexp.core.values.foreign import file_inside, read_object
 from lmexp.core.values.spelling import command
 from lmexp.errors import DataError
+from lmexp.models.families import NETWORKS
 from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact
 
@@ -103,7 +107,12 @@ def _tokenizer_content(config: AdoptedConfig, hasher: FileHasher) -> dict[str, s
 
 
 def _model_content(config: AdoptedConfig, hasher: FileHasher) -> dict[str, str]:
-    return _content(_MODEL_FILES, config, hasher)
+    content = _content(_MODEL_FILES, config, hasher)
+    family = read_object(Path(config.path) / "config.json").get("family")
+    own = NETWORKS.file_of(family) if isinstance(family, str) else None
+    if own is not None:  # what the weights compute is then decided by the user's own code
+        content[own.name] = digest(list(code_of(own)))
+    return content
 
 
 def _label(config: AdoptedConfig) -> str:
@@ -154,11 +163,13 @@ def _tokenizer(folder: Path) -> "Tokenizer":
 def _copy(run: StageRun, config: AdoptedConfig) -> None:
     """Copy the files that the plan saw. Errors: `DataError` for one that has changed since."""
     hasher = FileHasher()
-    for name, expected in run.content.items():
+    for name in _MODEL_FILES:
+        if name not in run.content:
+            continue
         path = file_inside(Path(config.path), name)
         if path is not None:
             shutil.copyfile(path, run.out / name)
-        if path is None or hasher(run.out / name) != expected:
+        if path is None or hasher(run.out / name) != run.content[name]:
             raise DataError(f"{config.path}/{name} changed while being read; give the command again.")
 
 

@@ -33,12 +33,14 @@ def adopt(arguments: argparse.Namespace) -> int:
         "pipeline": "adopt",
         "store": str(absolute_store(stores[-1] if stores else default_store())),
         "tracking": {"mode": "off"},
+        "extensions": arguments.extensions,
         kind: config,
     }
     composition = composition_of(values, experiment=f"adopt-{kind}")
     artifact = run_composition(composition, quiet=True, at_end=report_at_end).run.artifact(kind)
     print(f"adopted as {artifact}")
-    print(f"use it: {command([*run_words(typed=True), *use(str(artifact))])}")
+    own = [override("extensions", arguments.extensions)] if arguments.extensions else []
+    print(f"use it: {command([*run_words(typed=True), *use(str(artifact)), *own])}")
     return 0
 
 

@@ -67,7 +67,7 @@ VERBS: dict[str, Verb] = {
     "generate": Verb(
         generate, ("--prompt", "--with"), ("KEY=VALUE: max_new_tokens, temperature, top_k, top_p, seed",)
     ),
-    "adopt": Verb(adopt),
+    "adopt": Verb(adopt, ("--with",)),
     "sync": Verb(sync),
     "dashboard": Verb(dashboard, ("--save",)),
     "gc": Verb(gc, ("--json", "--keep", "--downloads", "--delete")),

@@ -68,9 +68,14 @@ def activate(files: Iterable[str | Path]) -> None:
 
 
 def activate_given(values: Mapping[str, Any]) -> None:
-    """Activate what plain values of a configuration name; what is no list of texts its builder refuses."""
+    """Activate what plain values of a configuration name.
+
+    Errors: `ConfigError` for a text in place of a list; what else is no list of texts its builder refuses.
+    """
     given = values.get("extensions")
-    is_list = isinstance(given, Sequence) and not isinstance(given, str)
+    if isinstance(given, str):
+        raise ConfigError(f"extensions must be a list of files, was {given!r}; write extensions=[{given}].")
+    is_list = isinstance(given, Sequence)
     activate([path for path in given if isinstance(path, str)] if is_list and given else [])
 
 

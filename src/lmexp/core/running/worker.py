@@ -206,7 +206,7 @@ def _report(error: BaseException, attempt: Path, who: str) -> int:
     if isinstance(error, RecursionError | UnicodeEncodeError):
         with contextlib.suppress(type(error)):
             error = expected(error)
-    message = str(error) if isinstance(error, LmexpError) else f"{type(error).__name__}: {error}"
+    message = str(error) if isinstance(error, LmexpError) else _crash(error)
     sys.stderr.write(f"lmexp: {printable(message)}\n" if isinstance(error, LmexpError) else text)
     entry = {
         "message": message,
@@ -219,6 +219,13 @@ def _report(error: BaseException, attempt: Path, who: str) -> int:
     with contextlib.suppress(OSError):
         write_json(attempt / f"error-{who}.json", entry)
     return EXIT_DISK_FULL if full else int(getattr(error, "exit_code", 1))
+
+
+def _crash(error: BaseException) -> str:
+    """Return an unforeseen error in a line, with the last place in the user's own code that it came by."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(frame.filename)]
+    place = f"{own[-1].filename}:{own[-1].lineno}: " if own else ""
+    return f"{place}{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

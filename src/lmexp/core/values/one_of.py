@@ -115,6 +115,10 @@ class OneOf:
         """Return the file that has registered a configuration's kind; None for one that lmexp ships."""
         return self._registered.get(type(config), (None, None))[1]
 
+    def file_of(self, kind: str) -> Path | None:
+        """Return the file that has registered a kind which is there; None for one that lmexp ships."""
+        return self._files.get(kind)
+
     def default(self) -> Any:
         """Return the configuration of the unnamed kind with its own defaults."""
         assert self.unnamed is not None, f"one kind has to be named by {self.key}"
@@ -139,11 +143,12 @@ class OneOf:
         if not isinstance(kind, str) or kind not in self.kinds:
             known = ", ".join(self.kinds)
             files = [made.file for made in every_registration() if made.one_of is self and made.name == kind]
-            hint = f"; {files[0]} defines it, name that with extensions=[FILE.py]" if files else ""
-            raise ConfigError(
-                f"{where}.{self.key} must be one of {known}, was {kind!r}"
-                f"{hint or nearest(str(kind), self.kinds)}."
-            )
+            hint = nearest(str(kind), self.kinds)
+            if files:
+                hint = f"; {files[0]} defines it, name that with extensions=[FILE.py]"
+            elif isinstance(kind, str) and not hint:
+                hint = "; give the file of one of your own with extensions=[FILE.py]"
+            raise ConfigError(f"{where}.{self.key} must be one of {known}, was {kind!r}{hint}.")
         return kind
 
     def rest(self, values: Mapping[str, Any]) -> dict[str, Any]:

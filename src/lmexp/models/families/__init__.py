@@ -13,6 +13,7 @@ from types import ModuleType
 
 from lmexp.core.values.config import Config
 from lmexp.core.values.one_of import OneOf
+from lmexp.errors import ConfigError
 from lmexp.models.config import ModelConfig
 from lmexp.models.families.encoder import EncoderConfig
 from lmexp.models.families.gpt2 import GPT2Config
@@ -68,8 +69,15 @@ def module_of(config: ModelConfig, name: str) -> ModuleType:
     """Return a module of the family that a configuration is of: `network` or `transformers`.
 
     A user's own family is one file, which is all of its modules.
+    Errors: `ConfigError` for such a file without a network.
     """
     return _module(type(config), name)
+
+
+def check_own_network(config: ModelConfig) -> None:
+    """Raise `ConfigError` where a user's own file defines no network for a configuration; imports nothing."""
+    if not _is_shipped(type(config)):
+        _module(type(config), "network")
 
 
 def module_of_kind(kind: str, name: str) -> ModuleType:
@@ -85,9 +93,15 @@ def has_module(config: ModelConfig, name: str) -> bool:
 
 
 def _module(cls: type[Config], name: str) -> ModuleType:
-    return (
-        importlib.import_module(_module_name(cls, name)) if _is_shipped(cls) else sys.modules[cls.__module__]
-    )
+    if _is_shipped(cls):
+        return importlib.import_module(_module_name(cls, name))
+    module = sys.modules[cls.__module__]
+    if not isinstance(getattr(module, "NETWORK", None), type):
+        raise ConfigError(
+            f"{module.__file__} registers {cls.__name__} and has no NETWORK; end it with NETWORK = the class "
+            f"of the network."
+        )
+    return module
 
 
 def _is_shipped(cls: type[Config]) -> bool:
