@@ -190,7 +190,7 @@ def bare_compiled(shape: str, precision: str) -> Iterator[None]:
 
     from lmexp.models.build import build_model
     from lmexp.training.compiled import compiled_blocks
-    from lmexp.training.module import next_token_nll_sum
+    from lmexp.training.objectives.cross_entropy import nll_sum
     from lmexp.training.optimizers import build_optimizer
 
     config = configuration(shape, precision, compiled=True)
@@ -199,7 +199,7 @@ def bare_compiled(shape: str, precision: str) -> Iterator[None]:
     with compiled_blocks(model):
         for rows in batches(shape, config):
             with torch.autocast("cpu", torch.bfloat16) if precision == "bf16-mixed" else nullcontext():
-                loss = next_token_nll_sum(model(rows[:, :-1]), rows[:, 1:]) / rows[:, 1:].numel()
+                loss = nll_sum(model(rows[:, :-1]), rows[:, 1:]) / rows[:, 1:].numel()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

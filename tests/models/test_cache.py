@@ -7,7 +7,7 @@ from torch.nn import functional
 from lmexp.errors import DataError
 from lmexp.models.families import GPT2Config, GPTConfig
 from lmexp.models.families.qwen3.network import GPT
-from lmexp.models.layers.attention import BLOCK, _fused, causal_attention
+from lmexp.models.layers.attention import BLOCK, causal_attention
 from lmexp.models.network import CausalNetwork
 from tests.models.families.qwen3.test_network import SHAPES, awake
 
@@ -48,14 +48,13 @@ def test_a_cache_longer_than_a_block_of_queries_changes_no_logit():
     torch.testing.assert_close(cached_logits(model, ids, pieces), model(ids), rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("attention", [causal_attention, _fused], ids=["blocks", "fused"])
 @pytest.mark.parametrize("num_queries", [1, 2, BLOCK + 7, 2 * BLOCK])
-def test_few_queries_are_the_last_of_many(attention, num_queries):
+def test_few_queries_are_the_last_of_many(num_queries):
     q, k, v = torch.randn(3, 2, 2 * BLOCK, 4, 8, generator=torch.Generator().manual_seed(1)).double()
     k, v = k[:, :, :2], v[:, :, :2]
     repeated = [x.repeat_interleave(2, dim=2).transpose(1, 2) for x in (k, v)]
     expected = functional.scaled_dot_product_attention(q.transpose(1, 2), *repeated, is_causal=True)
-    found = attention(q[:, -num_queries:], k, v)
+    found = causal_attention(q[:, -num_queries:], k, v)
     torch.testing.assert_close(found, expected.transpose(1, 2)[:, -num_queries:], rtol=1e-10, atol=1e-12)
 
 

@@ -1,11 +1,13 @@
 """AdamW, or Muon with AdamW, as one torch optimizer over named groups of parameters.
 
 Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon) replaces the momentum of a
-hidden matrix by the nearest matrix with orthonormal rows or columns, found by Newton-Schulz
-iteration; embeddings, the head and vectors stay with AdamW (arXiv 1711.05101). Both live in one
-optimizer because Lightning steps exactly one by itself.
+hidden matrix by the nearest matrix with orthonormal rows or columns, found by `newton_schulz`;
+embeddings, the head and vectors stay with AdamW (arXiv 1711.05101). Both live in one optimizer because
+Lightning steps exactly one by itself.
 
-Every group carries `peak_lr`, from which the training loop sets `lr` at each step, and `kind`.
+Every group carries `peak_lr`, from which the training loop sets `lr` at each step, and `kind`. One of kind
+`muon` also carries `ns_dtype`, in which it multiplies: chosen where the optimizer is built, and kept in
+checkpoints.
 All state is tensors, so a checkpoint loads with ``weights_only=True``.
 """
 
@@ -18,9 +20,12 @@ from torch.optim.adamw import adamw
 
 from lmexp.models.network import Network
 from lmexp.training.config import OptimizerConfig
-
-NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-"""Coefficients of x -> a x + b x^3 + c x^5, which drives singular values towards one."""
+from lmexp.training.newton_schulz import (
+    BEFORE_IT_WAS_CHOSEN,
+    fast_dtype,
+    instructions_of_cpu,
+    orthogonalize,
+)
 
 
 class MuonAdamW(torch.optim.Optimizer):
@@ -31,6 +36,13 @@ class MuonAdamW(torch.optim.Optimizer):
 
     def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
         super().__init__(groups, {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over groups that were saved, those of checkpoints without `ns_dtype` too."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            if group["kind"] == "muon":
+                group.setdefault("ns_dtype", BEFORE_IT_WAS_CHOSEN)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -59,7 +71,7 @@ class MuonAdamW(torch.optim.Optimizer):
             momenta = [self.state[p]["momentum_buffer"] for p in same]
             torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
             nesterov = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
-            updates = orthogonalize(nesterov, group["ns_steps"])
+            updates = orthogonalize(nesterov, group["ns_dtype"], group["ns_steps"])
             torch._foreach_mul_(same, 1 - group["lr"] * group["weight_decay"])
             scale = max(1.0, rows / columns) ** 0.5
             torch._foreach_add_(same, list(updates.unbind()), alpha=-group["lr"] * scale)
@@ -95,25 +107,6 @@ def _gradients(parameters: list[Tensor]) -> list[Tensor]:
     return [p.grad for p in parameters if p.grad is not None]
 
 
-def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Return matrices ``[n, rows, columns]`` with the same singular vectors and values near one.
-
-    It multiplies in bf16, except that fp64 stays fp64: there, results are compared between placements.
-    """
-    x = matrices if matrices.dtype == torch.float64 else matrices.bfloat16()
-    tall = x.shape[-2] > x.shape[-1]
-    if tall:
-        x = x.mT
-    norms = torch.linalg.matrix_norm(x.to(matrices.dtype), keepdim=True)
-    x = x / (norms.to(x.dtype) + 1e-7)
-    a, b, c = NEWTON_SCHULZ
-    for _ in range(steps):
-        square = x @ x.mT
-        square = torch.baddbmm(square, square, square, beta=b, alpha=c)
-        x = torch.baddbmm(x, square, x, beta=a)
-    return (x.mT if tall else x).to(matrices.dtype)
-
-
 def build_optimizer(config: OptimizerConfig, model: Network) -> torch.optim.Optimizer:
     """Return the optimizer of `model`, its parameters sorted into groups.
 
@@ -128,12 +121,13 @@ def build_optimizer(config: OptimizerConfig, model: Network) -> torch.optim.Opti
     shared = {"kind": "adamw", "fused": True, "betas": tuple(config.betas), "eps": config.eps}
     decayed = shared | {"lr": config.lr, "weight_decay": config.weight_decay}
     hidden = decayed
-    if config.name == "muon":
+    if config.name == "muon" and groups["hidden"]:
         hidden = {
             "kind": "muon",
             "lr": config.muon_lr,
             "momentum": config.muon_momentum,
             "ns_steps": config.muon_ns_steps,
+            "ns_dtype": fast_dtype(groups["hidden"][0].device.type, instructions_of_cpu()),
             "weight_decay": config.weight_decay,
         }
     plain = decayed | {"weight_decay": 0.0}

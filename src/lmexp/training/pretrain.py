@@ -20,7 +20,7 @@ from lmexp.models.network import Network
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import Samples
 from lmexp.training import ranks
-from lmexp.training.callbacks import Checkpoints, Curve, StopOnRequest
+from lmexp.training.callbacks import AgreesOnDtype, Checkpoints, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
 from lmexp.training.compiled import Compiled, told_of_compilers
 from lmexp.training.config import PretrainConfig
@@ -119,7 +119,7 @@ def pretrain(
         trainer = build_trainer(
             config,
             checkpoints,
-            [compiled, curve, stop, snapshots, saving, CollectGarbage(config)],
+            [compiled, AgreesOnDtype(config, note), curve, stop, snapshots, saving, CollectGarbage(config)],
         )
         assert trainer.world_size == config.world_size, "Lightning must join the ranks that were started"
         batches = MicroBatches(
