@@ -8,7 +8,7 @@ PerplexityConfig.splits = ('test',) of validation, test
 PerplexityConfig.context_length = None >= 1 (absent: None)
 PerplexityConfig.stride = None >= 1
 PerplexityConfig.limit = None >= 1
-PerplexityConfig.batch_size = 16 >= 1
+PerplexityConfig.batch_size = None >= 1
 PromptsConfig.tasks = ('python_identifier', 'python_operator', 'python_bracket', 'python_argument')
     of python_identifier, python_operator, python_bracket, python_argument, primer_operator,
     primer_translation, primer_copy, primer_sort, primer_question, sentence_choice
@@ -17,7 +17,7 @@ PromptsConfig.num_fewshot = (0,) >= 0 <= 64
 PromptsConfig.limit = 500 >= 1
 PromptsConfig.permute_labels = False (absent: False)
 PromptsConfig.seed = 1234 >= 0 <= 9223372036854775807
-PromptsConfig.batch_size = 32 >= 1
+PromptsConfig.batch_size = None >= 1
 """
 
 

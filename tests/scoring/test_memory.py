@@ -21,7 +21,7 @@ from lmexp.generation.config import SamplingConfig
 from lmexp.generation.generate import _chooser
 from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
-from lmexp.scoring import network
+from lmexp.scoring import batches, network
 from lmexp.scoring.scorer import scorer_of
 
 def status(key):
@@ -38,6 +38,7 @@ found, logits = {}, torch.randn(64, 50_000)
 for temperature in (0.0, 1.0):
     choose = _chooser(SamplingConfig(temperature=temperature, top_p=0.9), range(64), 50_000)
     found[f"temperature {temperature}"] = peak(lambda n: choose(logits[: 4 * n], range(4 * n)))
+batches.CPU_TOKENS = 2**20  # so that a batch has more logits than the bound holds
 shape = GPTConfig(context_length=256, num_layers=1, num_heads=1, num_kv_heads=1, d_model=16)
 scorer = scorer_of(build_model(shape, 50_000, seed=0), batch_size=16, bos_token_id=0)
 ids = np.random.default_rng(0).integers(1, 50_000, (16, 257)).tolist()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lmexp.models.build import build_model
 from lmexp.models.families import NETWORKS
 from lmexp.scoring.network import NetworkScorer
-from lmexp.scoring.shared_prefix import SharedPrefixScorer, arrange, grow
+from lmexp.scoring.shared_prefix import SharedPrefixScorer
+from lmexp.scoring.trees import arrange, groves, grow
 
 CONTEXT_LENGTH = 12
 EOS = 0
@@ -66,12 +67,113 @@ def test_a_group_that_shares_its_context_reads_it_once(model, monkeypatch):
 
 def test_a_group_that_shares_next_to_nothing_takes_the_plain_path(model, monkeypatch):
     scorer = of(SharedPrefixScorer, model, 4)
-    monkeypatch.setattr(scorer, "_score_trees", lambda trees: [[] for _ in trees] if not trees else 1 / 0)
+    monkeypatch.setattr(scorer, "_score_grove", lambda _grove, _trees: 1 / 0)
     groups = [[([], [1, 2, 3, 4, 1]), ([], [2, 2, 3, 4, 1])], [([1, 2], [3])]]
     plain = of(NetworkScorer, model, 4)
     for pairs, scores in zip(groups, scorer.score_groups(groups), strict=True):
         for one, expected in zip(scores, plain.score(pairs), strict=True):
             np.testing.assert_allclose(one, expected, atol=1e-5)
+
+
+PREAMBLE = [1 + i % 4 for i in range(20)]
+
+
+@pytest.fixture(scope="module")
+def wide():
+    torch.set_num_threads(1)
+    shape = {"context_length": 48, "num_layers": 2, "num_heads": 2, "d_model": 16}
+    model = build_model(NETWORKS.kinds["gpt2"](**shape), 7, seed=3)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.3)
+    return model
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 20),
+            st.lists(st.integers(1, 4), max_size=30),
+            st.lists(st.lists(st.integers(1, 4), max_size=5), min_size=1, max_size=4),
+        ),
+        min_size=2,
+        max_size=9,
+    ),
+    st.none() | st.integers(1, 4),
+)
+@settings(max_examples=60, deadline=None)
+def test_scores_behind_a_preamble_are_those_of_the_plain_path(wide, items, batch_size):
+    asked = [
+        [([*PREAMBLE[: max(size, 17)], *own], choice) for choice in choices] for size, own, choices in items
+    ]
+    shared = SharedPrefixScorer(wide, context_length=48, batch_size=batch_size, bos_token_id=EOS)
+    plain = NetworkScorer(wide, context_length=48, batch_size=1, bos_token_id=EOS)
+    for pairs, scores in zip(asked, shared.score_groups(asked), strict=True):
+        for one, expected in zip(scores, plain.score(pairs), strict=True):
+            np.testing.assert_allclose(one, expected, atol=1e-5)
+
+
+def test_a_preamble_is_read_once_for_all_items(wide, monkeypatch):
+    read = []
+    original = type(wide).hidden_states
+
+    def count(self, input_ids, *args, **kwargs):
+        read.append(tuple(input_ids.shape))
+        return original(self, input_ids, *args, **kwargs)
+
+    monkeypatch.setattr(type(wide), "hidden_states", count)
+    items = [[([*PREAMBLE, own, own], [choice, 2]) for choice in (1, 2, 3)] for own in (1, 2, 3, 4)]
+    shared = SharedPrefixScorer(wide, context_length=48, batch_size=3, bos_token_id=EOS)
+    shared.score_groups(items)
+    assert read == [
+        (1, 20),
+        (3, 2),
+        (3, 3),
+        (1, 2),
+        (1, 3),
+    ]  # the preamble; trunks and choices of two batches
+
+
+def test_groves_are_trees_that_begin_alike_up_to_the_first_prediction():
+    def tree(*sequences, scored=1):
+        return grow([np.array(ids) for ids in sequences], [scored] * len(sequences))
+
+    trees = {
+        3: tree([*PREAMBLE, 1, 2], [*PREAMBLE, 1, 3]),
+        5: tree([*PREAMBLE, 2, 2], [*PREAMBLE, 2, 3]),
+        6: tree([4, *PREAMBLE, 2]),
+        8: tree([1, 2, 3]),
+    }
+    (grove,) = groves(trees)
+    assert (grove.preamble.tolist(), grove.members) == (PREAMBLE, (3, 5))
+    (earlier,) = groves({**trees, 9: tree([*PREAMBLE, 1, 4], scored=4)})
+    assert (earlier.preamble.tolist(), earlier.members) == (PREAMBLE[:17], (3, 5, 9))
+
+
+def test_a_tree_whose_mask_would_be_too_large_takes_the_plain_path(wide, monkeypatch):
+    monkeypatch.setattr("lmexp.scoring.shared_prefix.MASK_CELLS", 3 * 25 - 1)
+    asked = [[([*PREAMBLE, own, own], [choice, 2]) for choice in (1, 2, 3)] for own in (1, 2)]
+    shared = SharedPrefixScorer(wide, context_length=48, batch_size=None, bos_token_id=EOS)
+    monkeypatch.setattr(shared, "_score_grove", lambda _grove, _trees: 1 / 0)
+    found = shared.score_groups(asked)
+    np.testing.assert_allclose(found[1], shared.score(asked[1]), atol=1e-5)
+
+
+def test_no_batch_has_more_cells_in_its_mask_than_the_bound(wide, monkeypatch):
+    cells = []
+    original = type(wide).hidden_states
+
+    def count(self, input_ids, mask=None, **kwargs):
+        cells.append(0 if mask is None else mask.numel())
+        return original(self, input_ids, mask=mask, **kwargs)
+
+    monkeypatch.setattr(type(wide), "hidden_states", count)
+    asked = [[([*PREAMBLE, own, own], [choice, 2]) for choice in (1, 2, 3)] for own in (1, 2, 3, 4) * 5]
+    for bound, most in ((2**24, 20 * 3 * 25), (160, 2 * 3 * 25)):
+        monkeypatch.setattr("lmexp.scoring.shared_prefix.MASK_CELLS", bound)
+        cells.clear()
+        SharedPrefixScorer(wide, context_length=48, batch_size=None, bos_token_id=EOS).score_groups(asked)
+        assert max(cells) == most
 
 
 def test_a_trunk_goes_on_into_choices_that_begin_alike():

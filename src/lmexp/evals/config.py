@@ -38,8 +38,8 @@ class PerplexityConfig(DeviceConfig):
     limit: int | None = option(default=None, ge=1)
     """Documents scored of each split, in order of their hash; null scores all."""
 
-    batch_size: int = option(default=16, ge=1, placement=True)
-    """Windows in one forward pass."""
+    batch_size: int | None = option(default=None, ge=1, placement=True)
+    """Most windows in one forward pass; null takes as many as a budget of tokens holds."""
 
     def check(self) -> None:
         if not self.splits or len(set(self.splits)) != len(self.splits):
@@ -72,8 +72,9 @@ class PromptsConfig(DeviceConfig):
     seed: int = option(default=1234, ge=0, le=2**63 - 1)
     """Seeds the choice of items, of worked examples and of permutations."""
 
-    batch_size: int = option(default=32, ge=1, placement=True)
-    """Sequences in one forward pass."""
+    batch_size: int | None = option(default=None, ge=1, placement=True)
+    """Most sequences in one forward pass; null takes as many as a budget of tokens holds, and 32 where
+    answers are generated."""
 
     def check(self) -> None:
         for name, values, needed in (

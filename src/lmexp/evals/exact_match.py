@@ -28,9 +28,17 @@ from lmexp.generation.stream import stream
 from lmexp.models.interface import LanguageModel, streaming
 from lmexp.tokenizer.tokenizer import Tokenizer
 
+BATCH_SIZE = 32
+"""Prompts that are answered together unless their number is given."""
+
 
 def score_answers(
-    model: LanguageModel, tokenizer: Tokenizer, task: Task, prompts: Sequence[Prompt], *, batch_size: int
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    task: Task,
+    prompts: Sequence[Prompt],
+    *,
+    batch_size: int | None = None,
 ) -> list[dict[str, Any]]:
     """Generate an answer to each prompt and return one row for each.
 
@@ -54,7 +62,7 @@ def score_answers(
         ends={tokenizer.eos_token_id, tokenizer.bos_token_id},
         vocab_size=tokenizer.vocab_size,
         stops=lambda ids: is_ended(tokenizer.decode(ids), how.until),
-        batch_size=batch_size,
+        batch_size=batch_size or BATCH_SIZE,
     )
     rows = []
     for prompt, ids, begun, new in zip(prompts, plain, encoded, continued, strict=True):

@@ -5,8 +5,9 @@ length L therefore scores up to L + 1 tokens. Longer contexts lose tokens on the
 of more than L tokens is scored in pieces, after the first one of L // 2 tokens each. A network without
 a limit reads a sequence piece by piece and carries its state.
 
-Pairs are sorted by length and padded on the right, where a causal network cannot see. Results come in the
-order given and do not depend on the other pairs of a batch beyond rounding.
+Pairs are sorted by length, batched by tokens (`lmexp.scoring.batches`) and padded on the right, where a
+causal network cannot see. Results come in the order given and do not depend on the other pairs of a batch
+beyond rounding.
 
 Logits are made at the scored positions alone, n of them at a time. The network's own, their copy in fp32
 and what log-sum-exp makes on its way are each ``[n, V]``, 16 bytes a logit at most, and n is such that they
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from lmexp.models.interface import Pair
 from lmexp.models.network import CausalNetwork
+from lmexp.scoring.batches import Shape, batches, token_budget
 from lmexp.scoring.scorer import PairScorer
 
 LOGITS_BYTES = 2**28
@@ -38,13 +40,15 @@ class NetworkScorer(PairScorer):
     """Scores with a network that sees what stands before."""
 
     def __init__(
-        self, model: CausalNetwork, *, context_length: int | None, batch_size: int, bos_token_id: int
+        self, model: CausalNetwork, *, context_length: int | None, batch_size: int | None, bos_token_id: int
     ) -> None:
+        """`batch_size` is the most sequences in a batch; None leaves that to the budget of tokens."""
         self.context_length = context_length
         self._model = model.eval()
         self._batch_size = batch_size
         self._bos = bos_token_id
         self._device = model.device
+        self._tokens = token_budget(self._device.type)
 
     def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
         """Return the log-probabilities of each continuation."""
@@ -65,18 +69,18 @@ class NetworkScorer(PairScorer):
     def _score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
         sequences = [self._fit(context, continuation) for context, continuation in pairs]
         results: list[NDArray[np.float64]] = [np.empty(0)] * len(pairs)
-        order = sorted(
-            (i for i, (_, continuation) in enumerate(pairs) if len(continuation)),
-            key=lambda i: len(sequences[i]),
-            reverse=True,
-        )
-        for begin in range(0, len(order), self._batch_size):
-            batch = order[begin : begin + self._batch_size]
+        scored = [i for i, (_, continuation) in enumerate(pairs) if len(continuation)]
+        for chosen in batches([(len(sequences[i]) - 1,) for i in scored], self._fits):
+            batch = [scored[i] for i in chosen]
             lengths = [len(pairs[i][1]) for i in batch]
             scores = self._score_batch([sequences[i] for i in batch], lengths)
             for i, score in zip(batch, scores, strict=True):
                 results[i] = score
         return results
+
+    def _fits(self, rows: int, shape: Shape) -> bool:
+        """Return whether so many rows, each with as many tokens as its sizes sum to, are a batch."""
+        return rows <= (self._batch_size or rows) and rows * sum(shape) <= self._tokens
 
     def _fit(self, context: Sequence[int], continuation: Sequence[int]) -> NDArray[np.int64]:
         kept = list(context) if len(context) else [self._bos]

@@ -70,15 +70,16 @@ class Scores(LanguageModel, Protocol):
 def scorer_of(
     model: LanguageModel,
     *,
-    batch_size: int,
     bos_token_id: int,
+    batch_size: int | None = None,
     context_length: int | None = None,
     purpose: str = "scoring",
 ) -> Scorer:
     """Return what scores with `model`, for what needs it, its `purpose`.
 
-    `batch_size` sequences go into one forward pass. `context_length` narrows what is seen before a target,
-    by default as much as the model can.
+    At most `batch_size` sequences go into one forward pass, by default what a budget of tokens holds
+    (`lmexp.scoring.batches`). `context_length` narrows what is seen before a target, by default as much as
+    the model can.
     Errors: `DataError` for a model that gives no next token a probability.
     """
     require(model, ["next_token"], purpose)

@@ -1,19 +1,24 @@
-"""Choices of one item share its context: score them together and read what they share once.
+"""Choices share a context, and items a preamble: score them together and read what they share once.
 
-The sequences of a group (context and choice, each as the plain path would read it) begin with the same
-tokens, the trunk, and go on in branches. Trunks are read causally into a cache of keys and values, and
-then all branches of an item in one row, at positions that go on from its trunk, under a mask by which a
-branch sees its trunk and itself. So each token is read once, at the position and with the past that it
-has in the plain path, and scores are equal to rounding.
+The sequences of a group (context and choice, each as the plain path would read it) are a tree
+(`lmexp.scoring.trees`). A preamble is read once for all items, in a row of its own, into a state of keys and
+values. Each batch of items takes copies of it, reads its trunks on from there, causally, and then all
+branches of an item in one row, at positions that go on from its trunk, under a mask by which a branch sees
+its trunk and itself. So each token is read once, at the position and with the past that it has in the plain
+path, and scores are equal to rounding.
 
-Groups that share too little to gain by it take the plain path, as do choices that do not fit the model's
-context, and models that take no mask.
+Items that share too little to gain by it take the plain path, as do choices that do not fit the model's
+context, and models that take no mask. Three things bound a batch: the budget of tokens
+(`lmexp.scoring.batches`), eight times as many columns of keys and values, preambles included, and
+`MASK_CELLS`. An item whose own mask would be larger takes the plain path.
 
-Legend: B items, P longest trunk, T longest row of branches, V vocabulary, N scored positions.
+Legend: B items, C tokens of the preamble, P longest rest of a trunk, T longest row of branches, D d_model,
+N scored positions.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,71 +26,100 @@ from numpy.typing import NDArray
 
 from lmexp.models.interface import Pair
 from lmexp.models.network import BranchingNetwork
+from lmexp.scoring.batches import Shape, batches
 from lmexp.scoring.network import NetworkScorer
+from lmexp.scoring.trees import Grove, Tree, arrange, groves, grow
 
 MIN_SAVED = 0.2
 """Least share of all inputs that sharing must save to be worth its mask."""
 
-Ids = NDArray[np.int64]
+MASK_CELLS = 2**24
+"""Most cells of a batch's mask, ``B x T x (C + P + T)``: 16 MiB, and 64 more where a kernel wants numbers."""
 
+_COLUMNS = 8
+"""Columns of keys and values that a batch may hold, in its budgets of tokens."""
 
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """A trunk with branches, and where each sequence's scored tokens are predicted."""
-
-    trunk: Ids
-    branches: tuple[Ids, ...]
-    """Inputs of each sequence after the trunk; its last token is a target alone."""
-    targets: tuple[Ids, ...]
-    """Continuation of each sequence."""
-    predictors: tuple[Ids, ...]
-    """Where each target is predicted: a place in the trunk, or behind its end in the row of branches."""
+_NOTHING = np.empty(0, dtype=np.int64)
 
 
 class SharedPrefixScorer(NetworkScorer):
-    """A `NetworkScorer` that reads what the pairs of a group begin with once."""
+    """A `NetworkScorer` that reads what pairs and groups begin with once."""
 
     _model: BranchingNetwork
 
     def score_groups(self, groups: Sequence[Sequence[Pair]]) -> list[list[NDArray[np.float64]]]:
         """Return, for each pair of each group, the log-probabilities of its continuation, as `score`."""
-        trees = [self._tree(group) for group in groups]
-        alone = [pair for group, tree in zip(groups, trees, strict=True) if tree is None for pair in group]
-        plain = iter(self.score(alone))
-        shared = iter(self._score_trees([tree for tree in trees if tree is not None]))
-        return [
-            [next(plain) for _ in group] if tree is None else next(shared)
-            for group, tree in zip(groups, trees, strict=True)
-        ]
+        trees = {i: tree for i, group in enumerate(groups) if (tree := self._tree(group)) is not None}
+        results: dict[int, list[NDArray[np.float64]]] = {}
+        for grove in _worthwhile(trees):
+            found = self._score_grove(grove, [trees[i] for i in grove.members])
+            results |= dict(zip(grove.members, found, strict=True))
+        alone = [i for i in range(len(groups)) if i not in results]
+        plain = self.score([pair for i in alone for pair in groups[i]])
+        ends = np.cumsum([0, *(len(groups[i]) for i in alone)]).tolist()
+        results |= {i: plain[begin:end] for i, (begin, end) in zip(alone, pairwise(ends), strict=True)}
+        return [results[i] for i in range(len(groups))]
 
     def _tree(self, group: Sequence[Pair]) -> Tree | None:
-        """Return the tree of a group that gains by one."""
+        """Return the tree of a group; None where a choice does not fit, or the mask would be too large."""
         lengths = [len(continuation) for _, continuation in group]
         if not 0 < min(lengths) <= max(lengths) <= (self.context_length or self._model.context_length):
             return None
-        sequences = [self._fit(context, continuation) for context, continuation in group]
-        tree = grow(sequences, lengths)
-        saved = (len(group) - 1) * len(tree.trunk)
-        return tree if saved >= MIN_SAVED * sum(len(sequence) - 1 for sequence in sequences) > 0 else None
+        tree = grow([self._fit(context, continuation) for context, continuation in group], lengths)
+        return tree if tree.width * (len(tree.trunk) + tree.width) <= MASK_CELLS else None
 
-    def _score_trees(self, trees: Sequence[Tree]) -> list[list[NDArray[np.float64]]]:
+    @torch.inference_mode()
+    def _score_grove(self, grove: Grove, trees: Sequence[Tree]) -> list[list[NDArray[np.float64]]]:
         results: list[list[NDArray[np.float64]]] = [[] for _ in trees]
-        order = sorted(range(len(trees)), key=lambda i: len(trees[i].trunk), reverse=True)
-        for begin in range(0, len(order), self._batch_size):
-            batch = order[begin : begin + self._batch_size]
-            for i, scores in zip(batch, self._score_batch_of_trees([trees[i] for i in batch]), strict=True):
+        size = len(grove.preamble)
+
+        def fits(rows: int, shape: Shape) -> bool:
+            _, width = shape
+            columns = size + sum(shape)
+            return (
+                self._fits(rows, shape)
+                and rows * columns <= _COLUMNS * self._tokens
+                and rows * width * columns <= MASK_CELLS
+            )
+
+        state = None
+        if size:
+            state = self._model.new_state(1)
+            self._model.hidden_states(torch.from_numpy(grove.preamble[None]).to(self._device), state=state)
+        for batch in batches([(len(tree.trunk) - size, tree.width) for tree in trees], fits):
+            chosen = [trees[i] for i in batch]
+            hidden = self._states(chosen, size, state)
+            for i, scores in zip(batch, self._score_states(chosen, size, hidden), strict=True):
                 results[i] = scores
         return results
 
-    @torch.inference_mode()
-    def _score_batch_of_trees(self, trees: Sequence[Tree]) -> list[list[NDArray[np.float64]]]:
-        hidden = self._tree_states(trees)
+    def _states(self, trees: Sequence[Tree], size: int, state: Any) -> torch.Tensor:
+        """Return ``[B, P + T, D]``, trunks first, after the `size` tokens that `state` has read."""
+        trunk_ids, branch_ids, positions, mask = arrange(trees, self._bos, size)
+        own = self._model.new_state(len(trees)) if state is None else state.take([0] * len(trees))
+        parts = []
+        if trunk_ids.shape[1]:
+            parts.append(self._model.hidden_states(torch.from_numpy(trunk_ids).to(self._device), state=own))
+        if branch_ids.shape[1]:
+            branches = self._model.hidden_states(
+                torch.from_numpy(branch_ids).to(self._device),
+                state=own,
+                positions=torch.from_numpy(positions).to(self._device),
+                mask=torch.from_numpy(mask).to(self._device),
+            )
+            parts.append(branches)
+        return torch.cat(parts, dim=1)
+
+    def _score_states(
+        self, trees: Sequence[Tree], size: int, hidden: torch.Tensor
+    ) -> list[list[NDArray[np.float64]]]:
         longest = max(len(tree.trunk) for tree in trees)
         rows, columns = [], []
         for i, tree in enumerate(trees):
             for places in tree.predictors:
                 rows.append(np.full(len(places), i))
-                columns.append(np.where(places < len(tree.trunk), places, places - len(tree.trunk) + longest))
+                own = np.where(places < len(tree.trunk), places, places - len(tree.trunk) + longest)
+                columns.append(own - size)
         targets = [target for tree in trees for target in tree.targets]
         row, column, target = (
             torch.from_numpy(np.concatenate(part)).to(self._device) for part in (rows, columns, targets)
@@ -94,58 +128,19 @@ class SharedPrefixScorer(NetworkScorer):
         parts = iter(np.split(scores, np.cumsum([len(target) for target in targets])[:-1]))
         return [[next(parts) for _ in tree.targets] for tree in trees]
 
-    def _tree_states(self, trees: Sequence[Tree]) -> torch.Tensor:
-        """Return ``[B, P + T, D]``, those of the trunks first."""
-        trunk_ids, branch_ids, positions, mask = arrange(trees, self._bos)
-        state = self._model.new_state(len(trees))
-        trunks = self._model.hidden_states(torch.from_numpy(trunk_ids).to(self._device), state=state)
-        if not branch_ids.shape[1]:
-            return trunks
-        branches = self._model.hidden_states(
-            torch.from_numpy(branch_ids).to(self._device),
-            state=state,
-            positions=torch.from_numpy(positions).to(self._device),
-            mask=torch.from_numpy(mask).to(self._device),
-        )
-        return torch.cat((trunks, branches), dim=1)
 
-
-def grow(sequences: Sequence[Ids], lengths: Sequence[int]) -> Tree:
-    """Return the tree of `sequences`, whose last ``lengths[i]`` tokens each are scored."""
-    shortest = min(len(sequence) for sequence in sequences) - 1  # a last token is no input
-    heads = np.stack([sequence[:shortest] for sequence in sequences])
-    differs = (heads != heads[0]).any(axis=0)
-    size = int(differs.argmax()) if differs.any() else shortest
-    branches = tuple(sequence[size:-1] for sequence in sequences)
-    begins = np.cumsum([size, *(len(branch) for branch in branches)])[:-1]
-    predictors = []
-    for sequence, length, begin in zip(sequences, lengths, begins, strict=True):
-        places = np.arange(len(sequence) - 1 - length, len(sequence) - 1)
-        predictors.append(np.where(places < size, places, places - size + begin))
-    targets = tuple(s[len(s) - n :] for s, n in zip(sequences, lengths, strict=True))
-    return Tree(sequences[0][:size], branches, targets, tuple(predictors))
-
-
-def arrange(trees: Sequence[Tree], padding: int) -> tuple[Ids, Ids, Ids, NDArray[np.bool_]]:
-    """Return trunk ids ``[B, P]``, branch ids and positions ``[B, T]`` and their mask ``[B, T, P + T]``.
-
-    Padding stands on the right. What it sees, and that it sees something, changes nothing else.
-    """
-    longest = max(len(tree.trunk) for tree in trees)
-    width = max(sum(len(branch) for branch in tree.branches) for tree in trees)
-    trunk_ids = np.full((len(trees), longest), padding, dtype=np.int64)
-    branch_ids = np.full((len(trees), width), padding, dtype=np.int64)
-    positions = np.zeros((len(trees), width), dtype=np.int64)
-    mask = np.zeros((len(trees), width, longest + width), dtype=np.bool_)
-    for i, tree in enumerate(trees):
-        size, begin = len(tree.trunk), 0
-        trunk_ids[i, :size] = tree.trunk
-        mask[i, :, :size] = True
-        for branch in tree.branches:
-            end = begin + len(branch)
-            branch_ids[i, begin:end] = branch
-            positions[i, begin:end] = np.arange(size, size + len(branch))
-            corner = np.tri(len(branch), dtype=np.bool_)
-            mask[i, begin:end, longest + begin : longest + end] = corner
-            begin = end
-    return trunk_ids, branch_ids, positions, mask
+def _worthwhile(trees: dict[int, Tree]) -> Iterator[Grove]:
+    """Yield the groves that gain by their preambles, and one without any of the trees that gain alone."""
+    left = dict(trees)
+    for grove in groves(trees):
+        members = [trees[i] for i in grove.members]
+        by_preamble = len(grove.preamble) * (len(members) - 1)
+        saved = by_preamble + sum(tree.num_saved for tree in members)
+        read = sum(tree.num_inputs for tree in members)
+        if by_preamble >= MIN_SAVED * (read - saved + by_preamble):
+            yield grove
+            for i in grove.members:
+                del left[i]
+    alone = tuple(i for i, tree in left.items() if tree.num_saved >= MIN_SAVED * tree.num_inputs > 0)
+    if alone:
+        yield Grove(_NOTHING, alone)

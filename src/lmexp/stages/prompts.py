@@ -124,7 +124,7 @@ def _measured(
 
 
 def _scoring(
-    network: "LanguageModel", encoder: "Tokenizer", batch_size: int
+    network: "LanguageModel", encoder: "Tokenizer", batch_size: int | None
 ) -> "Callable[[Task, Sequence[Prompt]], Rows]":
     """Return what gives a task's prompts their rows."""
     from lmexp.evals.exact_match import score_answers
