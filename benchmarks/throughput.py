@@ -134,9 +134,9 @@ def tokenizer(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run the tokenizer stage."""
     from lmexp import stages
     from lmexp.stages.corpus import CorpusArtifact
-    from lmexp.tokenizer.config import TokenizerConfig
+    from lmexp.tokenizer.config import ByteBPEConfig
 
-    config = TokenizerConfig(vocab_size=arguments.vocab_size, train_bytes=int(arguments.train_bytes))
+    config = ByteBPEConfig(vocab_size=arguments.vocab_size, train_bytes=int(arguments.train_bytes))
     inputs = CorpusArtifact(folder / "corpus")
     metrics = stages.tokenizer.function(_stage_run(folder / "tokenizer"), config, corpus=inputs)
     trained_by = json.loads((folder / "tokenizer" / "report.json").read_text())["train"]["trained_by"]

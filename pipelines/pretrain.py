@@ -14,8 +14,7 @@ from lmexp.generation.config import SamplesConfig
 from lmexp.models.config import ModelConfig
 from lmexp.models.families import MODELS, NGramConfig
 from lmexp.packing.config import PackingConfig
-from lmexp.stages.adopted import AdoptedConfig
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import TOKENIZERS, TokenizerConfig
 from lmexp.training.config import PretrainConfig
 
 
@@ -24,7 +23,7 @@ class PretrainExperiment(PretrainConfig, RunConfig):
 
     model: ModelConfig = option(default=MODELS.default(), one_of=MODELS)
     corpus: CorpusConfig = option(default=CorpusConfig())
-    tokenizer: TokenizerConfig = option(default=TokenizerConfig())
+    tokenizer: TokenizerConfig = option(default=TOKENIZERS.default(), one_of=TOKENIZERS)
     packing: PackingConfig = option(default=PackingConfig())
     perplexity: PerplexityConfig = option(default=PerplexityConfig())
     prompts: PromptsConfig = option(default=PromptsConfig())
@@ -50,10 +49,7 @@ class PretrainExperiment(PretrainConfig, RunConfig):
 def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
     """Return the stages by name; nothing runs here."""
     corpus = stages.corpus(config.corpus)
-    if config.tokenizer.path is None:
-        tokenizer = stages.tokenizer(config.tokenizer, corpus=corpus)
-    else:
-        tokenizer = stages.adopted_tokenizer(AdoptedConfig(path=config.tokenizer.path))
+    tokenizer = stages.tokenizer_of(config.tokenizer, corpus=corpus)
     model = stages.model(config, config.packing, corpus=corpus, tokenizer=tokenizer)
     made = {"corpus": corpus, "tokenizer": tokenizer, **model.inputs, model.stage.name: model}
     if "next_token" not in config.model.can:

@@ -79,7 +79,7 @@ def test_own_pipeline_lists_the_most_surprising_tokens_in_order(example):
 
 def test_own_model_stands_beside_one_of_lmexp_on_one_page(example):
     corpus = ("corpus=local", f"corpus.files=[{TEXTS}/*.txt]", "corpus.max_document_bytes=512")
-    folder, _ = example("own_model", "trainer.max_steps=3", "only=[perplexity,samples]", *corpus)
+    folder, _ = example("own_model", "trainer.max_steps=3", "only=[perplexity]", *corpus)
     runs = {run.data["config"]["model"]["architecture"]: run for run in list_runs(Store(folder / "outputs"))}
     assert set(runs) == {"window", "qwen3"}
     assert all(0 < run.metrics["perplexity/test/bits_per_byte"] < 16 for run in runs.values())
@@ -103,8 +103,6 @@ def test_own_model_stands_beside_one_of_lmexp_on_one_page(example):
     assert code == 0, said
     adopted = re.search(r"adopted as (\S+)", said)[1]
     assert lmexp("generate", adopted, "max_new_tokens=3", "--with", "window.py") == given
-    code, said = lmexp("replay", model, "--with", "window.py")
-    assert said.endswith("identical\n"), said
     evaluation = ("run", "--config-name", "evaluate", f"model.path={adopted}", "only=[perplexity]")
     own = ("extensions=[window.py]", *corpus, "perplexity.limit=4", "tracking.mode=off")
     code, said = lmexp(*evaluation, *own)

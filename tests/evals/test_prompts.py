@@ -12,14 +12,14 @@ from lmexp.errors import DataError
 from lmexp.evals.prompts import ROW_CHARACTERS, Prompt, encode_choices, prompts_of, score_choices
 from lmexp.evals.tasks.items import Item, Task
 from lmexp.scoring.scorer import PairScorer
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.train import train_tokenizer
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
     corpus = [f"def f{i}(a, b):\n    return a + b  # {i}\n" for i in range(30)]
-    return train_tokenizer(TokenizerConfig(vocab_size=320), iter(corpus))
+    return train_tokenizer(ByteBPEConfig(vocab_size=320), iter(corpus))
 
 
 ITEMS = tuple(

@@ -13,7 +13,7 @@ from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
 from lmexp.models.folder import load_model, save_network
 from lmexp.scoring.scorer import scorer_of
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.tokenizer import Tokenizer
 from lmexp.tokenizer.train import train_tokenizer
 
@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
     """An exported model with its tokenizer, and the task."""
     folder = tmp_path_factory.mktemp("parity")
     text = ["Q: the dog\nA: barks\n\nPick the sound of a cat that meows and sings.\n" * 20]
-    tokenizer = train_tokenizer(TokenizerConfig(vocab_size=320), iter(text))
+    tokenizer = train_tokenizer(ByteBPEConfig(vocab_size=320), iter(text))
     shape = GPTConfig(context_length=CONTEXT_LENGTH, num_layers=2, num_heads=2, num_kv_heads=1, d_model=32)
     model = build_model(shape, tokenizer.vocab_size, seed=5)
     with torch.no_grad():

@@ -11,7 +11,7 @@ from lmexp.known.build import build_process, draw_texts
 from lmexp.known.config import ProcessConfig
 from lmexp.known.process import entropy_bits_per_byte, log_probs
 from lmexp.scoring.truth import TrueScorer
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.train import train_tokenizer
 
 PROCESSES = {
@@ -24,7 +24,7 @@ PROCESSES = {
 @pytest.fixture(params=[257, 400], ids=["bytes", "merges"])
 def tokenizer(request):
     texts = (text for config in PROCESSES.values() for text in islice(draw_texts(config, 16), 20))
-    return train_tokenizer(TokenizerConfig(vocab_size=request.param), texts)
+    return train_tokenizer(ByteBPEConfig(vocab_size=request.param), texts)
 
 
 @pytest.mark.parametrize("process", PROCESSES)

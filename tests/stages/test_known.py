@@ -12,7 +12,7 @@ from lmexp.core.values.config import build
 from lmexp.corpus.config import CorpusConfig
 from lmexp.evals.config import PerplexityConfig
 from lmexp.packing.config import PackingConfig
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.training.config import PretrainConfig
 
 from ..conftest import lmexp_run
@@ -57,7 +57,7 @@ def measured(tmp_path_factory):
     """The metrics of perplexity after each of `STEPS`, and the folder of the last one."""
     run = Stages(tmp_path_factory.mktemp("known"))
     corpus = run(stages.corpus, CORPUS)
-    tokenizer = run(stages.tokenizer, TokenizerConfig(vocab_size=257), corpus=corpus)
+    tokenizer = run(stages.tokenizer, ByteBPEConfig(vocab_size=257), corpus=corpus)
     packing = run(stages.packing, PackingConfig(), corpus=corpus, tokenizer=tokenizer)
     found = {}
     for steps in STEPS:

@@ -14,7 +14,7 @@ from lmexp.packing.config import PackingConfig
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.packing import PackingArtifact
 from lmexp.stages.tokenizer import TokenizerArtifact
-from lmexp.tokenizer.config import ENCODERS, TokenizerConfig
+from lmexp.tokenizer.config import ENCODERS, ByteBPEConfig
 
 
 def run_in(path):
@@ -39,7 +39,7 @@ def inputs(tmp_path_factory, small_corpus):
     )
     stages.corpus.function(run_in(folder / "corpus"), config)
     corpus = CorpusArtifact(folder / "corpus")
-    stages.tokenizer.function(run_in(folder / "tokenizer"), TokenizerConfig(vocab_size=400), corpus=corpus)
+    stages.tokenizer.function(run_in(folder / "tokenizer"), ByteBPEConfig(vocab_size=400), corpus=corpus)
     return {"corpus": corpus, "tokenizer": TokenizerArtifact(folder / "tokenizer")}
 
 

@@ -15,7 +15,7 @@ from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.folder import save_network
 from lmexp.stages.perplexity import held_out
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 
 from .by_hand import Stages
 
@@ -30,7 +30,7 @@ def inputs(tmp_path_factory):
     (folder / "stages").mkdir()
     run = Stages(folder / "stages")
     corpus = run(stages.corpus, CorpusConfig(files=(str(file),), test_fraction=0.5, validation_fraction=0.2))
-    tokenizer = run(stages.tokenizer, TokenizerConfig(vocab_size=270), corpus=corpus)
+    tokenizer = run(stages.tokenizer, ByteBPEConfig(vocab_size=270), corpus=corpus)
     config = GPTConfig(context_length=16, num_layers=1, num_heads=1, num_kv_heads=1, d_model=16)
     network = GPT(config, tokenizer.load().vocab_size, seed=0)
     torch.manual_seed(0)

@@ -22,7 +22,7 @@ from lmexp.models.build import count_model
 from lmexp.models.families import GPTConfig, NGramConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.stages.prompts import prompts
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.train import train_tokenizer
 
 PYTHON = [("shlex", Path(shlex.__file__).read_text()), ("textwrap", Path(textwrap.__file__).read_text())]
@@ -32,7 +32,7 @@ CONFIG = PromptsConfig(tasks=("python_operator",), num_fewshot=(0, 2), limit=6)
 
 @pytest.fixture(scope="module")
 def encoder():
-    return train_tokenizer(TokenizerConfig(vocab_size=300), iter([text for _, text in PYTHON]))
+    return train_tokenizer(ByteBPEConfig(vocab_size=300), iter([text for _, text in PYTHON]))
 
 
 @pytest.fixture

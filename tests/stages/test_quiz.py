@@ -10,7 +10,7 @@ from lmexp import stages
 from lmexp.core.values.config import build
 from lmexp.corpus.config import CorpusConfig
 from lmexp.packing.config import PackingConfig
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.training.config import PretrainConfig
 
 from .by_hand import Stages
@@ -53,7 +53,7 @@ def learnt(tmp_path_factory):
     (folder / "stages").mkdir()
     run = Stages(folder / "stages")
     corpus = run(stages.corpus, CorpusConfig(files=(str(file),)))
-    tokenizer = run(stages.tokenizer, TokenizerConfig(vocab_size=400), corpus=corpus)
+    tokenizer = run(stages.tokenizer, ByteBPEConfig(vocab_size=400), corpus=corpus)
     each_begins = PackingConfig(mode="bos_aligned", context_length=16)
     packing = run(stages.packing, each_begins, corpus=corpus, tokenizer=tokenizer)
     training = {

@@ -12,9 +12,9 @@ from lmexp.corpus.build import split_of
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import DataError
 from lmexp.stages.corpus import CorpusArtifact
-from lmexp.stages.tokenizer import TokenizerArtifact
+from lmexp.stages.tokenizer import MadeTokenizerConfig, TokenizerArtifact
 from lmexp.tokenizer import report
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig, ByteConfig
 from lmexp.tokenizer.roles import END_OF_TEXT
 
 WORDS = {"train": "zyxwvu", "validation": "qqkkjj", "test": "wwxxzz"}
@@ -51,7 +51,7 @@ def test_only_the_train_split_shapes_the_vocabulary(tmp_path, corpus):
         texts = [document.text for document in corpus.documents(split)]
         assert len(texts) > 10
         assert all(word in text for text in texts)
-    stages.tokenizer.function(run_in(tmp_path / "out"), TokenizerConfig(vocab_size=280), corpus=corpus)
+    stages.tokenizer.function(run_in(tmp_path / "out"), ByteBPEConfig(vocab_size=280), corpus=corpus)
     trained = TokenizerArtifact(tmp_path / "out").load()
     contents = b"|".join(trained.token_contents)
     assert WORDS["train"].encode() in contents
@@ -60,7 +60,7 @@ def test_only_the_train_split_shapes_the_vocabulary(tmp_path, corpus):
 
 def test_the_report_is_over_every_validation_document(tmp_path, corpus):
     metrics = stages.tokenizer.function(
-        run_in(tmp_path / "out"), TokenizerConfig(vocab_size=270, train_bytes=20_000), corpus=corpus
+        run_in(tmp_path / "out"), ByteBPEConfig(vocab_size=270, train_bytes=20_000), corpus=corpus
     )
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     texts = [document.text for document in corpus.documents("validation")]
@@ -79,4 +79,15 @@ def test_a_document_that_does_not_come_back_is_named(tmp_path, corpus, monkeypat
     monkeypatch.setattr(report, "first_changed", lambda *_: 7)
     name = [document.id for document in corpus.documents("validation")][7]
     with pytest.raises(DataError, match=f"The document '{name}' of validation is not what its tokens"):
-        stages.tokenizer.function(run_in(tmp_path / "out"), TokenizerConfig(vocab_size=260), corpus=corpus)
+        stages.tokenizer.function(run_in(tmp_path / "out"), ByteBPEConfig(vocab_size=260), corpus=corpus)
+
+
+def test_a_kind_that_learns_nothing_is_measured_like_any_other(tmp_path, corpus):
+    config = MadeTokenizerConfig(tokenizer=ByteConfig())
+    metrics = stages.made_tokenizer.function(run_in(tmp_path / "out"), config, corpus=corpus)
+    assert (metrics["vocab_size"], metrics["validation/bytes_per_token"]) == (257, 1.0)
+    used = set("".join(document.text for document in corpus.documents("validation")).encode())
+    assert metrics["validation/unused_tokens"] == 256 - len(used)
+    text = next(corpus.documents("test")).text
+    made = TokenizerArtifact(tmp_path / "out").load()
+    assert made.decode(made.encode(text)) == text

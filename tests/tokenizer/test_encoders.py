@@ -13,7 +13,7 @@ from tokenizers import decoders, models, pre_tokenizers
 
 from lmexp.errors import StageError
 from lmexp.tokenizer import encoders
-from lmexp.tokenizer.config import ENCODERS, TokenizerConfig
+from lmexp.tokenizer.config import ENCODERS, ByteBPEConfig
 from lmexp.tokenizer.encoders import choose_encoder, text_buffers
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.structure import byte_characters
@@ -31,7 +31,7 @@ UNICODE_17_LETTER = "\u088f"
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(TokenizerConfig(vocab_size=400), iter(CORPUS))
+    return train_tokenizer(ByteBPEConfig(vocab_size=400), iter(CORPUS))
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_an_interruption_is_no_failure_of_an_encoder(monkeypatch, tokenizer):
     ],
 )
 def test_a_tokenizer_of_another_kind_is_encoded_by_the_reference(change, reason):
-    backend = train_tokenizer(TokenizerConfig(vocab_size=300), iter(CORPUS))._backend
+    backend = train_tokenizer(ByteBPEConfig(vocab_size=300), iter(CORPUS))._backend
     change(backend)
     tokenizer = Tokenizer(backend)
     encoder = choose_encoder(tokenizer, CORPUS)

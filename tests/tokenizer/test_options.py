@@ -4,9 +4,9 @@ from tests.options import table
 
 MODULES = ("lmexp.tokenizer.config",)
 OPTIONS = """\
-TokenizerConfig.vocab_size = 4096 >= 257 <= 1000000
-TokenizerConfig.path = None
-TokenizerConfig.train_bytes = None >= 1 (absent: None)
+ByteBPEConfig.vocab_size = 4096 >= 257 <= 1000000
+ByteBPEConfig.path = None
+ByteBPEConfig.train_bytes = None >= 1 (absent: None)
 """
 
 

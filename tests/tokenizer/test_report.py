@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.encoders import EncodedTexts, choose_encoder
 from lmexp.tokenizer.report import RoundTripError, first_changed, tokenizer_report
 from lmexp.tokenizer.roles import END_OF_TEXT
@@ -18,7 +18,7 @@ HELD_OUT = ["def f():", "", f"naïve {END_OF_TEXT} 😀😀", "return return ret
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(TokenizerConfig(vocab_size=320), iter(CORPUS))
+    return train_tokenizer(ByteBPEConfig(vocab_size=320), iter(CORPUS))
 
 
 @pytest.fixture(scope="module")

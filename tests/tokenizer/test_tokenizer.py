@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.tokenizer import Tokenizer
 from lmexp.tokenizer.train import train_tokenizer
@@ -24,7 +24,7 @@ CORPUS = [
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(TokenizerConfig(vocab_size=300), iter(CORPUS))
+    return train_tokenizer(ByteBPEConfig(vocab_size=300), iter(CORPUS))
 
 
 @given(st.text())
@@ -50,7 +50,7 @@ def test_ids_are_the_special_token_then_bytes_then_merges(tokenizer):
 
 def test_merges_are_those_of_a_slow_implementation():
     text = "low lower lowest low slow slower"
-    trained = train_tokenizer(TokenizerConfig(vocab_size=262), iter([text]))
+    trained = train_tokenizer(ByteBPEConfig(vocab_size=262), iter([text]))
     words = [list(w) for w in ("low", "Ġlower", "Ġlowest", "Ġlow", "Ġslow", "Ġslower")]
     merges = []
     for _ in range(5):
@@ -79,10 +79,10 @@ def trained_pairs(tokenizer):
 def test_training_twice_in_separate_processes_gives_the_same_bytes(tokenizer, tmp_path):
     code = (
         "import sys, pathlib, json;"
-        "from lmexp.tokenizer.config import TokenizerConfig;"
+        "from lmexp.tokenizer.config import ByteBPEConfig;"
         "from lmexp.tokenizer.train import train_tokenizer;"
         "texts = json.load(sys.stdin);"
-        "train_tokenizer(TokenizerConfig(vocab_size=300), iter(texts)).save(pathlib.Path(sys.argv[1]))"
+        "train_tokenizer(ByteBPEConfig(vocab_size=300), iter(texts)).save(pathlib.Path(sys.argv[1]))"
     )
     digests = set()
     for name in ("one", "two"):
@@ -95,7 +95,7 @@ def test_training_twice_in_separate_processes_gives_the_same_bytes(tokenizer, tm
 
 
 def test_a_small_corpus_yields_fewer_tokens_than_asked():
-    assert train_tokenizer(TokenizerConfig(vocab_size=4096), iter(["ab ab"])).vocab_size < 270
+    assert train_tokenizer(ByteBPEConfig(vocab_size=4096), iter(["ab ab"])).vocab_size < 270
 
 
 def test_transformers_loads_the_folder_and_gives_the_same_ids(tokenizer, tmp_path):

@@ -12,7 +12,7 @@ from lmexp.models.config import ModelConfig
 from lmexp.models.families import NETWORKS
 from lmexp.packing.config import PackingConfig
 from lmexp.stages import CorpusArtifact, ModelArtifact
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.training.config import OptimizerConfig, PretrainConfig, ScheduleConfig, TrainerConfig
 
 
@@ -27,7 +27,7 @@ class SurpriseExperiment(RunConfig):
     """The keys of this pipeline."""
 
     corpus: CorpusConfig = option(default=CorpusConfig())
-    tokenizer: TokenizerConfig = option(default=TokenizerConfig())
+    tokenizer: ByteBPEConfig = option(default=ByteBPEConfig())
     model: ModelConfig = option(default=NETWORKS.default(), one_of=NETWORKS)
     schedule: ScheduleConfig = option(default=ScheduleConfig())
     max_steps: int = option(default=60, ge=1)

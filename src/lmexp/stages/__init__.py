@@ -10,7 +10,8 @@ from lmexp.stages.perplexity import PerplexityArtifact, perplexity
 from lmexp.stages.pretrain import pretrain
 from lmexp.stages.prompts import PromptsArtifact, prompts
 from lmexp.stages.samples import SamplesArtifact, samples
-from lmexp.stages.tokenizer import TokenizerArtifact, tokenizer
+from lmexp.stages.tokenizer import TokenizerArtifact, made_tokenizer, tokenizer
+from lmexp.stages.tokenizer_of import tokenizer_of
 
 __all__ = [
     "CorpusArtifact",
@@ -23,6 +24,7 @@ __all__ = [
     "adopted_model",
     "adopted_tokenizer",
     "corpus",
+    "made_tokenizer",
     "model",
     "ngram",
     "packing",
@@ -31,4 +33,5 @@ __all__ = [
     "prompts",
     "samples",
     "tokenizer",
+    "tokenizer_of",
 ]

@@ -1,13 +1,19 @@
-"""The tokenizer stage: byte-level BPE trained on the train split."""
+"""The stages that make a tokenizer: byte-level BPE trained on the train split, and all other kinds.
+
+BPE has a stage of its own, whose configuration is its own fields: there were no other kinds at first, and its
+artifacts stay what they are.
+"""
 
 import json
+from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.values.config import Config, option
 from lmexp.errors import DataError
 from lmexp.stages.corpus import CorpusArtifact
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import TOKENIZERS, ByteBPEConfig, TokenizerConfig
 
 if TYPE_CHECKING:
     from lmexp.tokenizer.tokenizer import Tokenizer
@@ -25,24 +31,51 @@ class TokenizerArtifact(Artifact):
         return Tokenizer.load(self.path)
 
 
-@stage("tokenizer", version=1, produces=TokenizerArtifact, label=lambda config: f"bpe-{config.vocab_size}")
-def tokenizer(run: StageRun, config: TokenizerConfig, *, corpus: CorpusArtifact) -> Metrics:
+class MadeTokenizerConfig(Config):
+    """A tokenizer of any kind."""
+
+    tokenizer: TokenizerConfig = option(one_of=TOKENIZERS)
+    """The kind, with its own keys."""
+
+
+@stage("made_tokenizer", version=1, produces=TokenizerArtifact, label=lambda config: config.tokenizer.label)
+def made_tokenizer(run: StageRun, config: MadeTokenizerConfig, *, corpus: CorpusArtifact) -> Metrics:
+    """Make a tokenizer by its kind's `make`, which reads the train split alone, if any text.
+
+    Errors: as `tokenizer`.
+    """
+    texts = (text for batch in corpus.text_batches("train") for text in batch.to_pylist())
+    made = config.tokenizer.make(texts)
+    return _published(run, made, {}, corpus)
+
+
+@stage("tokenizer", version=1, produces=TokenizerArtifact, label=lambda config: config.label)
+def tokenizer(run: StageRun, config: ByteBPEConfig, *, corpus: CorpusArtifact) -> Metrics:
     """Train on the train split alone; held-out text never shapes the vocabulary.
 
     `report.json` says what trained it, and what it does to the validation split, each document of
     which must come back from its tokens.
     Errors: `DataError` for a document that does not, with its id.
     """
-    from lmexp.tokenizer.encoders import choose_encoder
     from lmexp.tokenizer.fast_train import train_on_batches
-    from lmexp.tokenizer.report import RoundTripError, tokenizer_report
 
     trained = train_on_batches(config, lambda: corpus.text_batches("train"), corpus.num_bytes("train"))
-    trained.tokenizer.save(run.out)
+    metrics = _published(run, trained.tokenizer, trained.record, corpus)
+    return {**metrics, "train/bytes": trained.record["bytes"]}
+
+
+def _published(
+    run: StageRun, made: "Tokenizer", record: Mapping[str, Any], corpus: CorpusArtifact
+) -> dict[str, float]:
+    """Write a tokenizer and its report, `record` saying what trained it, and return what was measured."""
+    from lmexp.tokenizer.encoders import choose_encoder
+    from lmexp.tokenizer.report import RoundTripError, tokenizer_report
+
+    made.save(run.out)
     sample = [text[:_SAMPLE_CHARACTERS] for text in next(corpus.text_batches("validation"))[:100].to_pylist()]
-    encoder = choose_encoder(trained.tokenizer, sample)
+    encoder = choose_encoder(made, sample)
     try:
-        validation = tokenizer_report(trained.tokenizer, encoder, corpus.text_batches("validation"))
+        validation = tokenizer_report(made, encoder, corpus.text_batches("validation"))
     except RoundTripError as error:
         wrong = next(islice(corpus.documents("validation"), error.index, None))
         raise DataError(
@@ -50,8 +83,8 @@ def tokenizer(run: StageRun, config: TokenizerConfig, *, corpus: CorpusArtifact)
             f"loses text."
         ) from None
     report = {
-        "vocab_size": trained.tokenizer.vocab_size,
-        "train": trained.record,
+        "vocab_size": made.vocab_size,
+        "train": dict(record),
         "validation": validation,
         "encoder": encoder.record,
     }
@@ -60,7 +93,6 @@ def tokenizer(run: StageRun, config: TokenizerConfig, *, corpus: CorpusArtifact)
     )
     names = ("bytes_per_token", "vocab_used", "unused_tokens")
     return {
-        "vocab_size": trained.tokenizer.vocab_size,
-        "train/bytes": trained.record["bytes"],
+        "vocab_size": made.vocab_size,
         **{f"validation/{name}": validation[name] for name in names},
     }

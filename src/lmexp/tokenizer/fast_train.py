@@ -18,7 +18,7 @@ import numpy as np
 
 from lmexp.core.values.config import replace
 from lmexp.errors import DataError
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.encoders import OldCharacters, choose_encoder, text_buffers
 from lmexp.tokenizer.structure import byte_characters
 from lmexp.tokenizer.tokenizer import Tokenizer, raise_unless_foreign
@@ -52,7 +52,7 @@ class Trained:
     used (`rejected`, by name)."""
 
 
-def train_on_batches(config: TokenizerConfig, batches: _Batches, num_bytes: int) -> Trained:
+def train_on_batches(config: ByteBPEConfig, batches: _Batches, num_bytes: int) -> Trained:
     """Train on the texts of `batches()`, which hold `num_bytes` bytes and may be read several times.
 
     With `config.train_bytes`, read only so much. The tokenizer is that of `train_tokenizer`.
@@ -99,7 +99,7 @@ def spread_texts(
             yield batch.take(chosen)
 
 
-def _train_fast(config: TokenizerConfig, batches: _Batches, num_bytes: int) -> Tokenizer:
+def _train_fast(config: ByteBPEConfig, batches: _Batches, num_bytes: int) -> Tokenizer:
     """Train with `gigatoken`. Errors: `_NotTrustedError`."""
     try:
         import gigatoken  # noqa: F401

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from lmexp.tokenizer.config import TokenizerConfig
+from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.structure import byte_characters
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 
-def train_tokenizer(config: TokenizerConfig, texts: Iterator[str]) -> Tokenizer:
+def train_tokenizer(config: ByteBPEConfig, texts: Iterator[str]) -> Tokenizer:
     """Train on `texts`, read once.
 
     ``<|endoftext|>`` has id 0, the 256 bytes follow, then the merges. A small corpus may run out
