@@ -19,6 +19,22 @@ def test_it_keeps_singular_vectors_and_brings_values_near_one(shape):
     torch.testing.assert_close(inside, torch.diag_embed(values), rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("shape", [(8, 16), (24, 8), (8, 15), (9, 9)])
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float64, 1e-11), (torch.float32, 1e-4)])
+def test_each_singular_value_takes_the_steps_of_the_polynomial_down_to_a_millionth(shape, steps, dtype, rtol):
+    generator = torch.Generator().manual_seed(0)
+    random = torch.randn(2, *shape, dtype=torch.float64, generator=generator)
+    u, _, vh = torch.linalg.svd(random, full_matrices=False)
+    values = torch.logspace(0, -6, min(shape), dtype=torch.float64)
+    found = orthogonalize((u * values @ vh).to(dtype), "float32", steps)
+    values = values / (values.norm() + 1e-7)
+    for _ in range(steps):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    expected = u * values @ vh
+    assert float((found.double() - expected).norm() / expected.norm()) < rtol
+
+
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-4), ("bfloat16", 0.05)])
 def test_a_dtype_costs_its_own_rounding(dtype, most):
     matrices = torch.randn(2, 24, 40, generator=torch.Generator().manual_seed(0))
