@@ -14,8 +14,9 @@ avx512_bf16. So a CPU multiplies in fp32 unless it has AMX, which was not measur
 A step multiplies X on its left by P = a + b G + c G^2, where G = X X^T, and the next G is P G P. Where X has
 at least twice as many columns as rows, small products of G and P replace large ones of X, which is multiplied
 once for a few steps: 0.77 of the time at 12 x 192 x 512, 0.69 at 12 x 256 x 1024, but 1.18 at 8 x 192 x 192.
-G squares the singular values; made anew from X before the fourth step, it loses nothing in fp32: 7e-6 from fp64
-at singular values over six decades, as the plain iteration. It was not tried in bf16, where X is multiplied.
+G squares the singular values; made anew from X before the fourth step, it loses nothing in fp32: 7e-6 from
+fp64 at singular values over six decades, as the plain iteration. It was not tried
+in bf16, where X is multiplied.
 """
 
 from collections.abc import Collection
