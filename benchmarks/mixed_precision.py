@@ -19,7 +19,7 @@ from lmexp.models.config import ModelConfig
 from lmexp.models.families import GPT2Config, GPTConfig
 from lmexp.training.config import OptimizerConfig
 from lmexp.training.objectives.cross_entropy import nll_sum
-from lmexp.training.optimizers import build_optimizer
+from lmexp.training.optimization.optimizers import build_optimizer
 
 ROUNDS = 9
 SHAPES = {

@@ -189,9 +189,9 @@ def bare_compiled(shape: str, precision: str) -> Iterator[None]:
     import torch
 
     from lmexp.models.build import build_model
-    from lmexp.training.compiled import compiled_blocks
+    from lmexp.training.compilation.compiled import compiled_blocks
     from lmexp.training.objectives.cross_entropy import nll_sum
-    from lmexp.training.optimizers import build_optimizer
+    from lmexp.training.optimization.optimizers import build_optimizer
 
     config = configuration(shape, precision, compiled=True)
     model = build_model(config.model, SHAPES[shape]["vocab_size"], 0).train()

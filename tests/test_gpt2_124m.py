@@ -8,8 +8,8 @@ from lmexp.core.graph.compose import compose
 from lmexp.core.running.session import plan_of
 from lmexp.core.store.store import Store
 from lmexp.models.build import build_model
-from lmexp.training.optimizers import build_optimizer
-from lmexp.training.schedules import lr_ratio
+from lmexp.training.optimization.optimizers import build_optimizer
+from lmexp.training.optimization.schedules import lr_ratio
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -79,11 +79,10 @@ def test_no_file_is_longer_than_four_hundred_lines(folder):
         assert len(path.read_text().splitlines()) <= 400, path
 
 
-def test_no_folder_of_the_package_holds_more_than_fifteen_modules_without_rooms():
+def test_no_folder_of_the_package_holds_more_than_fifteen_modules():
     for folder in [SOURCE, *(path for path in SOURCE.rglob("*") if path.is_dir())]:
         modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
-        rooms = list(folder.glob("*/__init__.py"))
-        assert len(modules) <= 15 or rooms, folder
+        assert len(modules) <= 15, folder
 
 
 def test_no_config_file_imports_anything_heavy():

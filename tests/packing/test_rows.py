@@ -18,7 +18,7 @@ from lmexp.packing.config import PackingConfig
 from lmexp.packing.rows import _firsts, _most_rows, best_fit, best_fit_decreasing, bos_aligned, first_skew
 from lmexp.packing.samples import IGNORED_LABEL, RowSamples
 from lmexp.packing.store import TokenStore, pack_rows, pack_split, write_manifest
-from lmexp.training.micro_batches import MicroBatches
+from lmexp.training.objectives.micro_batches import MicroBatches
 from lmexp.training.objectives.next_token import NextToken
 from tests.packing.test_store import encoded
 

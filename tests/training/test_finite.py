@@ -8,7 +8,7 @@ import torch
 from lmexp.errors import Diverged
 from lmexp.models.finite import first_not_finite
 from lmexp.training.checkpoints import newest_checkpoint
-from lmexp.training.optimizers import MuonAdamW
+from lmexp.training.optimization.optimizers import MuonAdamW
 from lmexp.training.validation import Validation
 from tests.training.pretrain_runs import infinite_gradient, run
 

@@ -15,7 +15,7 @@ from lmexp.errors import DataError, StageError
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import RowSamples, StreamSamples
-from lmexp.training.schedules import lr_ratio
+from lmexp.training.optimization.schedules import lr_ratio
 from tests.training.pretrain_runs import VOCAB, ArrayTokens, noise, run, tiny, train
 
 

@@ -21,7 +21,7 @@ from lmexp.training.checkpoints import checkpoint_path, publish_checkpoint
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state, finite_loss
 from lmexp.training.module import PretrainModule
-from lmexp.training.newton_schulz import fast_dtype, instructions_of_cpu
+from lmexp.training.optimization.newton_schulz import fast_dtype, instructions_of_cpu
 
 STEPS_BEFORE_TIMING = 2
 """First steps of a process, slower than the rest, that its `tokens_per_second` leaves out."""

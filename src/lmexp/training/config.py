@@ -142,7 +142,7 @@ class TrainerConfig(Config):
     compile: str = option(default="auto", choices=("auto", "on", "off"), placement=True)
     """Whether torch.compile makes the model's blocks into one kernel each, for training alone; it takes
     about a minute and a C++ compiler. `auto` decides at the start by what it should save, see
-    `compile_rule`, and a resumed run goes on as it began."""
+    `rule`, and a resumed run goes on as it began."""
 
 
 class PretrainConfig(Config):

@@ -5,7 +5,7 @@ from pathlib import Path
 from lmexp.errors import ConfigError
 from lmexp.models.device import lacks_gpu
 from lmexp.models.families import check_own_network
-from lmexp.training.compile_rule import lacks, missing_compiler
+from lmexp.training.compilation.rule import lacks, missing_compiler
 from lmexp.training.config import PretrainConfig
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from lmexp.models.network import Network
 from lmexp.training.config import PretrainConfig
 from lmexp.training.objectives.objective import Objective
-from lmexp.training.optimizers import build_optimizer
-from lmexp.training.schedules import lr_ratio
+from lmexp.training.optimization.optimizers import build_optimizer
+from lmexp.training.optimization.schedules import lr_ratio
 
 
 class PretrainModule(pl.LightningModule):

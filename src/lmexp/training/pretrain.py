@@ -22,15 +22,15 @@ from lmexp.packing.samples import Samples
 from lmexp.training import ranks
 from lmexp.training.callbacks import AgreesOnDtype, Checkpoints, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
-from lmexp.training.compiled import Compiled, told_of_compilers
+from lmexp.training.compilation.compiled import Compiled, told_of_compilers
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state
 from lmexp.training.flops import flops_per_token, peak_of, utilisation
 from lmexp.training.garbage import CollectGarbage
-from lmexp.training.micro_batches import MicroBatches
 from lmexp.training.module import PretrainModule
 from lmexp.training.needs import too_few_samples
 from lmexp.training.objectives.build import build_objective
+from lmexp.training.objectives.micro_batches import MicroBatches
 from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
 from lmexp.training.trainer import build_trainer, quiet_lightning
 from lmexp.training.validation import HeldOut, Validation

@@ -25,7 +25,7 @@ from lmexp.packing.samples import IGNORED_LABEL, Samples
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import not_finite
 from lmexp.training.module import PretrainModule
-from lmexp.training.noise import Noise
+from lmexp.training.objectives.noise import Noise
 from lmexp.training.objectives.objective import Objective
 
 SAMPLES_AT_ONCE = 4

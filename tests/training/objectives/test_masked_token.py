@@ -12,9 +12,9 @@ from lmexp.errors import ConfigError
 from lmexp.models.build import build_model
 from lmexp.packing.samples import IGNORED_LABEL, StreamSamples
 from lmexp.training.config import PretrainConfig
-from lmexp.training.noise import Noise
 from lmexp.training.objectives.config import MaskedTokenConfig
 from lmexp.training.objectives.masked_token import MaskedToken
+from lmexp.training.objectives.noise import Noise
 from tests.training.pretrain_runs import VOCAB, ArrayTokens, noise, run, tiny
 
 EOS, MASK = 0, VOCAB

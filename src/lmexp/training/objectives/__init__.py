@@ -1,1 +1,1 @@
-"""What networks are trained to do: one file for each objective."""
+"""What networks are trained to do, on which batches: one file for each objective."""

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from lmexp.models.network import MaskedNetwork, Network
 from lmexp.packing.samples import IGNORED_LABEL, Samples
-from lmexp.training.noise import Noise
 from lmexp.training.objectives.config import MaskedTokenConfig
 from lmexp.training.objectives.cross_entropy import nll_each, nll_sum
+from lmexp.training.objectives.noise import Noise
 from lmexp.training.objectives.objective import Batch
 
 

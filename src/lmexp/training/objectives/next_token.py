@@ -9,8 +9,8 @@ from torch import Tensor
 from lmexp.models.network import Network
 from lmexp.packing.batches import stacked
 from lmexp.packing.samples import Samples
-from lmexp.training.noise import Noise
 from lmexp.training.objectives.cross_entropy import nll_each, nll_sum
+from lmexp.training.objectives.noise import Noise
 from lmexp.training.objectives.objective import Batch
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lmexp.models.network import Network
 from lmexp.packing.samples import Samples
-from lmexp.training.noise import Noise
+from lmexp.training.objectives.noise import Noise
 
 Batch = Mapping[str, Any]
 """What a forward pass reads, by name; tensors have B rows."""

@@ -9,14 +9,14 @@ import time
 import psutil
 import pytest
 
-from lmexp.training.compile_guard import guarded_group
+from lmexp.training.compilation.guard import guarded_group
 from tests.core.conftest import wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getpgrp"), reason="it is about process groups")
 
 COMPILING = """
 import subprocess, sys, time
-from lmexp.training.compile_guard import guarded_group
+from lmexp.training.compilation.guard import guarded_group
 with guarded_group():
     # a compiler that starts a compiler
     subprocess.Popen([sys.executable, "-c", "import subprocess, sys; subprocess.run(['sleep', '600'])"])

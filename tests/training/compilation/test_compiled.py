@@ -18,9 +18,9 @@ import torch
 from lmexp.core.store.store import Store
 from lmexp.errors import ConfigError, StageError
 from lmexp.models.build import build_model
-from lmexp.training import compiled as module_of_compiled
-from lmexp.training.compile_rule import missing_compiler
-from lmexp.training.compiled import compiled_blocks
+from lmexp.training.compilation import compiled as module_of_compiled
+from lmexp.training.compilation.compiled import compiled_blocks
+from lmexp.training.compilation.rule import missing_compiler
 from tests.core.conftest import processes_of, wait_until
 from tests.test_kills import start, weights_of
 from tests.training.pretrain_runs import run, run_under_torchrun, tiny, train

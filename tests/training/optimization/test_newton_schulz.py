@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from lmexp.training import callbacks, optimizers
-from lmexp.training.newton_schulz import fast_dtype, instructions_of_cpu, orthogonalize
+from lmexp.training import callbacks
+from lmexp.training.optimization import optimizers
+from lmexp.training.optimization.newton_schulz import fast_dtype, instructions_of_cpu, orthogonalize
 from tests.training.pretrain_runs import tiny, train
 
 

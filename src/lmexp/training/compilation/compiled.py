@@ -7,7 +7,7 @@ and its figure is that of the published model. When training ends the attribute 
 
 Shapes do not vary (``dynamic=False``), and what would make a block run eager without a word, one compilation
 too many, is an error instead. Compiling happens in this process and in compilers that die with it; see
-`compile_guard` and `compile_cache`. Under DDP a graph is not cut at the buckets of gradients: blocks are
+`guard` and `cache`. Under DDP a graph is not cut at the buckets of gradients: blocks are
 small enough for communication to begin between them.
 """
 
@@ -25,9 +25,9 @@ from torch import nn
 from lmexp.errors import StageError
 from lmexp.models.network import Network
 from lmexp.training.callbacks import AfterStep
-from lmexp.training.compile_cache import CompileCache
-from lmexp.training.compile_guard import guarded_group
-from lmexp.training.compile_rule import choose, missing_compiler
+from lmexp.training.compilation.cache import CompileCache
+from lmexp.training.compilation.guard import guarded_group
+from lmexp.training.compilation.rule import choose, missing_compiler
 from lmexp.training.config import PretrainConfig
 from lmexp.training.flops import flops_per_token
 from lmexp.training.module import PretrainModule

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmexp.errors import ConfigError
-from lmexp.training import compile_rule
-from lmexp.training.compile_rule import COST_S, SAVED, choose, expected_saving_s, missing_compiler
+from lmexp.training.compilation import rule
+from lmexp.training.compilation.rule import COST_S, SAVED, choose, expected_saving_s, missing_compiler
 from tests.training.pretrain_runs import tiny
 
 NO_COMPILER = "no C++ compiler (g++)"
@@ -47,7 +47,7 @@ def test_the_smallest_experiment_is_not_compiled_and_the_small_one_is():
 
 
 def test_auto_without_a_compiler_or_without_a_measurement_is_off_and_says_why():
-    assert chosen(steps=10**6, missing=NO_COMPILER) == compile_rule.Choice(
+    assert chosen(steps=10**6, missing=NO_COMPILER) == rule.Choice(
         compiles=False, why=f"there is {NO_COMPILER}"
     )
     double = chosen(steps=10**6, precision="64-true")
@@ -80,9 +80,9 @@ def test_what_is_missing_is_named(monkeypatch, tmp_path):
     assert missing_compiler("cpu") == NO_COMPILER
     (tmp_path / "g++").write_text("#!/bin/sh\n")
     (tmp_path / "g++").chmod(0o755)
-    monkeypatch.setattr(compile_rule.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr(rule.sysconfig, "get_path", lambda _: str(tmp_path))
     assert missing_compiler("cpu") == "no Python.h (the headers of this Python)"
     (tmp_path / "Python.h").touch()
     assert missing_compiler("cpu") is None
-    monkeypatch.setattr(compile_rule.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(rule.importlib.util, "find_spec", lambda _: None)
     assert missing_compiler("cuda") == "no triton"

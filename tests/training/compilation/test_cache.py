@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lmexp.training import compile_cache
-from lmexp.training.compile_cache import CompileCache, cache_key
+from lmexp.training.compilation import cache as compile_cache
+from lmexp.training.compilation.cache import CompileCache, cache_key
 from tests.training.pretrain_runs import tiny
 
 

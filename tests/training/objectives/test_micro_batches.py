@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import StreamSamples
-from lmexp.training.micro_batches import MicroBatches
+from lmexp.training.objectives.micro_batches import MicroBatches
 from lmexp.training.objectives.next_token import NextToken
 from tests.packing.test_batches import ArrayTokens
 

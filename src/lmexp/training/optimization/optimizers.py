@@ -20,7 +20,7 @@ from torch.optim.adamw import adamw
 
 from lmexp.models.network import Network
 from lmexp.training.config import OptimizerConfig
-from lmexp.training.newton_schulz import (
+from lmexp.training.optimization.newton_schulz import (
     BEFORE_IT_WAS_CHOSEN,
     fast_dtype,
     instructions_of_cpu,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmexp.training.noise import Noise
+from lmexp.training.objectives.noise import Noise
 
 NUMBERS = st.integers(0, 2**40)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import Samples
-from lmexp.training.noise import Noise
+from lmexp.training.objectives.noise import Noise
 from lmexp.training.objectives.objective import Objective
 
 

@@ -8,7 +8,7 @@ import torch
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.training.config import OptimizerConfig
-from lmexp.training.optimizers import build_optimizer
+from lmexp.training.optimization.optimizers import build_optimizer
 
 SHAPE = GPTConfig(
     num_layers=2, num_heads=2, num_kv_heads=1, d_model=16, head_dim=8, d_ff=24, tie_embeddings=False

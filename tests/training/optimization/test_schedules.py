@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lmexp.training.config import ScheduleConfig
-from lmexp.training.schedules import lr_ratio
+from lmexp.training.optimization.schedules import lr_ratio
 
 
 @st.composite
