@@ -59,3 +59,24 @@ def test_a_request_to_stop_is_followed_before_the_next_computation(tmp_path):
     computed = []
     assert run(tmp_path, computed) == ROWS
     assert computed == ["b-0"]
+
+
+def test_the_rows_of_chunks_follow_each_other_and_those_that_are_done_are_taken(tmp_path):
+    computed = []
+
+    def compute(chunk):
+        computed.append(chunk)
+        return [{"id": item} for item in chunk]
+
+    chunks, whole = [[1, 2], [3], [4, 5]], [{"id": i} for i in (1, 2, 3, 4, 5)]
+    stops = iter([False, False, True])
+    first = Conditions(tmp_path, lambda: next(stops))
+    assert list(first.each("a", chunks, compute)) == whole[:3]
+    assert first.stopped
+    second = Conditions(tmp_path, lambda: False)
+    assert list(second.each("a", chunks, compute)) == whole
+    assert not second.stopped
+    assert computed == chunks
+    # chunks of other lengths are others
+    assert list(Conditions(tmp_path, lambda: False).each("a", [[1, 2, 3], [4, 5]], compute)) == whole
+    assert computed == [*chunks, [1, 2, 3], [4, 5]]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lmexp import stages
+from lmexp.core.graph.stage import StageRun
 from lmexp.corpus.config import CorpusConfig
 from lmexp.corpus.documents import text_hash
 from lmexp.errors import ConfigError
@@ -57,6 +58,34 @@ def test_rows_and_metrics_are_of_the_same_documents(inputs):
         assert run.metrics[f"{split}/loss/stderr"] > 0
         assert run.metrics[f"{split}/gzip_bits_per_byte"] > 0
         assert f"{split}/true_bits_per_byte" not in run.metrics  # nobody knows the truth of this text
+
+
+def test_what_was_stopped_goes_on_with_the_next_chunk_and_makes_the_same_bytes(inputs, tmp_path, monkeypatch):
+    monkeypatch.setitem(stages.perplexity.function.__globals__, "CHUNK_CHARACTERS", 200)
+    _, artifacts = inputs
+    config = PerplexityConfig(splits=("validation", "test"))
+
+    def call(name, work, stop_at):
+        (tmp_path / name).mkdir()
+        answers = iter(range(1, 99))
+        run = StageRun(
+            out=tmp_path / name,
+            work=tmp_path / work,
+            log=print,
+            should_stop=lambda: next(answers) >= stop_at,
+            cache=tmp_path,
+        )
+        return stages.perplexity.function(run, config, **artifacts)
+
+    whole = call("whole", "work", 99)
+    chunks = len(list((tmp_path / "work" / "checkpoints").glob("*.ckpt")))
+    assert chunks > 4
+    assert call("cut", "again", 2) == call("cut2", "again", 3) == {"stopped": 1}
+    assert len(list((tmp_path / "again" / "checkpoints").glob("*.ckpt"))) == 3
+    assert call("rest", "again", 99) == whole
+    for split in ("validation", "test"):
+        file = f"{split}.jsonl"
+        assert (tmp_path / "rest" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
 def test_windows_are_those_of_the_configuration(inputs):

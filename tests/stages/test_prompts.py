@@ -159,6 +159,20 @@ def test_a_stage_that_was_stopped_goes_on_and_makes_the_same_bytes(evaluate, tmp
     assert len(files(tmp_path / "cut3")) == 3, "it took one and did two more"
 
 
+def test_a_condition_that_was_stopped_among_its_items_goes_on_with_the_next_chunk(
+    evaluate, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(prompts.function.__globals__, "CHUNK_ITEMS", 2)
+    metrics = evaluate(CONFIG, PYTHON, tmp_path / "whole")
+    shutil.rmtree(tmp_path / "work")
+    for run, stop_at in enumerate((2, 3, 9)):  # six chunks: one, two more, the rest
+        answers = iter(range(1, 10))
+        found = evaluate(CONFIG, PYTHON, tmp_path / f"cut{run}", stop=lambda: next(answers) >= stop_at)  # noqa: B023
+        assert len(list((tmp_path / "work" / "checkpoints").glob("*.ckpt"))) == (1, 3, 6)[run]
+    assert found == metrics
+    assert files(tmp_path / "cut2") == files(tmp_path / "whole")
+
+
 def test_a_task_file_that_changes_while_being_read_is_refused(evaluate, tmp_path):
     rows = [{"a": i, "b": i + 1} for i in range(5)]
     (tmp_path / "next.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -1,21 +1,24 @@
 """What a stage of conditions has done already: each one's rows, kept where a killed attempt outlives.
 
+A condition is as much as is lost by a kill: a chunk of documents, or of a task's items.
 The n-th condition that is done stands in ``work/checkpoints`` as ``step-<n>.jsonl``, its rows, and
 ``step-<n>.ckpt``, which is written last and says which condition it is and the hash of its rows. A later
 attempt takes a condition whose name and hash agree, and computes every other one again. Rows are numbers
 and texts as JSON writes them, so that what is taken is bit for bit what would be computed.
 """
 
+import functools
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lmexp.core.values.files import parse_json, read_json, write_json
 from lmexp.stages.rows import write_rows
 
 Rows = Sequence[Mapping[str, Any]]
+Chunk = TypeVar("Chunk", bound=Sized)
 
 
 class Conditions:
@@ -40,6 +43,19 @@ class Conditions:
         rows = compute()
         self._keep(name, rows)
         return rows
+
+    def each(
+        self, name: str, chunks: Iterable[Chunk], compute: Callable[[Chunk], Rows]
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows of all `chunks` in order, each a condition that its length is part of.
+
+        Where the stage was asked to stop, rows end before a chunk that was to be computed.
+        """
+        for number, chunk in enumerate(chunks):
+            rows = self.rows(f"{name}/{number} of {len(chunk)}", functools.partial(compute, chunk))
+            if rows is None:
+                return
+            yield from rows
 
     def _paths(self) -> tuple[Path, Path]:
         head = self._folder / f"step-{self._count}"

@@ -8,21 +8,26 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.values.files import read_lines
 from lmexp.evals.config import PerplexityConfig
 from lmexp.evals.needs import check_perplexity, require_window
 from lmexp.models.device import check_device, computing
+from lmexp.stages.conditions import Conditions
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.model_artifact import ModelArtifact
-from lmexp.stages.rows import written
+from lmexp.stages.rows import write_rows
 from lmexp.stages.tokenizer import TokenizerArtifact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from lmexp.corpus.documents import Document
     from lmexp.models.interface import LanguageModel
     from lmexp.scoring.scorer import Scorer
     from lmexp.tokenizer.tokenizer import Tokenizer
+
+CHUNK_CHARACTERS = 2**20
+"""Text that is scored between two points from which a killed or stopped run goes on."""
 
 
 class PerplexityArtifact(Artifact):
@@ -34,6 +39,7 @@ class PerplexityArtifact(Artifact):
     version=2,
     produces=PerplexityArtifact,
     label=lambda c: "-".join(c.splits),
+    resumes=True,
     check_inputs=check_perplexity,
     check_machine=check_device("perplexity"),
 )
@@ -49,7 +55,8 @@ def perplexity(
 
     Metrics are ``<split>/<metric>`` for those of `lmexp.evals.perplexity` and the compressors', and the
     `context_length` and `stride` of the windows, for a model that reads in windows. On text of known entropy
-    ``<split>/entropy_bits_per_byte`` is the exact entropy, beside the figures of the true model.
+    ``<split>/entropy_bits_per_byte`` is the exact entropy, beside the figures of the true model. Chunks of
+    documents that are done are kept, and a run that was killed or stopped goes on with the next.
     """
     with computing(model.load(), config, "perplexity") as network:
         return _measured(run, config, network, tokenizer.load(), corpus)
@@ -80,19 +87,38 @@ def _measured(
     truth, facts = _truth(corpus, encoder)
     window = {"context_length": context_length, "stride": stride}
     metrics: dict[str, float] = {name: value for name, value in window.items() if value is not None}
+    done = Conditions(run.work / "checkpoints", run.should_stop)
+
+    def scored(chunk: "Sequence[Document]") -> "list[dict[str, Any]]":
+        rows = score_documents(scorer, _encoded(chunk, encoder), context_length=context_length, stride=stride)
+        if truth is None:
+            return list(rows)
+        return list(_paired(rows, score_documents(truth, _encoded(chunk, encoder), context_length=None)))
+
     for split in config.splits:
-        documents = held_out(corpus, split, config.limit)
-        rows = score_documents(
-            scorer, _encoded(documents(), encoder), context_length=context_length, stride=stride
-        )
-        if truth is not None:
-            true_rows = score_documents(truth, _encoded(documents(), encoder), context_length=None)
-            rows = _paired(rows, true_rows)
-        found = perplexity_metrics(written(run.out / f"{split}.jsonl", rows))
+        documents, path = held_out(corpus, split, config.limit), run.out / f"{split}.jsonl"
+        write_rows(path, done.each(split, _chunks(documents()), scored))
+        if done.stopped:
+            return {"stopped": 1}
+        found = perplexity_metrics(read_lines(path))
         texts = (document.text for document in documents())
         found |= compressor_bits_per_byte(texts, int(found["bytes"])) | facts
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
     return metrics
+
+
+def _chunks(documents: "Iterable[Document]") -> "Iterator[list[Document]]":
+    """Yield the documents in order, in lists of `CHUNK_CHARACTERS` and what is left of the last one."""
+    chunk: list[Document] = []
+    size = 0
+    for document in documents:
+        chunk.append(document)
+        size += len(document.text)
+        if size >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def held_out(corpus: CorpusArtifact, split: str, limit: int | None) -> "Callable[[], Iterable[Document]]":

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from lmexp.models.interface import LanguageModel
     from lmexp.tokenizer.tokenizer import Tokenizer
 
+CHUNK_ITEMS = 500
+"""Items of a condition that are asked between two points from which a killed or stopped run goes on."""
+
 
 class PromptsArtifact(Artifact):
     """Rows, one for each item, in ``<task>-<num_fewshot>.jsonl``, and with ``-permuted`` for permuted labels;
@@ -56,8 +59,8 @@ def prompts(
     ``items``; where zero shots are among the numbers ``gain/<n>``, and with `permute_labels`
     ``permuted_acc/<n>`` and ``permutation_loss/<n>``. Where answers are generated, ``exact_match`` stands in
     place of ``acc``, and neither chance nor the baseline beside it. A task without items has ``items`` alone.
-    ``dropped`` rows and items of ``equal_choices`` are counted where there are some. A condition that is done
-    is kept, and a run that was killed or stopped goes on with the next.
+    ``dropped`` rows and items of ``equal_choices`` are counted where there are some. A chunk of
+    a condition's items that is done is kept, and a run that was killed or stopped goes on with the next.
     """
     with computing(model.load(), config, "prompts") as network:
         return _measured(run, config, network, tokenizer.load(), corpus=corpus, baseline=baseline)
@@ -104,8 +107,9 @@ def _measured(
             for permuted in (False, True) if config.permute_labels and num_fewshot else (False,):
                 asked = prompts_of(task, num_fewshot=num_fewshot, seed=config.seed, permuted=permuted)
                 name = f"{task.name}-{num_fewshot}{'-permuted' if permuted else ''}"
-                rows = done.rows(name, functools.partial(score, task, asked))
-                if rows is None:
+                chunks = [asked[i : i + CHUNK_ITEMS] for i in range(0, len(asked), CHUNK_ITEMS)]
+                rows = list(done.each(name, chunks, functools.partial(score, task)))
+                if done.stopped:
                     return {"stopped": 1}
                 write_rows(run.out / f"{name}.jsonl", rows)
                 conditions[num_fewshot, permuted] = rows
