@@ -102,6 +102,18 @@ def test_a_model_says_the_file_that_it_needs_and_is_read_with_it_alone(tmp_path)
         activate([FILE])
 
 
+@pytest.mark.parametrize("name", ["label", "size", "can"])
+def test_a_family_that_does_not_say_what_it_is_is_refused_when_its_file_is_read(tmp_path, name):
+    file = tmp_path / "half.py"
+    text = FILE.read_text().replace(f"def {name}(", f"def no_{name}(")
+    file.write_text(text.replace('"window", Window', '"half", Window'))
+    try:
+        with pytest.raises(ConfigError, match=rf"half\.py registers WindowConfig .* defines no '{name}'"):
+            activate([file])
+    finally:
+        activate([FILE])
+
+
 def test_a_file_without_a_network_is_refused_before_it_is_trained(tmp_path):
     file = tmp_path / "netless.py"
     text = FILE.read_text().replace("NETWORK = Window\n", "").replace('"window", Window', '"netless", Window')

@@ -11,7 +11,7 @@ from tokenizers import models, normalizers
 
 from lmexp.core.graph.compose import compose
 from lmexp.core.graph.extensions import activate
-from lmexp.errors import DataError
+from lmexp.errors import ConfigError, DataError
 from lmexp.tokenizer.config import TOKENIZERS, ByteBPEConfig, ByteConfig
 from lmexp.tokenizer.tokenizer import Tokenizer
 from lmexp.tokenizer.train import train_tokenizer
@@ -67,6 +67,20 @@ def test_a_kind_is_chosen_by_its_key_and_leaves_the_experiments_size_behind(word
     assert composed.handles["tokenizer"].identity()["tokenizer"]["kind"] == kind
     plain = compose(["+experiment=tiny"])
     assert plain.handles["tokenizer"].identity() == {"vocab_size": 512}
+
+
+def test_a_kind_that_makes_nothing_is_refused_when_its_file_is_read(words):
+    text = words.read_text()
+    for name, wrong in (
+        ("make", text.replace("def make", "def made")),
+        ("label", text.replace("def lab", "def tab")),
+    ):
+        file = words.with_name(f"no_{name}.py")
+        file.write_text(wrong)
+        with pytest.raises(
+            ConfigError, match=rf"registers WordsConfig as kind 'words', and it defines no '{name}'"
+        ):
+            activate([file])
 
 
 def test_a_tokenizer_that_loses_text_is_refused_when_it_is_made():

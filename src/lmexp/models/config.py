@@ -43,10 +43,5 @@ class ContextConfig(ModelConfig):
     """Longest sequence that the model sees, in tokens."""
 
     @property
-    def can(self) -> frozenset[Capability]:
-        """What a model of the family can do."""
-        raise NotImplementedError
-
-    @property
     def longest(self) -> int | None:
         return self.context_length

@@ -85,4 +85,4 @@ def register_tokenizer(name: str, cls: type[TokenizerConfig]) -> None:
 
     Errors: those of `OneOf.register`.
     """
-    TOKENIZERS.register(name, cls)
+    TOKENIZERS.register(name, cls, base=TokenizerConfig, defined=("label", "make"))

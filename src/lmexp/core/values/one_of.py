@@ -50,13 +50,22 @@ class OneOf:
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", dict(self.kinds))
 
-    def register(self, name: str, cls: "type[Config]") -> None:
+    def register(
+        self,
+        name: str,
+        cls: "type[Config]",
+        *,
+        base: "type[Config] | None" = None,
+        defined: tuple[str, ...] = (),
+    ) -> None:
         """Add a kind; the files that `extensions=[FILE.py]` names call this when they are imported.
 
         The same file may register its kinds again. What a file registers that is no extension, such as a
-        pipeline, is a kind only where it is named as one.
-        Errors: `ConfigError` for a name that is no key or is taken, a class that is no configuration, is a
-        kind already or has a field of the name that chooses the kind, and a call outside of any such file.
+        pipeline, is a kind only where it is named as one. All kinds derive from `base`, and have to define
+        what this only declares, `defined`.
+        Errors: `ConfigError` for a name that is no key or is taken, a class that is no such configuration, is
+        a kind already, lacks a definition or has a field of the name that chooses the kind, and a call from
+        no such file.
         """
         file = loading_file()
         if file is None:
@@ -64,20 +73,29 @@ class OneOf:
                 f"the {self.key} {name!r} is registered by no file; write it into one and name that with "
                 f"extensions=[FILE.py]."
             )
-        self._check(name, cls, file)
+        self._check(name, cls, file, base, defined)
         remember(Registration(one_of=self, name=name, cls=cls, file=file))
         if file in active_files():
             self.restore(name, cls, file)
 
-    def _check(self, name: Any, cls: Any, file: Path) -> None:
+    def _check(self, name: Any, cls: Any, file: Path, base: Any, defined: tuple[str, ...]) -> None:
         from lmexp.core.values.config import Config  # it imports this module
 
         if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
             raise ConfigError(
                 f"{file} registers the {self.key} {name!r}, which is no key; use letters, digits and _."
             )
-        if not (isinstance(cls, type) and issubclass(cls, Config)):
-            raise ConfigError(f"{file} registers {cls!r} as {self.key} {name!r}; give a class of Config.")
+        base = base or Config
+        if not (isinstance(cls, type) and issubclass(cls, base)):
+            raise ConfigError(
+                f"{file} registers {cls!r} as {self.key} {name!r}; give a class of {base.__name__}."
+            )
+        for attribute in defined:
+            if getattr(cls, attribute) is getattr(base, attribute):
+                raise ConfigError(
+                    f"{file} registers {cls.__name__} as {self.key} {name!r}, and it defines no "
+                    f"{attribute!r}; {base.__name__} says what that is."
+                )
         if self.key in names(cls):
             raise ConfigError(
                 f"{file} registers {cls.__name__} as {self.key} {name!r}, and that class has a field "

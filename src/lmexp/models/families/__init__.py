@@ -61,8 +61,8 @@ def register_network(name: str, cls: type[ModelConfig]) -> None:
     The file that calls this defines `cls` and, as `NETWORK`, what builds it.
     Errors: those of `OneOf.register`.
     """
-    NETWORKS.register(name, cls)
-    MODELS.register(name, cls)
+    for union in (NETWORKS, MODELS):
+        union.register(name, cls, base=ModelConfig, defined=("label", "size", "can"))
 
 
 def module_of(config: ModelConfig, name: str) -> ModuleType:
