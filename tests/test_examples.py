@@ -77,6 +77,7 @@ def test_own_pipeline_lists_the_most_surprising_tokens_in_order(example):
     assert run.metrics["surprise/most_bits"] == pytest.approx(bits[0], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_own_model_stands_beside_one_of_lmexp_on_one_page(example):
     corpus = ("corpus=local", f"corpus.files=[{TEXTS}/*.txt]", "corpus.max_document_bytes=512")
     folder, _ = example("own_model", "trainer.max_steps=3", "only=[perplexity]", *corpus)
