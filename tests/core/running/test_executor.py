@@ -63,7 +63,9 @@ def test_an_error_that_a_stage_reports_is_the_users_and_nothing_is_published(run
 
 
 def test_a_crash_is_a_stage_error_with_its_traceback_and_log(run_toy):
-    with pytest.raises(StageError, match="total: ValueError: the toy was told to fail") as error:
+    with pytest.raises(
+        StageError, match=r"total: \S+toy\.py:\d+: ValueError: the toy was told to fail"
+    ) as error:
         run_toy(total={"fail_at": 2})
     assert "toy.py" in "".join(error.value.__notes__)
     assert "the toy was told to fail" in error.value.log.read_text()
