@@ -22,8 +22,8 @@ def test_an_encoder_neither_writes_nor_scores_and_says_so():
         generate_ids(encoder(), [[1]], SamplingConfig(max_new_tokens=1), eos_token_id=0)
     with pytest.raises(DataError, match=r"perplexity cannot use this model, of the family encoder"):
         scorer_of(encoder(), batch_size=1, bos_token_id=0, purpose="perplexity")
-    with pytest.raises(DataError, match=r"embedding cannot use .*: it has no embeds"):
-        require(encoder(), ["embeds"], "embedding")
+    with pytest.raises(DataError, match=r"a sketch cannot use .*: it has no branches"):
+        require(encoder(), ["branches"], "a sketch")
 
 
 @pytest.mark.parametrize("kind", MODELS.kinds)

@@ -18,7 +18,17 @@ _SAMPLE_LINES = 6
 _SAMPLE_WIDTH = 100
 _OWN_METRICS = 8
 _SHIPPED = frozenset(
-    ("corpus", "tokenizer", "packing", "pretrain", "perplexity", "prompts", "samples", "adopted_model")
+    (
+        "corpus",
+        "tokenizer",
+        "packing",
+        "pretrain",
+        "ngram",
+        "perplexity",
+        "prompts",
+        "samples",
+        "adopted_model",
+    )
 )
 """Stages whose numbers the tables above show as far as a person wants them."""
 

@@ -1,19 +1,21 @@
 """What the configurations of all models have in common, and of those with a limited context."""
 
+import abc
+
 from lmexp.core.values.config import Config, option
 from lmexp.models.interface import Capability
 
 
-class ModelConfig(Config):
+class ModelConfig(Config, abc.ABC):
     """The shape of a model; each family derives its own from it.
 
     The vocabulary size is not here: it comes from the tokenizer.
     """
 
     @property
+    @abc.abstractmethod
     def label(self) -> str:
         """The family and its size in a word, for an artifact's name: `gpt-4x256`."""
-        raise NotImplementedError
 
     @property
     def attention_width(self) -> int:
@@ -21,14 +23,14 @@ class ModelConfig(Config):
         return 0
 
     @property
+    @abc.abstractmethod
     def size(self) -> str:
         """The size in words, for a model's card: `4 layers of width 256`."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def can(self) -> frozenset[Capability]:
         """What a model of the family can do."""
-        raise NotImplementedError
 
     @property
     def longest(self) -> int | None:

@@ -8,7 +8,6 @@ that is said by its capabilities, and whoever needs one asks for it:
     streams        reads a text piece by piece, with a state that it moves on
     documents      reads several documents in one sequence, each as if it stood alone
     branches       reads several continuations of one beginning at once
-    embeds         gives each token a vector
 
 Shapes: B rows, T time, V vocabulary.
 """
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Capability = Literal["next_token", "masked_token", "documents", "branches", "streams", "embeds"]
+Capability = Literal["next_token", "masked_token", "documents", "branches", "streams"]
 
 Pair = tuple[Sequence[int], Sequence[int]]
 """A context and its continuation, both token ids. An empty context is the beginning of a document."""
@@ -67,16 +66,6 @@ class LanguageModel(Protocol):
     @property
     def can(self) -> frozenset[Capability]:
         """What it can do."""
-        ...
-
-    @property
-    def is_bound(self) -> bool:
-        """Whether its nats are an upper bound of the true ones."""
-        ...
-
-    @property
-    def is_normalized(self) -> bool:
-        """Whether the probabilities of all texts sum to one; where not, it is never ranked."""
         ...
 
 

@@ -19,9 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lmexp.models.cache import KVCache, LayerCache
 from lmexp.models.config import ContextConfig, ModelConfig
 from lmexp.models.families import NETWORKS
 from lmexp.models.interface import Capability, State
+from lmexp.models.layers.visibility import Visibility, visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,6 @@ class Role:
 
 class Network(nn.Module, abc.ABC):
     """A model made of torch. Built by `lmexp.models.build.build_model`."""
-
-    is_bound: ClassVar[bool] = False
-    is_normalized: ClassVar[bool] = True
 
     embeddings: ClassVar[frozenset[str]]
     """Names of the parameters that are looked up by id, a head tied to one of them included."""
@@ -84,6 +83,22 @@ class Network(nn.Module, abc.ABC):
     def blocks(self) -> Sequence[nn.Module]:
         """The modules that most of the work is done in, in order."""
 
+    @abc.abstractmethod
+    def hidden_states(self, input_ids: Tensor, *, documents: Tensor | None = None) -> Tensor:
+        """Return the last layer's output ``[B, T, D]`` of ``input_ids [B, T]`` (int64).
+
+        ``documents [B, T]`` number the documents of each row, one after the other; each is read as if it
+        stood alone. Errors: `DataError` for more tokens than the context length.
+        """
+
+    @abc.abstractmethod
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return logits ``[..., V]`` of hidden states ``[..., D]``, for the positions one needs."""
+
+    def forward(self, input_ids: Tensor, documents: Tensor | None = None) -> Tensor:
+        """Return logits ``[B, T, V]`` for ``input_ids [B, T]``; see `hidden_states`."""
+        return self.logits(self.hidden_states(input_ids, documents=documents))
+
     def roles(self) -> Mapping[str, Role]:
         """Return the role of each parameter, by name."""
         return {name: self._role(name, parameter) for name, parameter in self.named_parameters()}
@@ -112,23 +127,12 @@ class CausalNetwork(Network):
         lengths: Sequence[int] | None = None,
         documents: Tensor | None = None,
     ) -> Tensor:
-        """Return the last layer's output ``[B, T, D]``, from which `logits` makes logits.
+        """Return the last layer's output ``[B, T, D]``; see `Network.hidden_states`.
 
-        With a `state`, ``input_ids [B, T]`` (int64) continue what it has read, and it is moved on; where
-        `lengths` are given, only so many ids of each row are real, and what follows them is padding whose
-        output means nothing. ``documents [B, T]`` number the documents of each row, one after the other; each
-        is read as if it stood alone. They are not given with a state.
-
-        Errors: `DataError` if a row has more tokens than the context length.
+        With a `state`, ``input_ids [B, T]`` continue what it has read, and it is moved on; where `lengths`
+        are given, only so many ids of each row are real, and what follows them is padding whose output means
+        nothing. Documents are not given with a state.
         """
-
-    @abc.abstractmethod
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return logits ``[..., V]`` of hidden states ``[..., D]``, for the positions one needs."""
-
-    def forward(self, input_ids: Tensor, documents: Tensor | None = None) -> Tensor:
-        """Return logits ``[B, T, V]`` for ``input_ids [B, T]``; see `hidden_states`."""
-        return self.logits(self.hidden_states(input_ids, documents=documents))
 
     def begin(self, num_rows: int) -> State:
         """Return the state before any token."""
@@ -145,7 +149,7 @@ class CausalNetwork(Network):
 
 
 class BranchingNetwork(CausalNetwork):
-    """A causal network that is also told where each token stands and what it may see."""
+    """A causal network of attention, which is also told where each token stands and what it may see."""
 
     config: ContextConfig
 
@@ -154,12 +158,15 @@ class BranchingNetwork(CausalNetwork):
         """Most tokens that it sees."""
         return self.config.context_length
 
-    @abc.abstractmethod
+    def new_state(self, num_rows: int) -> KVCache:
+        """Return an empty cache of keys and values."""
+        return KVCache(len(self.blocks), num_rows)
+
     def hidden_states(
         self,
         input_ids: Tensor,
         *,
-        state: Any = None,
+        state: KVCache | None = None,
         lengths: Sequence[int] | None = None,
         documents: Tensor | None = None,
         positions: Tensor | None = None,
@@ -171,6 +178,20 @@ class BranchingNetwork(CausalNetwork):
         and not T, are then bounded by the context length. ``mask [B, T, S]`` is True where a token may
         attend, at least once in each row, by default to itself and all before it.
         """
+        seen = visibility(
+            self.context_length,
+            input_ids,
+            state=state,
+            lengths=lengths,
+            documents=documents,
+            positions=positions,
+            mask=mask,
+        )
+        return self._read(input_ids, seen, [None] * len(self.blocks) if state is None else state.layers)
+
+    @abc.abstractmethod
+    def _read(self, input_ids: Tensor, seen: Visibility, caches: Sequence[LayerCache | None]) -> Tensor:
+        """Return the last layer's output ``[B, T, D]``; each block has its cache, if there is a state."""
 
 
 class MaskedNetwork(Network):
@@ -180,19 +201,3 @@ class MaskedNetwork(Network):
     def mask_token_id(self) -> int:
         """The id that stands in for a hidden token."""
         return self.vocab_size - 1
-
-    @abc.abstractmethod
-    def hidden_states(self, input_ids: Tensor, *, documents: Tensor | None = None) -> Tensor:
-        """Return the last layer's output ``[B, T, D]`` of ``input_ids [B, T]`` (int64).
-
-        ``documents [B, T]`` number the documents of each row, one after the other; each is read as if it
-        stood alone. Errors: `DataError` for more tokens than the context length.
-        """
-
-    @abc.abstractmethod
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return logits ``[..., V]`` of hidden states ``[..., D]``, for the positions one needs."""
-
-    def forward(self, input_ids: Tensor, documents: Tensor | None = None) -> Tensor:
-        """Return logits ``[B, T, V]`` for ``input_ids [B, T]``; see `hidden_states`."""
-        return self.logits(self.hidden_states(input_ids, documents=documents))

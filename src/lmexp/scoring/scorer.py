@@ -5,6 +5,7 @@ of each continuation token, given the context and the continuation before it. An
 the beginning of a document: the token that begins one takes its place.
 """
 
+import abc
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
@@ -30,12 +31,12 @@ class Scorer(Protocol):
         ...
 
 
-class PairScorer:
+class PairScorer(abc.ABC):
     """A scorer to which a group is nothing but its pairs."""
 
+    @abc.abstractmethod
     def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
         """Return, for each pair, the log-probability in nats of each continuation token."""
-        raise NotImplementedError
 
     def score_groups(self, groups: Sequence[Sequence[Pair]]) -> list[list[NDArray[np.float64]]]:
         """Return the same for groups of pairs."""

@@ -4,6 +4,7 @@ All are byte-level: every text comes back from its tokens, and the bytes of thes
 a user's own says by `make` how its vocabulary comes about; what it makes is a `tokenizer.json` as any other.
 """
 
+import abc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,22 +18,22 @@ ENCODERS = ("gigatoken", "tiktoken", "tokenizers")
 """What can encode, the fastest first; `lmexp.tokenizer.encoders` says how."""
 
 
-class TokenizerConfig(Config):
+class TokenizerConfig(Config, abc.ABC):
     """What all kinds have in common."""
 
     @property
+    @abc.abstractmethod
     def label(self) -> str:
         """The kind and its size in a word, for an artifact's name: `bpe-4096`."""
-        raise NotImplementedError
 
     @property
     def adopted(self) -> str | None:
         """The directory of a tokenizer that is taken as it is; None where one is made."""
         return None
 
+    @abc.abstractmethod
     def make(self, texts: Iterator[str]) -> "Tokenizer":
         """Return the tokenizer. `texts`, those of the train split, are read at most once."""
-        raise NotImplementedError
 
 
 class ByteBPEConfig(TokenizerConfig):
@@ -85,4 +86,4 @@ def register_tokenizer(name: str, cls: type[TokenizerConfig]) -> None:
 
     Errors: those of `OneOf.register`.
     """
-    TOKENIZERS.register(name, cls, base=TokenizerConfig, defined=("label", "make"))
+    TOKENIZERS.register(name, cls, base=TokenizerConfig)

@@ -21,7 +21,6 @@ from lmexp.training.checkpoints import checkpoint_path, publish_checkpoint
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state, finite_loss
 from lmexp.training.module import PretrainModule
-from lmexp.training.optimization.newton_schulz import fast_dtype, instructions_of_cpu
 
 STEPS_BEFORE_TIMING = 2
 """First steps of a process, slower than the rest, that its `tokens_per_second` leaves out."""
@@ -165,29 +164,6 @@ class Curve(AfterStep):
     def _rate(self, start: tuple[int, float], end: tuple[int, float]) -> float:
         steps, seconds = end[0] - start[0], end[1] - start[1]
         return steps * self.tokens_per_step / seconds if steps and seconds > 0 else math.nan
-
-
-class AgreesOnDtype(AfterStep):
-    """Gives all ranks the dtype in which rank 0 orthogonalises for Muon, and notes it for the record.
-
-    Ranks on unlike machines would round their updates otherwise, and their weights would drift apart.
-    """
-
-    def __init__(self, config: PretrainConfig, note: Callable[[str, str], None]) -> None:
-        super().__init__(config)
-        self._note = note
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Agree, where there is a group of Muon."""
-        for group in trainer.optimizers[0].param_groups:
-            if group["kind"] == "muon":
-                dtype = group["ns_dtype"] = trainer.strategy.broadcast(group["ns_dtype"], src=0)
-                is_fast = dtype == fast_dtype(pl_module.device.type, instructions_of_cpu())
-                why = "that is fast here" if is_fast else "training began with it"
-                self._note("newton_schulz", f"{dtype}, since {why}")
-
-    def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
-        """Do nothing."""
 
 
 class StopOnRequest(AfterStep):

@@ -20,7 +20,7 @@ from lmexp.models.network import Network
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import Samples
 from lmexp.training import ranks
-from lmexp.training.callbacks import AgreesOnDtype, Checkpoints, Curve, StopOnRequest
+from lmexp.training.callbacks import Checkpoints, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
 from lmexp.training.compilation.compiled import Compiled, told_of_compilers
 from lmexp.training.config import PretrainConfig
@@ -31,6 +31,7 @@ from lmexp.training.module import PretrainModule
 from lmexp.training.needs import too_few_samples
 from lmexp.training.objectives.build import build_objective
 from lmexp.training.objectives.micro_batches import MicroBatches
+from lmexp.training.optimization.agreement import AgreesOnDtype
 from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
 from lmexp.training.trainer import build_trainer, quiet_lightning
 from lmexp.training.validation import HeldOut, Validation
@@ -119,7 +120,7 @@ def pretrain(
         trainer = build_trainer(
             config,
             checkpoints,
-            [compiled, AgreesOnDtype(config, note), curve, stop, snapshots, saving, CollectGarbage(config)],
+            [compiled, AgreesOnDtype(note), curve, stop, snapshots, saving, CollectGarbage(config)],
         )
         assert trainer.world_size == config.world_size, "Lightning must join the ranks that were started"
         batches = MicroBatches(

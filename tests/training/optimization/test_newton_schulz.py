@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from lmexp.training import callbacks
-from lmexp.training.optimization import optimizers
+from lmexp.training.optimization import agreement, optimizers
 from lmexp.training.optimization.newton_schulz import fast_dtype, instructions_of_cpu, orthogonalize
 from tests.training.pretrain_runs import tiny, train
 
@@ -68,7 +67,7 @@ def test_the_cpus_instructions_are_those_that_torch_reports(monkeypatch):
 
 
 def machine(monkeypatch, *instructions):
-    for module in (optimizers, callbacks):
+    for module in (optimizers, agreement):
         monkeypatch.setattr(module, "instructions_of_cpu", lambda: frozenset(instructions))
 
 

@@ -56,13 +56,12 @@ class OneOf:
         cls: "type[Config]",
         *,
         base: "type[Config] | None" = None,
-        defined: tuple[str, ...] = (),
     ) -> None:
         """Add a kind; the files that `extensions=[FILE.py]` names call this when they are imported.
 
         The same file may register its kinds again. What a file registers that is no extension, such as a
-        pipeline, is a kind only where it is named as one. All kinds derive from `base`, and have to define
-        what this only declares, `defined`.
+        pipeline, is a kind only where it is named as one. All kinds derive from `base`, and define what it
+        declares as abstract.
         Errors: `ConfigError` for a name that is no key or is taken, a class that is no such configuration, is
         a kind already, lacks a definition or has a field of the name that chooses the kind, and a call from
         no such file.
@@ -73,12 +72,12 @@ class OneOf:
                 f"the {self.key} {name!r} is registered by no file; write it into one and name that with "
                 f"extensions=[FILE.py]."
             )
-        self._check(name, cls, file, base, defined)
+        self._check(name, cls, file, base)
         remember(Registration(one_of=self, name=name, cls=cls, file=file))
         if file in active_files():
             self.restore(name, cls, file)
 
-    def _check(self, name: Any, cls: Any, file: Path, base: Any, defined: tuple[str, ...]) -> None:
+    def _check(self, name: Any, cls: Any, file: Path, base: Any) -> None:
         from lmexp.core.values.config import Config  # it imports this module
 
         if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
@@ -90,12 +89,12 @@ class OneOf:
             raise ConfigError(
                 f"{file} registers {cls!r} as {self.key} {name!r}; give a class of {base.__name__}."
             )
-        for attribute in defined:
-            if getattr(cls, attribute) is getattr(base, attribute):
-                raise ConfigError(
-                    f"{file} registers {cls.__name__} as {self.key} {name!r}, and it defines no "
-                    f"{attribute!r}; {base.__name__} says what that is."
-                )
+        undefined = sorted(getattr(cls, "__abstractmethods__", ()))
+        if undefined:
+            raise ConfigError(
+                f"{file} registers {cls.__name__} as {self.key} {name!r}, and it defines no "
+                f"{undefined[0]!r}; {base.__name__} says what that is."
+            )
         if self.key in names(cls):
             raise ConfigError(
                 f"{file} registers {cls.__name__} as {self.key} {name!r}, and that class has a field "

@@ -62,7 +62,7 @@ def register_network(name: str, cls: type[ModelConfig]) -> None:
     Errors: those of `OneOf.register`.
     """
     for union in (NETWORKS, MODELS):
-        union.register(name, cls, base=ModelConfig, defined=("label", "size", "can"))
+        union.register(name, cls, base=ModelConfig)
 
 
 def module_of(config: ModelConfig, name: str) -> ModuleType:

@@ -136,7 +136,7 @@ class Encoder(MaskedNetwork):
         return self.get_submodule("bert.encoder.layer")  # type: ignore[return-value]
 
     def hidden_states(self, input_ids: Tensor, *, documents: Tensor | None = None) -> Tensor:
-        """Return the last block's output ``[B, T, D]``; see `MaskedNetwork.hidden_states`."""
+        """Return the last block's output ``[B, T, D]``; see `Network.hidden_states`."""
         num_times, limit = input_ids.shape[1], self.config.context_length
         if num_times > limit:
             raise DataError(

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmexp.models.cache import KVCache, LayerCache
+from lmexp.models.cache import LayerCache
 from lmexp.models.families.gpt2.config import GPT2Config
 from lmexp.models.layers.attention import attention
 from lmexp.models.layers.linear import Linear
-from lmexp.models.layers.visibility import visibility
+from lmexp.models.layers.visibility import Visibility
 from lmexp.models.network import BranchingNetwork
 
 
@@ -107,35 +107,12 @@ class GPT2(BranchingNetwork):
         """The blocks."""
         return self.transformer.h  # type: ignore[return-value]
 
-    def new_state(self, num_rows: int) -> KVCache:
-        """Return an empty cache."""
-        return KVCache(self.config.num_layers, num_rows)
-
-    def hidden_states(
-        self,
-        input_ids: Tensor,
-        *,
-        state: KVCache | None = None,
-        lengths: Sequence[int] | None = None,
-        documents: Tensor | None = None,
-        positions: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Tensor:
-        """Return the last norm's output ``[B, T, D]``; see `BranchingNetwork.hidden_states`."""
-        seen = visibility(
-            self.context_length,
-            input_ids,
-            state=state,
-            lengths=lengths,
-            documents=documents,
-            positions=positions,
-            mask=mask,
-        )
+    def _read(self, input_ids: Tensor, seen: Visibility, caches: Sequence[LayerCache | None]) -> Tensor:
         wpe = self.transformer.wpe
         x = self.transformer.wte(input_ids)
         x = x + (wpe.weight[seen.times] if isinstance(seen.times, slice) else wpe(seen.times))
-        for i, block in enumerate(self.transformer.h):
-            x = block(x, seen.mask, None if state is None else state.layers[i])
+        for block, cache in zip(self.transformer.h, caches, strict=True):
+            x = block(x, seen.mask, cache)
         return self.transformer.ln_f(x)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:

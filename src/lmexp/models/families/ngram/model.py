@@ -37,8 +37,6 @@ class NGram:
     family: str = "ngram"
     context_length: int | None = None
     """None: a text of any length is read; only its last order - 1 tokens are seen."""
-    is_bound: bool = False
-    is_normalized: bool = True
 
     def __init__(self, config: NGramConfig, counts: Adjusted, *, bos_token_id: int) -> None:
         self.config = config

@@ -21,12 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmexp.models.cache import KVCache, LayerCache
+from lmexp.models.cache import LayerCache
 from lmexp.models.families.qwen3.config import GPTConfig
 from lmexp.models.layers.attention import attention
 from lmexp.models.layers.linear import Linear
 from lmexp.models.layers.norm import RMSNorm
-from lmexp.models.layers.visibility import visibility
+from lmexp.models.layers.visibility import Visibility
 from lmexp.models.network import BranchingNetwork
 
 
@@ -126,35 +126,12 @@ class GPT(BranchingNetwork):
         """The blocks."""
         return self.model.layers  # type: ignore[return-value]
 
-    def new_state(self, num_rows: int) -> KVCache:
-        """Return an empty cache."""
-        return KVCache(self.config.num_layers, num_rows)
-
-    def hidden_states(
-        self,
-        input_ids: Tensor,
-        *,
-        state: KVCache | None = None,
-        lengths: Sequence[int] | None = None,
-        documents: Tensor | None = None,
-        positions: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Tensor:
-        """Return the last norm's output ``[B, T, D]``; see `BranchingNetwork.hidden_states`."""
-        seen = visibility(
-            self.context_length,
-            input_ids,
-            state=state,
-            lengths=lengths,
-            documents=documents,
-            positions=positions,
-            mask=mask,
-        )
+    def _read(self, input_ids: Tensor, seen: Visibility, caches: Sequence[LayerCache | None]) -> Tensor:
         x = self.model.embed_tokens(input_ids)
         tables = self._rope_tables(x.device, _compute_dtype(x))
         cos, sin = (table[seen.times] for table in tables)
-        for i, layer in enumerate(self.model.layers):
-            x = layer(x, cos, sin, seen.mask, None if state is None else state.layers[i])
+        for layer, cache in zip(self.model.layers, caches, strict=True):
+            x = layer(x, cos, sin, seen.mask, cache)
         return self.model.norm(x)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
