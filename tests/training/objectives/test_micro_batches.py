@@ -100,3 +100,19 @@ def test_an_index_past_the_last_step_is_refused():
     )
     with pytest.raises(IndexError):
         batches[6]
+
+
+def test_a_step_is_counted_once_for_all_its_micro_batches_in_whatever_order_they_are_asked_for():
+    class Counted(NextToken):
+        asked = 0
+
+        def counts(self, samples, indices, noise):
+            Counted.asked += 1
+            return super().counts(samples, indices, noise)
+
+    samples, order = StreamSamples(ArrayTokens(91), 10), BatchOrder(9, 4, seed=0)
+    batches = MicroBatches(
+        samples, order, Counted(None), rank=0, world_size=1, micro_batch_size=1, max_steps=3
+    )
+    assert [batches[i]["counts"] for i in (0, 1, 2, 3, 8, 4)] == [{"next_token": 40}] * 6
+    assert Counted.asked == 3

@@ -6,6 +6,7 @@ part, and micro-batch j of a rank the j-th part of that.
 Shapes: B samples of a micro-batch.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Any]]):
         self.accumulation = per_rank // micro_batch_size
         self._first = rank * per_rank
         self._length = max_steps * self.accumulation
+        self._counted: tuple[int, Mapping[str, int]] | None = None  # the last step that was asked for
 
     def __len__(self) -> int:
         """Return the number of micro-batches of all steps."""
@@ -64,5 +66,8 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Any]]):
             raise IndexError(index)
         step = index // self.accumulation
         noise = Noise(self.order.seed, step)
-        counts = self.objective.counts(self.samples, self.order.sample_indices(step), noise)
-        return {**self.objective.batch(self.samples, self.sample_indices(index), noise), "counts": counts}
+        if self._counted is None or self._counted[0] != step:  # once for all micro-batches of a step
+            counts = self.objective.counts(self.samples, self.order.sample_indices(step), noise)
+            self._counted = step, counts
+        batch = self.objective.batch(self.samples, self.sample_indices(index), noise)
+        return {**batch, "counts": self._counted[1]}
