@@ -19,7 +19,8 @@ from lmexp.evals.perplexity import evaluate_perplexity, perplexity_metrics, scor
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.folder import load_model, save_network
-from lmexp.scoring.scorer import PairScorer, scorer_of
+from lmexp.scoring.pairs import PairScorer
+from lmexp.scoring.scorer import scorer_of
 
 
 class Uniform:

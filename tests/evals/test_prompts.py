@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lmexp.errors import DataError
 from lmexp.evals.prompts import ROW_CHARACTERS, Prompt, encode_choices, prompts_of, score_choices
 from lmexp.evals.tasks.items import Item, Task
-from lmexp.scoring.scorer import PairScorer
+from lmexp.scoring.pairs import PairScorer
 from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.train import train_tokenizer
 

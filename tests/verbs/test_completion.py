@@ -8,6 +8,11 @@ import pytest
 
 from lmexp import cli, run
 from lmexp.verbs import completion
+from lmexp.verbs.table import VERBS
+
+
+def query(line):
+    return completion.query(line, {name: verb.options for name, verb in VERBS.items()})
 
 
 @pytest.mark.parametrize(
@@ -28,13 +33,13 @@ from lmexp.verbs import completion
 )
 def test_a_word_is_completed_up_to_its_next_part(line, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert completion.query(line)[: len(expected) or None] == expected
+    assert query(line)[: len(expected) or None] == expected
 
 
 def test_runs_are_completed_where_a_verb_takes_one(monkeypatch):
     monkeypatch.setattr(completion, "_runs", lambda: ["tiny-1", "known-2"])
-    assert completion.query("lmexp show ") == ["last", "tiny-1", "known-2"]
-    assert completion.query("lmexp show t") == ["tiny-1"]
+    assert query("lmexp show ") == ["last", "tiny-1", "known-2"]
+    assert query("lmexp show t") == ["tiny-1"]
 
 
 def test_scripts_are_printed_by_the_verb_and_by_hydras_option_and_an_unknown_shell_is_a_sentence(capsys):

@@ -27,7 +27,7 @@ from torch import Tensor
 from lmexp.models.interface import Pair
 from lmexp.models.network import CausalNetwork
 from lmexp.scoring.batches import Shape, batches, token_budget
-from lmexp.scoring.scorer import PairScorer
+from lmexp.scoring.pairs import PairScorer
 
 LOGITS_BYTES = 2**28
 """Most memory for logits and what is computed from them at once; one position is always allowed."""

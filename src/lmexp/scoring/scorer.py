@@ -5,15 +5,14 @@ of each continuation token, given the context and the continuation before it. An
 the beginning of a document: the token that begins one takes its place.
 """
 
-import abc
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmexp.models.interface import LanguageModel, Pair, require
+from lmexp.scoring.pairs import PairScorer
 
 
 class Scorer(Protocol):
@@ -29,20 +28,6 @@ class Scorer(Protocol):
     def score_groups(self, groups: Sequence[Sequence[Pair]]) -> list[list[NDArray[np.float64]]]:
         """Return the same for groups of pairs, of which those of a group begin alike."""
         ...
-
-
-class PairScorer(abc.ABC):
-    """A scorer to which a group is nothing but its pairs."""
-
-    @abc.abstractmethod
-    def score(self, pairs: Sequence[Pair]) -> list[NDArray[np.float64]]:
-        """Return, for each pair, the log-probability in nats of each continuation token."""
-
-    def score_groups(self, groups: Sequence[Sequence[Pair]]) -> list[list[NDArray[np.float64]]]:
-        """Return the same for groups of pairs."""
-        scores = self.score([pair for group in groups for pair in group])
-        ends = np.cumsum([0, *(len(group) for group in groups)]).tolist()
-        return [scores[begin:end] for begin, end in pairwise(ends)]
 
 
 class CountScorer(PairScorer):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lmexp.known.process import Process, log_probs
 from lmexp.models.interface import Pair
-from lmexp.scoring.scorer import PairScorer
+from lmexp.scoring.pairs import PairScorer
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 

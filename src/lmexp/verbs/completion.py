@@ -1,8 +1,7 @@
 """Completes the words of the ``lmexp`` command in a shell."""
 
-import argparse
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lmexp.errors import ConfigError, LmexpError, nearest
@@ -30,12 +29,14 @@ _COMPOSED = ("run", "plan", "why")
 _OF_RUNS = ("show", "report", "verify", "replay", "generate", "sync")
 
 
-def completion(arguments: argparse.Namespace) -> int:
-    """bash|zsh|fish: print the script that completes words; put it where your shell reads it"""
-    words = list(arguments.words)
+def complete(words: Sequence[str], verbs: Mapping[str, Sequence[str]]) -> int:
+    """Print the script of the shell that `words` name, or what such a script asks for.
+
+    `verbs` are those of the command, each with its options.
+    """
     if words[:1] == ["query"]:
         with contextlib.suppress(LmexpError, OSError):
-            print("\n".join(query(words[-1])))
+            print("\n".join(query(words[-1], verbs)))
         return 0
     shell = words[0] if len(words) == 1 else ""
     print(completion_script(shell))
@@ -51,18 +52,14 @@ def completion_script(shell: str) -> str:
     return SCRIPTS[shell]
 
 
-def query(line: str) -> list[str]:
+def query(line: str, verbs: Mapping[str, Sequence[str]]) -> list[str]:
     """Return what the last word of a command line may become; none where the line ends a word of its own."""
-    from lmexp.verbs.table import VERBS
-
     words = line.split(" ")[1:]
     if len(words) <= 1:
-        return _beginning(words[-1] if words else "", ("run", *VERBS))
+        return _beginning(words[-1] if words else "", ("run", *verbs))
     verb, word = words[0], words[-1]
     if word.startswith("-"):
-        options = (
-            VERBS[verb].options if verb in VERBS else ("--multirun", "--config-dir", "--config-name", "--cfg")
-        )
+        options = verbs.get(verb, ("--multirun", "--config-dir", "--config-name", "--cfg"))
         return _beginning(word, (*options, "--help"))
     if verb in _COMPOSED:
         return _overrides(word)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lmexp.verbs.adopt import adopt
-from lmexp.verbs.completion import completion
+from lmexp.verbs.completion import complete
 from lmexp.verbs.dashboard import dashboard
 from lmexp.verbs.gc import gc
 from lmexp.verbs.generate import generate
@@ -32,6 +32,11 @@ class Verb:
     def about(self) -> str:
         """The words that it takes and what it does, in a line."""
         return (self.function.__doc__ or "").splitlines()[0]
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    """bash|zsh|fish: print the script that completes words; put it where your shell reads it"""
+    return complete(list(arguments.words), {name: verb.options for name, verb in VERBS.items()})
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

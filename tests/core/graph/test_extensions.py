@@ -70,7 +70,7 @@ class Star(Config):
     def area(self):
         return geometry.area(self.rays)
 
-SHAPES.register("star", Star)
+SHAPES.register("star", Star, base=Config)
 """
 GEOMETRY = "def area(rays):\n    return 10 * rays\n"
 CONFIG = """
@@ -218,7 +218,7 @@ def test_what_is_wrong_with_an_extension_is_one_sentence(here, extensions, text,
     head = (
         "from lmexp.core.values.config import Config, option\nfrom shapes import SHAPES\n"
         "class Two(Config):\n    n: int = option(2)\nclass Formed(Config):\n    form: int = option(2)\n"
-        "S = SHAPES.register\n"
+        "from functools import partial\nS = partial(SHAPES.register, base=Config)\n"
     )
     if text is not None:
         path = here / extensions.rpartition(",")[2]
@@ -233,7 +233,7 @@ def test_a_kind_without_its_extension_is_unknown_and_a_pipeline_registers_none_u
     done = give(here, "plan", "paint.shape.form=star", program="lmexp.cli")
     assert "paint.shape.form must be one of ring, block, was 'star'" in done.stderr
     path = here / "pipelines" / "paint.py"
-    path.write_text(f"{PIPELINE}\nSHAPES.register('whole', FrameConfig)\n")
+    path.write_text(f"{PIPELINE}\nSHAPES.register('whole', FrameConfig, base=Config)\n")
     done = give(here, "plan", "paint.shape.form=whole", program="lmexp.cli")
     assert done.stderr == (
         f"lmexp: paint.shape.form must be one of ring, block, was 'whole'; {path} defines it, name that with "

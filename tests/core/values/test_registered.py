@@ -26,7 +26,7 @@ class {cls}(Config):
     def volume(self):
         return self.size ** {power}
 
-BODIES.register("{name}", {cls})
+BODIES.register("{name}", {cls}, base=Config)
 """
 
 
@@ -102,7 +102,7 @@ def test_an_extension_that_fails_leaves_no_kind_of_any(bodies, write):
 
 def test_nothing_registers_without_a_file_and_odd_lists_are_the_builders_to_refuse(bodies):
     with pytest.raises(ConfigError, match="the form 'cube' is registered by no file; write it into one"):
-        bodies.union.register("cube", Ring)
+        bodies.union.register("cube", Ring, base=Config)
     with pytest.raises(ConfigError, match=r"a list of files, was 'one\.py'; write extensions=\[one\.py\]"):
         activate_given({"extensions": "one.py"})
     for value in (None, 3, {"a": 1}, [3, None]):

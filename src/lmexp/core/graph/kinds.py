@@ -137,6 +137,6 @@ def _defaults(one_of: OneOf, kind: str) -> dict[str, Any]:
     """Return the defaults of a kind; those that must be given are left out."""
     return {
         field.name: list(field.default) if isinstance(field.default, tuple) else field.default
-        for field in dataclasses.fields(one_of.kinds[kind])  # type: ignore[arg-type]
+        for field in dataclasses.fields(one_of.kinds[kind])
         if field.default is not dataclasses.MISSING
     }

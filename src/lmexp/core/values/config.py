@@ -158,7 +158,8 @@ def _build_kind(
         raise ConfigError(f"{path} must be a group of keys, was {values!r}.")
     kind, keys = one_of.kind_in(values, path, otherwise), one_of.rest(values)
     one_of.refuse_other_kinds_keys(kind, keys, path)
-    return build(one_of.kinds[kind], keys, path, root)
+    cls: type[Config] = one_of.kinds[kind]
+    return build(cls, keys, path, root)
 
 
 def _build_entries(each_of: OneOf, values: Any, path: str) -> dict[str, Config]:

@@ -9,7 +9,7 @@ import dataclasses
 import keyword
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lmexp.core.values.registered import (
     Registration,
@@ -20,15 +20,15 @@ from lmexp.core.values.registered import (
 )
 from lmexp.errors import ConfigError, nearest
 
-if TYPE_CHECKING:
-    from lmexp.core.values.config import Config
+Kind = type[Any]
+"""A class of configurations: `core.values.config.Config`, which is made with what is here."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OneOf:
     """The kinds of a configuration, by the name that its key chooses them with."""
 
-    kinds: Mapping[str, "type[Config]"]
+    kinds: Mapping[str, Kind]
     key: str
     """The key whose value is the kind: `architecture` of a model."""
     unnamed: str | None = None
@@ -42,7 +42,7 @@ class OneOf:
     takes their value where another kind is chosen and it is null."""
     _files: dict[str, Path] = dataclasses.field(default_factory=dict, init=False, repr=False)
     """The extension of each kind that lmexp does not ship."""
-    _registered: "dict[type[Config], tuple[str, Path]]" = dataclasses.field(
+    _registered: dict[Kind, tuple[str, Path]] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )
     """Name and file of all classes that were ever registered: a configuration outlives its activity."""
@@ -50,13 +50,7 @@ class OneOf:
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", dict(self.kinds))
 
-    def register(
-        self,
-        name: str,
-        cls: "type[Config]",
-        *,
-        base: "type[Config] | None" = None,
-    ) -> None:
+    def register(self, name: str, cls: Kind, *, base: Kind) -> None:
         """Add a kind; the files that `extensions=[FILE.py]` names call this when they are imported.
 
         The same file may register its kinds again. What a file registers that is no extension, such as a
@@ -77,14 +71,11 @@ class OneOf:
         if file in active_files():
             self.restore(name, cls, file)
 
-    def _check(self, name: Any, cls: Any, file: Path, base: Any) -> None:
-        from lmexp.core.values.config import Config  # it imports this module
-
+    def _check(self, name: Any, cls: Any, file: Path, base: Kind) -> None:
         if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
             raise ConfigError(
                 f"{file} registers the {self.key} {name!r}, which is no key; use letters, digits and _."
             )
-        base = base or Config
         if not (isinstance(cls, type) and issubclass(cls, base)):
             raise ConfigError(
                 f"{file} registers {cls!r} as {self.key} {name!r}; give a class of {base.__name__}."
@@ -101,7 +92,7 @@ class OneOf:
                 f"{self.key}, which chooses the kind; rename the field."
             )
 
-    def restore(self, name: str, cls: "type[Config]", file: Path) -> None:
+    def restore(self, name: str, cls: Kind, file: Path) -> None:
         """Have a kind of an extension among the others. Errors: `ConfigError` for a name that is taken."""
         other = self._files.get(name)
         if name in self.kinds and other is None:
@@ -128,7 +119,7 @@ class OneOf:
             del self._files[name]
             del self.kinds[name]  # type: ignore[attr-defined]
 
-    def extension_of(self, config: "Config") -> Path | None:
+    def extension_of(self, config: object) -> Path | None:
         """Return the file that has registered a configuration's kind; None for one that lmexp ships."""
         return self._registered.get(type(config), (None, None))[1]
 
@@ -141,12 +132,12 @@ class OneOf:
         assert self.unnamed is not None, f"one kind has to be named by {self.key}"
         return self.kinds[self.unnamed]()
 
-    def kind_of(self, config: "Config") -> str:
+    def kind_of(self, config: object) -> str:
         """Return the name of a configuration's kind."""
         kind = next((kind for kind, cls in self.kinds.items() if cls is type(config)), None)
         return self._registered[type(config)][0] if kind is None else kind
 
-    def kinds_where(self, holds: "Callable[[Any], bool]") -> list[str]:
+    def kinds_where(self, holds: Callable[[Any], bool]) -> list[str]:
         """Return the names of the kinds of whose class `holds` is true."""
         return [kind for kind, cls in self.kinds.items() if holds(cls)]
 
@@ -186,6 +177,6 @@ class OneOf:
                 )
 
 
-def names(cls: "type[Config]") -> list[str]:
+def names(cls: Kind) -> list[str]:
     """Return the names of a class's fields."""
-    return [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    return [field.name for field in dataclasses.fields(cls)]

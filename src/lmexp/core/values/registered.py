@@ -9,20 +9,33 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from lmexp.core.values.config import Config
-    from lmexp.core.values.one_of import OneOf
+
+class Union(Protocol):
+    """What kinds are added to: `core.values.one_of.OneOf`."""
+
+    @property
+    def key(self) -> str:
+        """The key whose value is the kind."""
+        ...
+
+    def restore(self, name: str, cls: type[Any], file: Path) -> None:
+        """Have a kind among the others."""
+        ...
+
+    def withdraw(self, name: str, file: Path) -> None:
+        """Take a kind out, where it is there."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Registration:
     """A kind that a file has added to a union."""
 
-    one_of: "OneOf"
+    one_of: Union
     name: str
-    cls: "type[Config]"
+    cls: type[Any]
     file: Path
 
 
