@@ -29,7 +29,6 @@ from lmexp.training.flops import flops_per_token, peak_of, utilisation
 from lmexp.training.garbage import CollectGarbage
 from lmexp.training.module import PretrainModule
 from lmexp.training.needs import too_few_samples
-from lmexp.training.objectives.build import build_objective
 from lmexp.training.objectives.micro_batches import MicroBatches
 from lmexp.training.optimization.agreement import AgreesOnDtype
 from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
@@ -93,7 +92,9 @@ def pretrain(
     if num_samples > samples.num_samples:
         raise DataError(too_few_samples(num_samples, samples.num_samples))
     order = BatchOrder(num_samples, config.global_batch_size, seed=config.seed)
-    objective = build_objective(config, vocab_size=vocab_size, eos_token_id=eos_token_id)
+    objective = config.objective.make(
+        vocab_size=vocab_size, eos_token_id=eos_token_id, documents=config.document_masking
+    )
     model = build_model(config.model, vocab_size + config.objective.extra_ids, config.seed).train()
     if config.trainer.precision == "64-true":
         model.double()  # Lightning would restore fp64 weights into the fp32 ones and convert only then

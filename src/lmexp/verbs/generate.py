@@ -12,8 +12,7 @@ from lmexp.verbs.words import find_record, split_store
 
 def generate(arguments: argparse.Namespace) -> int:
     """RUN or PATH --prompt TEXT [temperature=0.8 ...]: continue a text with a model"""
-    from lmexp.core.graph.extensions import require_extensions
-    from lmexp.core.store.record import RECORD, read_record, require_published
+    from lmexp.core.store.record import require_published
     from lmexp.core.values.config import build
     from lmexp.generation.config import SamplingConfig
 
@@ -28,8 +27,6 @@ def generate(arguments: argparse.Namespace) -> int:
     config = build(SamplingConfig, values)
     path = _model_folder(words)
     require_published(path)
-    if (path / RECORD).exists():
-        require_extensions(read_record(path))
 
     from lmexp import load_model, load_tokenizer
     from lmexp.generation.generate import stream_text

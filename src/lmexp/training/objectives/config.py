@@ -1,26 +1,49 @@
-"""What a network is trained to do."""
+"""What a network is trained to do: the kinds of objectives, each with what makes it.
 
-from typing import ClassVar
+A configuration imports no torch: what it makes is imported when it is made.
+"""
+
+import abc
+from typing import TYPE_CHECKING, ClassVar
 
 from lmexp.core.values.config import Config, option
 from lmexp.core.values.one_of import OneOf
 from lmexp.errors import ConfigError
 from lmexp.models.interface import Capability
 
+if TYPE_CHECKING:
+    from lmexp.training.objectives.objective import Objective
 
-class ObjectiveConfig(Config):
+
+class ObjectiveConfig(Config, abc.ABC):
     """What all objectives have in common."""
 
-    requires: ClassVar[frozenset[Capability]]
-    """What a network must be able to do for it."""
     extra_ids: ClassVar[int] = 0
     """Ids that the network needs past the tokenizer's."""
+
+    @property
+    @abc.abstractmethod
+    def requires(self) -> frozenset[Capability]:
+        """What a network must be able to do for it; kinds state it as an attribute of the class."""
+
+    @abc.abstractmethod
+    def make(self, *, vocab_size: int, eos_token_id: int, documents: bool) -> "Objective":
+        """Return the objective.
+
+        `vocab_size` counts the tokenizer's ids, of which `eos_token_id` stands between documents. With
+        `documents` each of these stands alone.
+        """
 
 
 class NextTokenConfig(ObjectiveConfig):
     """Each token is predicted from those before it."""
 
     requires = frozenset({"next_token"})
+
+    def make(self, *, vocab_size: int, eos_token_id: int, documents: bool) -> "Objective":  # noqa: ARG002
+        from lmexp.training.objectives.next_token import NextToken
+
+        return NextToken(eos_token_id if documents else None)
 
 
 class MaskedTokenConfig(ObjectiveConfig):
@@ -45,6 +68,11 @@ class MaskedTokenConfig(ObjectiveConfig):
                 f"together they must be at most 1."
             )
 
+    def make(self, *, vocab_size: int, eos_token_id: int, documents: bool) -> "Objective":
+        from lmexp.training.objectives.masked_token import MaskedToken
+
+        return MaskedToken(self, mask_token_id=vocab_size, eos_token_id=eos_token_id, documents=documents)
+
 
 OBJECTIVES = OneOf(
     key="name",
@@ -52,3 +80,11 @@ OBJECTIVES = OneOf(
     unnamed="next_token",
 )
 """The configurations of the objectives."""
+
+
+def register_objective(name: str, cls: type[ObjectiveConfig]) -> None:
+    """Add an objective of one's own, `objective.name=<name>`; see docs/add-an-objective.md.
+
+    Errors: those of `OneOf.register`.
+    """
+    OBJECTIVES.register(name, cls, base=ObjectiveConfig)
