@@ -13,6 +13,8 @@ V, LIMIT = 13, 10
 SHAPES = {
     "qwen3": {"context_length": LIMIT, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "d_model": 16},
     "gpt2": {"context_length": LIMIT, "num_layers": 2, "num_heads": 2, "d_model": 8},
+    "mlp": {"order": 4, "d_model": 6, "d_ff": 8, "direct": True},
+    "rnn": {"num_layers": 2, "d_model": 8},
     "gru": {"num_layers": 2, "d_model": 8},
     "lstm": {"num_layers": 2, "d_model": 8},
 }

@@ -18,6 +18,8 @@ SHAPES = {
     "qwen3": {"context_length": 32, "num_layers": 2, "num_heads": 2, "num_kv_heads": 1, "d_model": 32},
     "gpt2": {"context_length": 32, "num_layers": 2, "num_heads": 2, "d_model": 32},
     "gru": {"num_layers": 2, "d_model": 32},
+    "rnn": {"num_layers": 2, "d_model": 32},
+    "mlp": {"order": 4, "d_model": 16, "d_ff": 32},
 }
 BF16_NATS = 0.05
 """Most by which a token's score in bf16-mixed may differ from fp32's here."""

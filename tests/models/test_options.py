@@ -7,6 +7,7 @@ MODULES = (
     "lmexp.models.device",
     "lmexp.models.families.qwen3.config",
     "lmexp.models.families.gpt2.config",
+    "lmexp.models.families.mlp.config",
     "lmexp.models.families.recurrent.config",
     "lmexp.models.families.encoder.config",
 )
@@ -32,6 +33,11 @@ GPT2Config.d_ff = None >= 1 <= 8388608
 GPT2Config.tie_embeddings = True
 GPT2Config.norm_eps = 1e-06 > 0 < 1
 GPT2Config.init_std = 0.02 > 0 <= 10
+MLPConfig.order = 5 >= 2 <= 1024
+MLPConfig.d_model = 64 >= 1 <= 1048576
+MLPConfig.d_ff = 256 >= 1 <= 8388608
+MLPConfig.direct = False
+MLPConfig.init_std = 0.1 > 0 <= 10
 RecurrentConfig.num_layers = 2 >= 1 <= 1024
 RecurrentConfig.d_model = 256 >= 1 <= 1048576
 RecurrentConfig.tie_embeddings = True

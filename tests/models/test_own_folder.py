@@ -8,15 +8,17 @@ from safetensors.torch import load_file, save_file
 
 from lmexp.errors import DataError
 from lmexp.models.build import build_model
-from lmexp.models.families import EncoderConfig, GRUConfig, LSTMConfig
+from lmexp.models.families import EncoderConfig, GRUConfig, LSTMConfig, MLPConfig, RNNConfig
 from lmexp.models.folder import load_model, save_network
 
 CONFIGS = [
     GRUConfig(num_layers=1, d_model=8),
     LSTMConfig(num_layers=2, d_model=4, tie_embeddings=False),
+    RNNConfig(num_layers=1, d_model=8),
+    MLPConfig(order=3, d_model=4, d_ff=6, direct=True),
     EncoderConfig(context_length=8, num_layers=1, num_heads=2, d_model=8),
 ]
-families = pytest.mark.parametrize("config", CONFIGS, ids=["gru", "lstm", "encoder"])
+families = pytest.mark.parametrize("config", CONFIGS, ids=["gru", "lstm", "rnn", "mlp", "encoder"])
 
 
 @families

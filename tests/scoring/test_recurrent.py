@@ -1,4 +1,4 @@
-"""Recurrent networks score a text of any length: piece by piece with a carried state, as in one pass."""
+"""Networks without a context score any length: piece by piece with a carried state, as in one pass."""
 
 import math
 
@@ -8,16 +8,24 @@ import torch
 
 from lmexp.evals.perplexity import evaluate_perplexity
 from lmexp.models.build import build_model
-from lmexp.models.families import GRUConfig, LSTMConfig
+from lmexp.models.families import GRUConfig, LSTMConfig, MLPConfig, RNNConfig
 from lmexp.scoring import network as scoring
 from lmexp.scoring.scorer import scorer_of
 
 V, BOS = 17, 0
 
 
-@pytest.fixture(scope="module", params=[GRUConfig, LSTMConfig], ids=["gru", "lstm"])
+CONFIGS = {
+    "mlp": MLPConfig(order=4, d_model=12, d_ff=10),
+    "rnn": RNNConfig(num_layers=2, d_model=12),
+    "gru": GRUConfig(num_layers=2, d_model=12),
+    "lstm": LSTMConfig(num_layers=2, d_model=12),
+}
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
 def model(request):
-    model = build_model(request.param(num_layers=2, d_model=12), V, seed=1)
+    model = build_model(CONFIGS[request.param], V, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():

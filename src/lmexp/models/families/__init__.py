@@ -17,9 +17,10 @@ from lmexp.errors import ConfigError
 from lmexp.models.config import ModelConfig
 from lmexp.models.families.encoder import EncoderConfig
 from lmexp.models.families.gpt2 import GPT2Config
+from lmexp.models.families.mlp import MLPConfig
 from lmexp.models.families.ngram import NGramConfig
 from lmexp.models.families.qwen3 import GPTConfig
-from lmexp.models.families.recurrent import GRUConfig, LSTMConfig
+from lmexp.models.families.recurrent import GRUConfig, LSTMConfig, RNNConfig
 
 __all__ = [
     "MODELS",
@@ -29,7 +30,9 @@ __all__ = [
     "GPTConfig",
     "GRUConfig",
     "LSTMConfig",
+    "MLPConfig",
     "NGramConfig",
+    "RNNConfig",
     "module_of",
     "register_network",
 ]
@@ -37,6 +40,8 @@ __all__ = [
 _NETWORKS: dict[str, type[Config]] = {
     "qwen3": GPTConfig,
     "gpt2": GPT2Config,
+    "mlp": MLPConfig,
+    "rnn": RNNConfig,
     "gru": GRUConfig,
     "lstm": LSTMConfig,
     "encoder": EncoderConfig,

@@ -8,12 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmexp.models.build import build_model
-from lmexp.models.families import GRUConfig, LSTMConfig
+from lmexp.models.families import GRUConfig, LSTMConfig, RNNConfig
 from lmexp.models.families.recurrent.network import RecurrentState
 
 V, EOS = 11, 0
-CONFIGS = [GRUConfig(num_layers=2, d_model=6), LSTMConfig(num_layers=2, d_model=6, tie_embeddings=False)]
-families = pytest.mark.parametrize("config", CONFIGS, ids=["gru", "lstm"])
+CONFIGS = [
+    RNNConfig(num_layers=2, d_model=6),
+    GRUConfig(num_layers=2, d_model=6),
+    LSTMConfig(num_layers=2, d_model=6, tie_embeddings=False),
+]
+families = pytest.mark.parametrize("config", CONFIGS, ids=["rnn", "gru", "lstm"])
 
 
 def awake(config):
@@ -42,7 +46,9 @@ def written_out(model, ids):
         outputs = []
         for x in inputs:
             from_x, from_h = (w @ x + b).split(width), (u @ h + c).split(width)
-            if config.cell == "gru":
+            if config.cell == "rnn":
+                h = (from_x[0] + from_h[0]).tanh()
+            elif config.cell == "gru":
                 r, z = (1 / (1 + (-(from_x[k] + from_h[k])).exp()) for k in (0, 1))
                 n = (from_x[2] + r * from_h[2]).tanh()
                 h = (1 - z) * n + z * h

@@ -1,5 +1,5 @@
-"""Recurrent networks: gated recurrent units and long short-term memory."""
+"""Recurrent networks: simple ones, gated recurrent units and long short-term memory."""
 
-from lmexp.models.families.recurrent.config import GRUConfig, LSTMConfig
+from lmexp.models.families.recurrent.config import GRUConfig, LSTMConfig, RNNConfig
 
-__all__ = ["GRUConfig", "LSTMConfig"]
+__all__ = ["GRUConfig", "LSTMConfig", "RNNConfig"]

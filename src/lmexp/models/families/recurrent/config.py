@@ -39,6 +39,12 @@ class RecurrentConfig(ModelConfig):
         return f"{self.num_layers} {self.cell.upper()} layers of width {self.d_model}"
 
 
+class RNNConfig(RecurrentConfig):
+    """Simple recurrence through tanh (Elman 1990, "Finding structure in time")."""
+
+    cell = "rnn"
+
+
 class GRUConfig(RecurrentConfig):
     """Gated recurrent units (Cho et al., arXiv 1406.1078)."""
 

@@ -1,6 +1,10 @@
-"""A recurrent language model: an embedding, layers of GRU or LSTM cells, a head.
+"""A recurrent language model: an embedding, layers of simple, GRU or LSTM cells, a head.
 
-The cells are torch's. Its GRU resets the previous state after the matrix, as cuDNN does:
+The cells are torch's. Its simple one:
+
+    h' = tanh(W x + b + U h + c)
+
+Its GRU resets the previous state after the matrix, as cuDNN does:
 
     r, z = sigmoid(W x + b + U h + c);  n = tanh(W x + b + r (U h + c));  h' = (1 - z) n + z h
 
@@ -31,12 +35,12 @@ from lmexp.models.families.recurrent.config import LSTMConfig, RecurrentConfig
 from lmexp.models.layers.linear import Linear
 from lmexp.models.network import CausalNetwork
 
-_CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+_CELLS: dict[str, type[nn.RNN | nn.GRU | nn.LSTM]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 @dataclass
 class RecurrentState:
-    """What each row has come to: ``(h,)`` of a GRU or ``(h, c)`` of an LSTM, each ``[L, B, D]``."""
+    """What each row has come to: ``(h,)`` or of an LSTM ``(h, c)``, each ``[L, B, D]``."""
 
     parts: tuple[Tensor, ...]
 
