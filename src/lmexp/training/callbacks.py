@@ -9,7 +9,7 @@ import abc
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,35 @@ SECONDS_BETWEEN_POLLS = 1.0
 """How often several ranks agree on whether to stop, about."""
 
 
-class AfterStep(pl.Callback, abc.ABC):
-    """A callback that acts after whole optimizer steps, not after micro-batches."""
+class QuietCallback(pl.Callback):
+    """A callback that Lightning does not call for each micro-batch."""
 
-    # Lightning enters a context for each hook of each callback in each micro-batch, and skips what is None:
-    # 0.94 of a trivial step's CPU seconds.
+    # Lightning enters a context for each hook of each callback in each micro-batch, and skips what is None.
     on_train_batch_start = None  # type: ignore[assignment]
     on_before_backward = None  # type: ignore[assignment]
     on_after_backward = None  # type: ignore[assignment]
     on_before_optimizer_step = None  # type: ignore[assignment]
     on_before_zero_grad = None  # type: ignore[assignment]
+    on_train_batch_end: Any = None
+
+
+class AfterStep(QuietCallback, abc.ABC):
+    """A callback that acts after whole optimizer steps, not after micro-batches: `AfterEachStep` lets it."""
 
     def __init__(self, config: PretrainConfig) -> None:
         self.config = config
+
+    @abc.abstractmethod
+    def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
+        """Act after `step` completed optimizer steps."""
+
+
+class AfterEachStep(QuietCallback):
+    """Lets callbacks act after each step, in their order: the one that Lightning calls for a micro-batch."""
+
+    def __init__(self, config: PretrainConfig, callbacks: Sequence[AfterStep]) -> None:
+        self._accumulation = config.accumulation
+        self._callbacks = callbacks
 
     def on_train_batch_end(
         self,
@@ -51,14 +67,12 @@ class AfterStep(pl.Callback, abc.ABC):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Call `after_step` if this micro-batch completed a step."""
-        if (batch_idx + 1) % self.config.accumulation == 0:
+        """Call them if this micro-batch completed a step."""
+        if (batch_idx + 1) % self._accumulation == 0:
             assert isinstance(pl_module, PretrainModule)
-            self.after_step(trainer, pl_module, trainer.global_step)
-
-    @abc.abstractmethod
-    def after_step(self, trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
-        """Act after `step` completed optimizer steps."""
+            step = trainer.global_step
+            for callback in self._callbacks:
+                callback.after_step(trainer, pl_module, step)
 
 
 class Curve(AfterStep):
@@ -110,12 +124,12 @@ class Curve(AfterStep):
             return
         self.last_loss = finite_loss(module, step)
         now = time.perf_counter()
-        assert module.grad_norm is not None
+        assert module.last.grad_norm is not None
         point = {
             "step": step,
             "train/loss": self.last_loss,
-            "lr": module.lr,
-            "grad_norm": float(module.grad_norm),
+            "lr": module.last.lr,
+            "grad_norm": float(module.last.grad_norm),
             "tokens_seen": step * self.tokens_per_step,
             "tokens_per_second": self._rate(self._last_point, (step, now)),
         }

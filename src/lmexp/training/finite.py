@@ -27,7 +27,7 @@ def finite_loss(module: PretrainModule, step: int) -> float:
     loss = module.mean_loss()
     if not math.isfinite(loss):
         raise Diverged(not_finite(module.config, f"the training loss became {loss} at step {step}"))
-    if not bool(module.gradients_finite):
+    if not bool(module.last.gradients_finite):
         raise Diverged(not_finite(module.config, f"a gradient was not finite by step {step}"))
     return loss
 

@@ -8,6 +8,7 @@ Nothing here waits for the device: losses and gradient norms stay tensors until 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -21,6 +22,26 @@ from lmexp.training.optimization.optimizers import build_optimizer
 from lmexp.training.optimization.schedules import lr_ratio
 
 
+@dataclass
+class LastStep:
+    """What is known of the step that is being taken, or was taken last."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    """Of each term, this rank's part of its sum over the global batch, a scalar tensor."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Of each term, what its sum over the whole global batch is divided by."""
+
+    grad_norm: Tensor | None = None
+    """Global norm of the gradients before clipping, a scalar tensor."""
+
+    gradients_finite: Tensor = field(default_factory=lambda: torch.ones((), dtype=torch.bool))
+    """Whether all gradients of this process's steps so far were finite, a scalar tensor."""
+
+    lr: float = 0.0
+    """Learning rate of AdamW's parameters."""
+
+
 class PretrainModule(pl.LightningModule):
     """A network that is trained to do what its objective says."""
 
@@ -29,27 +50,20 @@ class PretrainModule(pl.LightningModule):
         self.config = config
         self.model = model
         self.objective = objective
-        self.sums: dict[str, Tensor] = {}
-        """Of each term, this rank's part of its sum over the current step's global batch, a scalar tensor."""
-        self.counts: Mapping[str, int] = {}
-        """Of each term, what its sum over the whole global batch is divided by."""
-        self.grad_norm: Tensor | None = None
-        """Global norm of the last step's gradients before clipping, a scalar tensor."""
-        self.gradients_finite = torch.ones((), dtype=torch.bool)
-        """Whether all gradients of this process's steps were finite, a scalar tensor."""
-        self.lr = 0.0
-        """Learning rate of AdamW's parameters in the last step."""
+        self.last = LastStep()
+        """What is known of the last step."""
+        self._accumulation = config.accumulation
+        self._scale = config.world_size * config.accumulation
+        self._clipped = list(model.parameters())
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the micro-batch's loss, scaled as the module's docstring says."""
         sums = self.objective.loss(self.model, batch)
-        if batch_idx % self.config.accumulation == 0:
-            self.sums = {name: torch.zeros_like(part) for name, part in sums.items()}
-        for name, part in sums.items():
-            self.sums[name] += part.detach()
-        self.counts = batch["counts"]
-        scale = self.config.world_size * self.config.accumulation
-        first, *others = (part * (scale / self.counts[name]) for name, part in sums.items())
+        parts = {name: part.detach() for name, part in sums.items()}
+        if batch_idx % self._accumulation:
+            parts = {name: self.last.sums[name] + part for name, part in parts.items()}
+        self.last.sums, self.last.counts = parts, batch["counts"]
+        first, *others = (part * (self._scale / self.last.counts[name]) for name, part in sums.items())
         return sum(others, first)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -59,7 +73,7 @@ class PretrainModule(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Set the learning rate of the step that is about to be taken."""
         ratio = lr_ratio(self.config.schedule, self.global_step, self.config.trainer.max_steps)
-        self.lr = self.config.optimizer.lr * ratio
+        self.last.lr = self.config.optimizer.lr * ratio
         for group in optimizer.param_groups:
             group["lr"] = group["peak_lr"] * ratio
 
@@ -74,8 +88,8 @@ class PretrainModule(pl.LightningModule):
         Lightning's own clipping refuses fused AdamW with bf16-mixed (Lightning issue 21435).
         """
         limit = gradient_clip_val if gradient_clip_val is not None else float("inf")
-        self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        self.gradients_finite = self.gradients_finite.to(self.grad_norm.device) & self.grad_norm.isfinite()
+        norm = self.last.grad_norm = torch.nn.utils.clip_grad_norm_(self._clipped, limit)
+        self.last.gradients_finite = self.last.gradients_finite.to(norm.device) & norm.isfinite()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restate Lightning's micro-batch counters for this run's accumulation.
@@ -96,6 +110,6 @@ class PretrainModule(pl.LightningModule):
         """
         totals = {
             name: float(self.trainer.strategy.reduce(part.double(), reduce_op="sum"))
-            for name, part in self.sums.items()
+            for name, part in self.last.sums.items()
         }
-        return sum(total / self.counts[name] for name, total in totals.items())
+        return sum(total / self.last.counts[name] for name, total in totals.items())

@@ -20,7 +20,7 @@ from lmexp.models.network import Network
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import Samples
 from lmexp.training import ranks
-from lmexp.training.callbacks import Checkpoints, Curve, StopOnRequest
+from lmexp.training.callbacks import AfterEachStep, Checkpoints, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
 from lmexp.training.compilation.compiled import Compiled, told_of_compilers
 from lmexp.training.config import PretrainConfig
@@ -118,10 +118,9 @@ def pretrain(
         note=note,
     )
     with quiet_lightning(), told_of_compilers():
+        acting = [compiled, curve, stop, snapshots, saving, CollectGarbage(config)]
         trainer = build_trainer(
-            config,
-            checkpoints,
-            [compiled, AgreesOnDtype(note), curve, stop, snapshots, saving, CollectGarbage(config)],
+            config, checkpoints, [*acting, AgreesOnDtype(note), AfterEachStep(config, acting)]
         )
         assert trainer.world_size == config.world_size, "Lightning must join the ranks that were started"
         batches = MicroBatches(

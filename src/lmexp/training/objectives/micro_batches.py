@@ -48,7 +48,9 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Any]]):
         self.accumulation = per_rank // micro_batch_size
         self._first = rank * per_rank
         self._length = max_steps * self.accumulation
-        self._counted: tuple[int, Mapping[str, int]] | None = None  # the last step that was asked for
+        self._step = -1  # the last one that was asked for, its samples and their counts
+        self._samples: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._counts: Mapping[str, int] = {}
 
     def __len__(self) -> int:
         """Return the number of micro-batches of all steps."""
@@ -57,17 +59,22 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Any]]):
     def sample_indices(self, index: int) -> NDArray[np.int64]:
         """Return the samples ``[B]`` of micro-batch `index` of this rank."""
         step, micro = divmod(index, self.accumulation)
-        first = self._first + micro * self.micro_batch_size
-        return self.order.sample_indices(step)[first : first + self.micro_batch_size]
+        return self._cut(self.order.sample_indices(step), micro)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return micro-batch `index`: the objective's batch, and the `counts` of the whole global batch."""
         if not 0 <= index < self._length:
             raise IndexError(index)
-        step = index // self.accumulation
+        step, micro = divmod(index, self.accumulation)
         noise = Noise(self.order.seed, step)
-        if self._counted is None or self._counted[0] != step:  # once for all micro-batches of a step
-            counts = self.objective.counts(self.samples, self.order.sample_indices(step), noise)
-            self._counted = step, counts
-        batch = self.objective.batch(self.samples, self.sample_indices(index), noise)
-        return {**batch, "counts": self._counted[1]}
+        if self._step != step:  # once for all micro-batches of a step
+            self._samples = self.order.sample_indices(step)
+            self._counts = self.objective.counts(self.samples, self._samples, noise)
+            self._step = step
+        batch = self.objective.batch(self.samples, self._cut(self._samples, micro), noise)
+        return {**batch, "counts": self._counts}
+
+    def _cut(self, indices: NDArray[np.int64], micro: int) -> NDArray[np.int64]:
+        """Return this rank's part of a step's samples for its micro-batch `micro`."""
+        first = self._first + micro * self.micro_batch_size
+        return indices[first : first + self.micro_batch_size]

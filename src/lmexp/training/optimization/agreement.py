@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytorch_lightning as pl
 
+from lmexp.training.callbacks import QuietCallback
 from lmexp.training.optimization.newton_schulz import fast_dtype, instructions_of_cpu
 
 
-class AgreesOnDtype(pl.Callback):
+class AgreesOnDtype(QuietCallback):
     """Gives all ranks the dtype in which rank 0 orthogonalises for Muon, and notes it for the record.
 
     Ranks on unlike machines would round their updates otherwise, and their weights would drift apart.

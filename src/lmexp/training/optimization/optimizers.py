@@ -51,12 +51,16 @@ class MuonAdamW(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        together: dict[tuple[float, ...], list[Tensor]] = {}
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             if parameters and group["kind"] == "muon":
                 self._step_muon(group, parameters)
             elif parameters:
-                self._step_adamw(group, parameters)
+                settings = (group["lr"], group["weight_decay"], group["eps"], *group["betas"])
+                together.setdefault(settings, []).extend(parameters)
+        for settings, parameters in together.items():  # one call of the kernel for all groups that agree
+            self._step_adamw(parameters, *settings)
         return loss
 
     def _step_muon(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
@@ -76,7 +80,9 @@ class MuonAdamW(torch.optim.Optimizer):
             scale = max(1.0, rows / columns) ** 0.5
             torch._foreach_add_(same, list(updates.unbind()), alpha=-group["lr"] * scale)
 
-    def _step_adamw(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+    def _step_adamw(
+        self, parameters: list[Tensor], lr: float, weight_decay: float, eps: float, *betas: float
+    ) -> None:
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter] = {
@@ -94,11 +100,11 @@ class MuonAdamW(torch.optim.Optimizer):
             [s["step"] for s in states],
             fused=True,
             amsgrad=False,
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            lr=group["lr"],
-            weight_decay=group["weight_decay"],
-            eps=group["eps"],
+            beta1=betas[0],
+            beta2=betas[1],
+            lr=lr,
+            weight_decay=weight_decay,
+            eps=eps,
             maximize=False,
         )
 
