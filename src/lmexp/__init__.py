@@ -13,10 +13,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lmexp.core.records.runs import Run
+    from lmexp.generation.next_token import NextTokens
     from lmexp.models.interface import LanguageModel
+    from lmexp.scoring.texts import TextScore
     from lmexp.tokenizer.tokenizer import Tokenizer
 
-__all__ = ["curve", "generate", "load_model", "load_tokenizer", "run_experiment", "run_sweep"]
+__all__ = [
+    "curve",
+    "generate",
+    "load_model",
+    "load_tokenizer",
+    "next_tokens",
+    "run_experiment",
+    "run_sweep",
+    "score",
+]
 
 
 def generate(model: "LanguageModel", tokenizer: "Tokenizer", prompt: str, **sampling: "Any") -> str:
@@ -32,6 +43,41 @@ def generate(model: "LanguageModel", tokenizer: "Tokenizer", prompt: str, **samp
     from lmexp.generation.generate import generate_text
 
     return generate_text(model, tokenizer, prompt, build(SamplingConfig, sampling))
+
+
+def next_tokens(
+    model: "LanguageModel",
+    tokenizer: "Tokenizer",
+    prompt: str = "",
+    *,
+    limit: int | None = 20,
+    **sampling: "Any",
+) -> "NextTokens":
+    """Return the `limit` most likely tokens after `prompt` with their probabilities; None gives all.
+
+    `sampling` has the keys temperature, top_k and top_p, which change what is drawn.
+
+    Errors: `ConfigError` for a key or a value, `DataError` for a prompt, a tokenizer that does not fit, or a
+    model that gives no next token a probability.
+    """
+    from lmexp.core.values.config import build
+    from lmexp.generation.config import SamplingConfig
+    from lmexp.generation.next_token import next_tokens as found
+
+    return found(model, tokenizer, prompt, build(SamplingConfig, sampling), limit=limit)
+
+
+def score(
+    model: "LanguageModel", tokenizer: "Tokenizer", texts: "str | Sequence[str]", *, prompt: str = ""
+) -> "list[TextScore]":
+    """Return what the model says of each text after `prompt`: its log-probability, token by token.
+
+    Errors: `DataError` for a text that is none, a tokenizer that does not fit, or a model that gives no next
+    token a probability.
+    """
+    from lmexp.scoring.texts import score_texts
+
+    return score_texts(model, tokenizer, [texts] if isinstance(texts, str) else texts, prompt=prompt)
 
 
 def load_model(path: str | Path, *, extensions: "Sequence[str | Path]" = ()) -> "LanguageModel":

@@ -28,6 +28,7 @@ from lmexp.evals.tasks.items import Item, Task
 from lmexp.evals.tasks.shots import Examples, Shot
 from lmexp.models.interface import Pair
 from lmexp.scoring.scorer import Scorer
+from lmexp.scoring.texts import encode_pairs
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 ROW_CHARACTERS = 4000
@@ -91,19 +92,12 @@ def score_choices(scorer: Scorer, tokenizer: Tokenizer, prompts: Sequence[Prompt
 def encode_choices(tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> tuple[list[Pair], list[int]]:
     """Return a (context ids, choice ids) pair for each choice of each prompt, and whose each is."""
     owners = [i for i, prompt in enumerate(prompts) for _ in prompt.item.choices]
-    wholes = [prompt.text + choice for prompt in prompts for choice in prompt.item.choices]
-    contexts = [
-        (prompt.text + choice[:read]).rstrip()
+    texts = [
+        (prompt.text + choice[:read], choice[read:])
         for prompt in prompts
         for choice, read in zip(prompt.item.choices, prompt.item.read, strict=True)
     ]
-    different = list(dict.fromkeys(contexts))  # the choices of an item mostly share theirs
-    lengths = dict(zip(different, map(len, tokenizer.encode_batch(different)), strict=True))
-    encoded = tokenizer.encode_batch(wholes)
-    # the last token is the choice's, also where the choice merges into the context's last token
-    cuts = [min(lengths[text], max(len(ids) - 1, 0)) for text, ids in zip(contexts, encoded, strict=True)]
-    start = tokenizer.start_ids
-    return [([*start, *ids[:cut]], ids[cut:]) for cut, ids in zip(cuts, encoded, strict=True)], owners
+    return encode_pairs(tokenizer, texts), owners
 
 
 def row_head(prompt: Prompt) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def generate_texts(
 
     Errors: `DataError` where a prompt is no text, the model cannot write, or the tokenizer is not its own.
     """
-    ids = _encoded(model, tokenizer, prompts)
+    ids = encode_prompts(model, tokenizer, prompts)
     seeds = range(config.seed, config.seed + len(prompts)) if seeds is None else seeds
     written: list[list[int]] = [[] for _ in prompts]
     for row, token in _stream(model, tokenizer, ids, config, seeds=seeds, batch_size=batch_size):
@@ -63,7 +63,7 @@ def stream_text(
     """
     tokens: list[int] = []
     shown = 0
-    ids = _encoded(model, tokenizer, [prompt])
+    ids = encode_prompts(model, tokenizer, [prompt])
     for _, token in _stream(model, tokenizer, ids, config, seeds=[config.seed], batch_size=1):
         tokens.append(token)
         text = cut(tokenizer.decode(tokens), config.stop)
@@ -112,8 +112,11 @@ def generate_ids(
     return written
 
 
-def _encoded(model: LanguageModel, tokenizer: Tokenizer, prompts: Sequence[str]) -> list[list[int]]:
-    """Return the prompts as the model reads them."""
+def encode_prompts(model: LanguageModel, tokenizer: Tokenizer, prompts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of the prompts as the model reads them.
+
+    Errors: `DataError` for a prompt that is no text, or a tokenizer that is not the model's own.
+    """
     if tokenizer.vocab_size > model.vocab_size:
         raise DataError(
             f"the tokenizer has {tokenizer.vocab_size} tokens and the model {model.vocab_size}; "

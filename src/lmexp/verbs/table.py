@@ -9,8 +9,10 @@ from lmexp.verbs.adopt import adopt
 from lmexp.verbs.completion import complete
 from lmexp.verbs.dashboard import dashboard
 from lmexp.verbs.gc import gc
-from lmexp.verbs.generate import generate
 from lmexp.verbs.ls import ls
+from lmexp.verbs.models.generate import generate
+from lmexp.verbs.models.next_token import next_token
+from lmexp.verbs.models.score import score
 from lmexp.verbs.plan import plan
 from lmexp.verbs.replay import replay
 from lmexp.verbs.report import report
@@ -51,7 +53,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "dest": "extensions",
         "help": "your own kinds: a file of extensions=",
     },
-    "--prompt": {"metavar": "TEXT", "default": "", "help": "what to continue"},
+    "--prompt": {"metavar": "TEXT", "default": "", "help": "the text before"},
+    "--temperature": {"metavar": "T", "help": "divides the logits; 0 is greedy"},
+    "--top-k": {"metavar": "K", "help": "most likely tokens that are kept"},
+    "--top-p": {"metavar": "P", "help": "probability whose tokens are kept"},
+    "--limit": {"metavar": "N", "help": "tokens that are shown; default: 20"},
+    "--file": {"metavar": "FILE", "help": "lists of candidates: JSON Lines, or one list a paragraph"},
     "--sweep": {"metavar": "NAME", "action": "append", "default": [], "help": "this sweep's page"},
     "--keep": {"metavar": "RUN", "action": "append", "default": [], "help": "keep this run only"},
     "--save": {"action": "store_true", "help": "put it on the wandb server"},
@@ -72,6 +79,10 @@ VERBS: dict[str, Verb] = {
     "generate": Verb(
         generate, ("--prompt", "--with"), ("KEY=VALUE: max_new_tokens, temperature, top_k, top_p, seed",)
     ),
+    "next": Verb(
+        next_token, ("--prompt", "--temperature", "--top-k", "--top-p", "--limit", "--json", "--with")
+    ),
+    "score": Verb(score, ("--prompt", "--file", "--json", "--with")),
     "adopt": Verb(adopt, ("--with",)),
     "sync": Verb(sync),
     "dashboard": Verb(dashboard, ("--save",)),

@@ -1,6 +1,7 @@
 """What the words of a command line stand for: a store, runs, artifacts, an experiment."""
 
 import argparse
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -92,6 +93,16 @@ def no_more(words: Sequence[str]) -> None:
     """Refuse words that a verb has no use for."""
     if words:
         raise ConfigError(f"{words[0]!r} is not expected here; only store=PATH is.")
+
+
+def number_or_text(text: str) -> int | float | str | None:
+    """Return what `text` spells: a number, null, or itself, which the key's check then refuses."""
+    if text == "null":
+        return None
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def print_json(value: Any) -> None:

@@ -119,7 +119,7 @@ def find_run(store: Store, name: str) -> Run:
         return matches[0]
     names = [r.name for r in runs]
     if not matches:
-        hint = nearest(name, names) or nearest(name, {str(r.data["experiment"]) for r in runs})
+        hint = nearest(name, names) or nearest(name, {"last", *(str(r.data["experiment"]) for r in runs)})
         raise ConfigError(f"the store {store.root} has no run {name!r}{hint}.")
     raise ConfigError(
         f"{name!r} begins the names of {len(matches)} runs: {', '.join(r.name for r in matches)}."

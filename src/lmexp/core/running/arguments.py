@@ -16,9 +16,15 @@ def in_one_sentence(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         unknown = re.match(r"unrecognized arguments: (\S+)", message)
         if unknown:
             keys = meant_keys(unknown[1].lstrip("-").partition("=")[0])
-            instead = f"; write {keys[0]}=VALUE" if keys else nearest(unknown[1], known)
+            joined = [option for option in known if _joined(option) == _joined(unknown[1])]
+            instead = f"; write {keys[0]}=VALUE" if keys and not joined else nearest(unknown[1], known)
             message = f"{unknown[1]} is not an option{instead}"
         raise ConfigError(f"{message}; see --help.")
 
     parser.error = error  # type: ignore[method-assign]
     return parser
+
+
+def _joined(option: str) -> str:
+    """Return an option without its dashes, as one may remember it."""
+    return option.replace("-", "").replace("_", "").lower()

@@ -14,6 +14,7 @@ import io
 import os
 import re
 import sys
+import unicodedata
 from typing import Any, TextIO
 
 STEERING = re.compile(
@@ -31,10 +32,34 @@ def printable(text: str) -> str:
 
 def erase_line(stream: TextIO) -> None:
     """Move a terminal's cursor to the start of its line and erase the line."""
+    _steer(stream, _ERASE_LINE)
+
+
+def write_on_color(stream: TextIO, text: str, color: int) -> None:
+    """Write `text` in black on one of the 256 colors of a terminal, 0 to 255."""
+    _steer(stream, f"\x1b[30;48;5;{color}m")
+    stream.write(text)
+    _steer(stream, "\x1b[0m")
+
+
+def takes_color(stream: TextIO) -> bool:
+    """Say whether `stream` is a terminal whose user has not set NO_COLOR (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width_of(text: str) -> int:
+    """Return the columns of a terminal that `text` takes: 2 for a wide character, 0 for a mark on one."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def _steer(stream: TextIO, sequence: str) -> None:
+    """Write what lmexp itself steers a terminal with."""
     if isinstance(stream, SafeStream):
-        stream.write_unchanged(_ERASE_LINE)
+        stream.write_unchanged(sequence)
     else:
-        stream.write(_ERASE_LINE)
+        stream.write(sequence)
 
 
 class SafeStream(io.TextIOWrapper):
