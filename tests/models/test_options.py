@@ -42,6 +42,12 @@ RecurrentConfig.num_layers = 2 >= 1 <= 1024
 RecurrentConfig.d_model = 256 >= 1 <= 1048576
 RecurrentConfig.tie_embeddings = True
 RecurrentConfig.init_std = 0.02 > 0 <= 10
+RecurrentConfig.word_dropout = 0.0 >= 0 < 1 (absent: 0.0)
+RecurrentConfig.embedding_dropout = 0.0 >= 0 < 1 (absent: 0.0)
+RecurrentConfig.layer_dropout = 0.0 >= 0 < 1 (absent: 0.0)
+RecurrentConfig.output_dropout = 0.0 >= 0 < 1 (absent: 0.0)
+RecurrentConfig.weight_dropout = 0.0 >= 0 < 1 (absent: 0.0)
+RecurrentConfig.variational = True (absent: True)
 EncoderConfig.num_layers = 4 >= 1 <= 1024
 EncoderConfig.num_heads = 4 >= 1 <= 1024
 EncoderConfig.d_model = 256 >= 2 <= 1048576

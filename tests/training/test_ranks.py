@@ -17,6 +17,17 @@ MASKED = {
 }
 GRU = {"model": {"architecture": "gru", "num_layers": 1, "d_model": 16}, "sample_length": 8}
 MLP = {"model": {"architecture": "mlp", "order": 3, "d_model": 8, "d_ff": 16}, "sample_length": 8}
+DROPPING = {
+    "model": {
+        "architecture": "lstm",
+        "d_model": 16,
+        "embedding_dropout": 0.3,
+        "layer_dropout": 0.3,
+        "weight_dropout": 0.4,
+        "word_dropout": 0.2,
+    },
+    "sample_length": 8,
+}
 FP32 = {"trainer.precision": "32-true"}
 BEST = {"validation_every_steps": 4, "validation_samples": 10, "publish": "best", "optimizer.lr": 0.3}
 
@@ -38,6 +49,7 @@ def two_ranks(tmp_path_factory):
         "masked": {"changes": {**TWO, **MASKED, "micro_batch_size": 2}},
         "gru": {"changes": {**TWO, **GRU}},
         "mlp": {"changes": {**TWO, **MLP}},
+        "dropping": {"changes": {**TWO, **DROPPING, "micro_batch_size": 3}},
         "stopped": {"changes": {**TWO, "micro_batch_size": 3}, "stop_after": 3},
         "resumed": {"changes": {**TWO, "micro_batch_size": 3}},
         "straight": {"changes": {**TWO, "micro_batch_size": 3}},
@@ -63,6 +75,7 @@ def two_ranks(tmp_path_factory):
         ("masked", MASKED, 1e-9),
         ("gru", GRU, 1e-9),
         ("mlp", MLP, 1e-9),
+        ("dropping", DROPPING, 1e-9),
     ],
 )
 def test_two_ranks_have_the_whole_curve_of_one(two_ranks, tmp_path, name, changes, tolerance):

@@ -6,9 +6,11 @@ import torch
 
 from tests.training.pretrain_runs import ArrayTokens, run, tiny, train
 
+DROPS = {"word_dropout": 0.2, "embedding_dropout": 0.3, "layer_dropout": 0.4, "output_dropout": 0.2}
 SHAPES = {
     "rnn": {"architecture": "rnn", "num_layers": 1, "d_model": 24, "tie_embeddings": False},
     "lstm": {"architecture": "lstm", "num_layers": 2, "d_model": 12, "tie_embeddings": False},
+    "dropping gru": {"architecture": "gru", "d_model": 12, **DROPS, "weight_dropout": 0.3},
     "mlp": {"architecture": "mlp", "order": 4, "d_model": 6, "d_ff": 12, "direct": True},
 }
 families = pytest.mark.parametrize("family", SHAPES)

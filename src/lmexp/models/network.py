@@ -10,7 +10,8 @@ Shapes: B batch, T time, S >= T times of the state and the input together, D d_m
 """
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +25,10 @@ from lmexp.models.config import ContextConfig, ModelConfig
 from lmexp.models.families import NETWORKS
 from lmexp.models.interface import Capability, State
 from lmexp.models.layers.visibility import Visibility, visibility
+
+Masks = Mapping[str, Tensor]
+"""Factors of activations or weights by name: 0, or what keeps the mean. A network draws none by itself, so
+that a pass is a pure function of its inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Network(nn.Module, abc.ABC):
         """The shape."""
         self.vocab_size = vocab_size
         """Number of ids, V."""
+        self.masks: Masks = {}
+        """What the running pass drops, by name."""
 
     @property
     def family(self) -> str:
@@ -98,6 +105,30 @@ class Network(nn.Module, abc.ABC):
     def forward(self, input_ids: Tensor, documents: Tensor | None = None) -> Tensor:
         """Return logits ``[B, T, V]`` for ``input_ids [B, T]``; see `hidden_states`."""
         return self.logits(self.hidden_states(input_ids, documents=documents))
+
+    @property
+    def drops(self) -> bool:
+        """Whether a training pass drops anything; if so, `draw_masks` says what."""
+        return False
+
+    def draw_masks(
+        self,
+        samples: Sequence[np.random.Generator],  # noqa: ARG002
+        step: np.random.Generator,  # noqa: ARG002
+        num_tokens: int,  # noqa: ARG002
+    ) -> Masks:
+        """Return what a training pass drops: of each of B samples by its own generator, and by `step` what is
+        the same for all. `num_tokens` is T."""
+        raise AssertionError("a network that drops nothing is not asked what")
+
+    @contextmanager
+    def dropping(self, masks: Masks) -> Iterator[None]:
+        """Within it a pass of this network drops what `draw_masks` drew. Outside nothing is ever dropped."""
+        self.masks = masks
+        try:
+            yield
+        finally:
+            self.masks = {}
 
     def roles(self) -> Mapping[str, Role]:
         """Return the role of each parameter, by name."""

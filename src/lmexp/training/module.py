@@ -58,7 +58,8 @@ class PretrainModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the micro-batch's loss, scaled as the module's docstring says."""
-        sums = self.objective.loss(self.model, batch)
+        with self.model.dropping(batch["masks"]):
+            sums = self.objective.loss(self.model, batch)
         parts = {name: part.detach() for name, part in sums.items()}
         if batch_idx % self._accumulation:
             parts = {name: self.last.sums[name] + part for name, part in parts.items()}

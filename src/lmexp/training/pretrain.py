@@ -131,6 +131,7 @@ def pretrain(
             world_size=trainer.world_size,
             micro_batch_size=config.resolved_micro_batch_size,
             max_steps=config.trainer.max_steps,
+            network=model,
         )
         trainer.fit(
             module,

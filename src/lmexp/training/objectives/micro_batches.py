@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lmexp.models.network import Masks, Network
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import Samples
 from lmexp.training.objectives.noise import Noise
@@ -36,14 +37,16 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Any]]):
         world_size: int,
         micro_batch_size: int,
         max_steps: int,
+        network: Network | None = None,
     ) -> None:
-        """Cut each global batch of `order` into this rank's micro-batches."""
+        """Cut each global batch of `order` into this rank's micro-batches; `network` says what it drops."""
         per_rank = order.global_batch_size // world_size
         assert per_rank * world_size == order.global_batch_size, "the configuration checks divisibility"
         assert per_rank % micro_batch_size == 0, "the configuration checks divisibility"
         self.samples = samples
         self.order = order
         self.objective = objective
+        self.network = network
         self.micro_batch_size = micro_batch_size
         self.accumulation = per_rank // micro_batch_size
         self._first = rank * per_rank
@@ -62,7 +65,8 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Any]]):
         return self._cut(self.order.sample_indices(step), micro)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return micro-batch `index`: the objective's batch, and the `counts` of the whole global batch."""
+        """Return micro-batch `index`: the objective's batch, the `counts` of the whole global batch, and the
+        `masks` of what the network drops."""
         if not 0 <= index < self._length:
             raise IndexError(index)
         step, micro = divmod(index, self.accumulation)
@@ -71,10 +75,17 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Any]]):
             self._samples = self.order.sample_indices(step)
             self._counts = self.objective.counts(self.samples, self._samples, noise)
             self._step = step
-        batch = self.objective.batch(self.samples, self._cut(self._samples, micro), noise)
-        return {**batch, "counts": self._counts}
+        indices = self._cut(self._samples, micro)
+        batch = self.objective.batch(self.samples, indices, noise)
+        return {**batch, "counts": self._counts, "masks": self._masks(indices, noise)}
 
     def _cut(self, indices: NDArray[np.int64], micro: int) -> NDArray[np.int64]:
         """Return this rank's part of a step's samples for its micro-batch `micro`."""
         first = self._first + micro * self.micro_batch_size
         return indices[first : first + self.micro_batch_size]
+
+    def _masks(self, indices: NDArray[np.int64], noise: Noise) -> Masks:
+        if self.network is None or not self.network.drops:
+            return {}
+        samples = [noise.masks_of(int(sample)) for sample in indices]
+        return self.network.draw_masks(samples, noise.masks(), self.samples.context_length)

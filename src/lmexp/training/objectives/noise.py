@@ -20,3 +20,15 @@ class Noise:
         """Return the generator of a sample's noise."""
         key = np.random.SeedSequence((self.seed, self.step, sample)).generate_state(2, np.uint64)
         return np.random.Generator(np.random.Philox(key=key))
+
+    def masks_of(self, sample: int) -> np.random.Generator:
+        """Return the generator of what a network drops of a sample; independent of `of`."""
+        return self._spawned(sample, use=1)
+
+    def masks(self) -> np.random.Generator:
+        """Return the generator of what a network drops alike for all samples of the step."""
+        return self._spawned(0, use=2)
+
+    def _spawned(self, sample: int, use: int) -> np.random.Generator:
+        sequence = np.random.SeedSequence((self.seed, self.step, sample), spawn_key=(use,))
+        return np.random.Generator(np.random.Philox(key=sequence.generate_state(2, np.uint64)))

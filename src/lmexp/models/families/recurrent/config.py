@@ -26,6 +26,27 @@ class RecurrentConfig(ModelConfig):
     init_std: float = option(default=0.02, gt=0, le=10)
     """Standard deviation of the initial embedding; see `network` for the other weights."""
 
+    word_dropout: float = option(default=0.0, ge=0, lt=1, absent_means=0.0)
+    """Share of the vocabulary's ids whose embeddings are dropped in a training step, wherever they stand
+    (Gal and Ghahramani, arXiv 1512.05287)."""
+
+    embedding_dropout: float = option(default=0.0, ge=0, lt=1, absent_means=0.0)
+    """Share of the embeddings' numbers that are dropped before the first layer."""
+
+    layer_dropout: float = option(default=0.0, ge=0, lt=1, absent_means=0.0)
+    """Share of a layer's outputs that are dropped before the next one."""
+
+    output_dropout: float = option(default=0.0, ge=0, lt=1, absent_means=0.0)
+    """Share of the last layer's outputs that are dropped before the head."""
+
+    weight_dropout: float = option(default=0.0, ge=0, lt=1, absent_means=0.0)
+    """Share of the weights from state to state that are dropped in a training step (DropConnect: Merity et
+    al., arXiv 1708.02182)."""
+
+    variational: bool = option(default=True, absent_means=True)
+    """Whether activations are dropped at the same places at all times of a sample (Gal and Ghahramani); else
+    anew at each time (Zaremba et al., arXiv 1409.2329)."""
+
     @property
     def can(self) -> frozenset[Capability]:
         return frozenset({"next_token", "documents", "streams"})
