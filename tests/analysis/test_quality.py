@@ -47,6 +47,15 @@ def test_a_plot_of_bits_per_byte_says_no_more_than_it_shows():
     assert note(alone | bar | beside | source) == [f"{both} {bars}"]
 
 
+def test_a_model_that_is_no_distribution_or_loses_infinitely_much_is_said_to():
+    page = quality_section({"p/test/bits_per_byte": 0.1, "p/test/is_normalized": 0})
+    assert "p/test: the model&#x27;s numbers do not sum to one" in page
+    assert "sum to one" not in quality_section({"p/test/bits_per_byte": 0.1})
+    zeros = {"p/test/zero_tokens": 3, "p/test/tokens": 1000, "p/test/rest_loss": 2.5}
+    assert "3 of 1,000 tokens the probability 0" in quality_section(zeros)
+    assert "the others lose 2.5000 nats each" in quality_section(zeros)
+
+
 def test_plots_of_accuracies_speak_of_bars_where_they_have_some():
     metrics = {"e/t/acc/0": 0.2, "e/t/acc/4": 0.5}
     assert note(metrics) == []

@@ -50,6 +50,15 @@ def test_the_table_shows_bits_per_byte_beside_compressors_and_accuracies_beside_
     assert "prompts/python_bracket no items here 0" in lines
 
 
+def test_an_infinite_loss_stands_in_the_table_with_its_sentence():
+    metrics = {"perplexity/test/zero_tokens": 3, "perplexity/test/tokens": 10}
+    text = " ".join(
+        summary(Run(Path("x"), {"run": "r", "status": "done", "stages": {}, "metrics": metrics})).split()
+    )
+    assert "perplexity/test model infinite infinite infinite" in text
+    assert "the model gives 3 of 10 tokens the probability 0" in text
+
+
 def test_the_table_says_what_was_cut_dropped_and_could_not_be_right():
     metrics = {
         "prompts/a/acc/0": 0.0,

@@ -73,6 +73,37 @@ def test_uniform_predictions_give_the_figures_of_the_formulas():
     assert [metrics[name] for name in ("documents", "tokens", "bytes", "words")] == [2, 40, 110, 9]
 
 
+class Zeros(Uniform):
+    """Gives the token 3 no probability, all others 1 / 16."""
+
+    def score(self, pairs):
+        return [np.where(np.array(ids) == 3, -np.inf, -math.log(16)) for _, ids in pairs]
+
+
+def test_tokens_of_probability_zero_are_counted_and_nothing_infinite_is_hidden_in_a_figure():
+    documents = [("a", [1, 3, 1, 3, 3], 5, 1), ("b", [2] * 4, 8, 2), ("c", [3], 1, 1)]
+    rows, metrics = evaluate_perplexity(Zeros(), documents, context_length=2, stride=2)
+    assert [row.get("zero_tokens") for row in rows] == [3, None, 1]
+    assert [row["nll_sum"] for row in rows] == [None, pytest.approx(4 * math.log(16)), None]
+    assert [row.get("rest_nll_sum") for row in rows] == [pytest.approx(2 * math.log(16)), None, 0]
+    assert rows[0]["bits_per_byte"] is rows[0]["perplexity"] is None
+    assert metrics == {
+        "zero_tokens": 4,
+        "rest_loss": pytest.approx(math.log(16)),
+        "documents": 3,
+        "tokens": 10,
+        "bytes": 14,
+        "words": 4,
+    }
+    assert perplexity_metrics(rows[2:]) == {
+        "zero_tokens": 1,
+        "documents": 1,
+        "tokens": 1,
+        "bytes": 1,
+        "words": 1,
+    }
+
+
 def test_the_standard_error_is_that_of_resampled_documents():
     rng = np.random.default_rng(0)
     documents = [

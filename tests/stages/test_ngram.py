@@ -65,6 +65,27 @@ def test_perplexity_and_samples_take_it_as_any_model(inputs, counted, tmp_path):
     assert written["texts"] == 4
 
 
+def test_perplexity_counts_what_is_infinite_and_marks_what_is_no_distribution(inputs, tmp_path):
+    found = {}
+    for kind in ("maximum_likelihood", "stupid_backoff", "modified_kneser_ney", "jelinek_mercer"):
+        out = tmp_path / kind
+        stage = stages.ngram.function(run_in(out), NGramConfig(order=4, smoothing=kind), **inputs)
+        found[kind] = stages.perplexity.function(
+            run_in(tmp_path / f"{kind}-perplexity"),
+            build(PerplexityConfig, {"splits": ["test"]}),
+            model=ModelArtifact(out),
+            tokenizer=inputs["tokenizer"],
+            corpus=inputs["corpus"],
+        )
+        assert ("discount_4_3" in stage) == (kind == "modified_kneser_ney")
+        assert ("interpolation_weight_4" in stage) == (kind == "jelinek_mercer")
+    assert found["maximum_likelihood"]["test/zero_tokens"] > 0
+    assert "test/bits_per_byte" not in found["maximum_likelihood"]
+    assert found["stupid_backoff"]["test/is_normalized"] == 0
+    assert "test/is_normalized" not in found["modified_kneser_ney"]
+    assert 0 < found["modified_kneser_ney"]["test/bits_per_byte"] < 8
+
+
 def test_its_steps_are_its_scores(inputs, counted):
     model, encoder = counted[0].load(), inputs["tokenizer"].load()
     ids = encoder.encode(next(iter(inputs["corpus"].documents("test"))).text)[:40]

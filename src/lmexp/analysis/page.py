@@ -75,6 +75,7 @@ def headlines(records: RunRecords) -> list[Tile]:
             others = {w: v for w, (v, _) in values.items() if w in COMPRESSORS}
             best = min(others, key=lambda w: others[w], default=None)
             remark = f"{head}; {best} {others[best]:.3f}" if best else head
+            remark += "; no distribution" if metrics.get(f"{head}/is_normalized") == 0 else ""
             tiles.append(("bits per byte", measured(*values[""]), remark))
             tiles += _per_token(metrics, head)
     accuracy = headline_accuracy(tasks(metrics))

@@ -13,7 +13,7 @@ from lmexp.analysis.drawing.dots import Dot, DotPlot, dot_figure
 from lmexp.analysis.drawing.formats import measured
 from lmexp.analysis.drawing.markup import Html, join, table, tag
 from lmexp.analysis.drawing.svg import Plot, Series, figure
-from lmexp.analysis.statistics.bits import COMPRESSORS, Bits, bits_per_byte, loses_to_compressors
+from lmexp.analysis.statistics.bits import COMPRESSORS, Bits, bits_per_byte, loses_to_compressors, remarks
 from lmexp.analysis.statistics.intervals import Interval, normal_interval, t_quantile
 
 _TRUE, _ENTROPY, _REGRET = "true", "entropy", "regret"
@@ -35,6 +35,7 @@ def quality_section(metrics: Metrics) -> Html:
     parts = [tag("div", *found, class_="plots")] if found else []
     if any(t.gain or t.permutation_loss for t in several):
         parts.append(_differences(several))
+    parts += [tag("p", f"{head}: {said}") for head, said in remarks(metrics).items()]
     return join(parts)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from lmexp.analysis.accuracies import Task, tasks
 from lmexp.analysis.corpora import corpora
 from lmexp.analysis.drawing.formats import measured, ranged
-from lmexp.analysis.statistics.bits import bits_per_byte, loses_to_compressors
+from lmexp.analysis.statistics.bits import bits_per_byte, loses_to_compressors, remarks
 from lmexp.core.provenance.drift import named
 from lmexp.core.records.runs import Run
 from lmexp.core.store.record import intact_file
@@ -97,12 +97,18 @@ def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
                 "" if who or perplexity is None else number(perplexity),
             )
             rows.append((head, who or "model", measured(value, error), *per_token))
+    rows += [
+        (head.rpartition("/")[0], "model", "infinite", "infinite", "infinite")
+        for head, value in metrics.items()
+        if head.endswith("/zero_tokens") and value
+    ]
     return [("held-out text", "", "bits per byte", "nats per token", "perplexity"), *rows] if rows else []
 
 
 def _lost(metrics: Mapping[str, float]) -> str:
-    """Return a sentence for each text that a compressor squeezes better than the model predicts it."""
+    """Return a sentence for each text where a compressor is ahead, or nothing can be compared."""
     said = {head: loses_to_compressors(values) for head, values in bits_per_byte(metrics).items()}
+    said |= remarks(metrics)
     return "\n".join(textwrap.fill(f"{head}: {text}", _SAMPLE_WIDTH) for head, text in said.items() if text)
 
 

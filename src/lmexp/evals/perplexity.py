@@ -11,6 +11,11 @@ a document is not scored: it stands for no bytes.
     bits_per_byte  nll_sum / (ln 2 x bytes)        byte_perplexity   exp(nll_sum / bytes)
                                                    word_perplexity   exp(nll_sum / words)
 
+A token of probability 0 loses infinitely much, and so does all text around it. Then there is no loss and none
+of the figures above; in their place stand
+
+    zero_tokens    tokens of probability 0       rest_loss    nats of all others / their number
+
 Sums run over all documents before dividing. loss and bits_per_byte are thus ratios of sums, and their
 standard errors are those of the ratio estimator y / x, with documents as the independent units
 (Cochran 1977, ch. 6):
@@ -85,7 +90,8 @@ def score_documents(
 
     Rows hold id, nll_sum (nats), tokens, bytes, words, and of the module's table bits_per_byte,
     perplexity, byte_perplexity and word_perplexity, each None where it would divide by 0. A
-    `context_length` of None scores every document in one window.
+    `context_length` of None scores every document in one window. A row with tokens of probability 0 has
+    their number as zero_tokens, the nats of the others as rest_nll_sum, and None for what is infinite.
     """
     waiting: list[Pair] = []
     owners: list[Row] = []
@@ -93,7 +99,10 @@ def score_documents(
 
     def flush() -> None:
         for row, scores in zip(owners, scorer.score(waiting), strict=True):
-            row["nll_sum"] -= float(scores.sum())
+            is_zero = np.isneginf(scores)
+            if is_zero.any():
+                row["zero_tokens"] = row.get("zero_tokens", 0) + int(is_zero.sum())
+            row["nll_sum"] -= float(scores[~is_zero].sum())
         waiting.clear()
         owners.clear()
 
@@ -124,26 +133,37 @@ def perplexity_metrics(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | i
     """
     names = ("nll_sum", "tokens", "bytes", "words", "true_nll_sum")
     columns = {name: array("d") for name in names}
+    zero_tokens = 0
     for row in rows:
+        found = row
+        if "zero_tokens" in row:
+            zero_tokens += row["zero_tokens"]
+            found = {**row, "nll_sum": row["rest_nll_sum"]}
         for name, column in columns.items():
             if name in row:
-                column.append(row[name])
+                column.append(found[name])
     nats, tokens, sizes, words, true_nats = (np.frombuffer(column) for column in columns.values())
     if not tokens.sum() or not sizes.sum():
         raise DataError(
             f"There is nothing to score: {len(tokens)} documents hold {int(tokens.sum())} tokens."
         )
     nll_sum, num_bytes = math.fsum(nats), sizes.sum()
+    size: dict[str, float | int] = {
+        "documents": len(tokens),
+        "tokens": int(tokens.sum()),
+        "bytes": int(num_bytes),
+        "words": int(words.sum()),
+    }
+    if zero_tokens:
+        rest = int(tokens.sum()) - zero_tokens
+        return {"zero_tokens": zero_tokens, **({"rest_loss": nll_sum / rest} if rest else {}), **size}
     loss = _ratio("loss", nats, tokens)
     metrics: dict[str, float | int] = {
         **loss,
         "perplexity": _exp(loss["loss"]),
         **_ratio("bits_per_byte", nats / math.log(2), sizes),
         "byte_perplexity": _exp(nll_sum / num_bytes),
-        "documents": len(tokens),
-        "tokens": int(tokens.sum()),
-        "bytes": int(num_bytes),
-        "words": int(words.sum()),
+        **size,
     }
     if words.sum():
         metrics["word_perplexity"] = _exp(nll_sum / words.sum())
@@ -169,6 +189,9 @@ def default_stride(context_length: int) -> int:
 
 def _with_ratios(row: Row) -> Row:
     nats = row["nll_sum"]
+    if "zero_tokens" in row:
+        names = ("nll_sum", "bits_per_byte", "perplexity", "byte_perplexity", "word_perplexity")
+        return row | dict.fromkeys(names) | {"rest_nll_sum": nats}
     row["bits_per_byte"] = nats / math.log(2) / row["bytes"] if row["bytes"] else None
     row["perplexity"] = _exp(nats / row["tokens"]) if row["tokens"] else None
     for unit in ("byte", "word"):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lmexp.models.interface import LanguageModel
+    from lmexp.models.interface import CountedModel
     from lmexp.models.network import Network
 
 
@@ -21,7 +21,7 @@ def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> "Network
 
 def count_model(
     config: ModelConfig, documents: "Iterable[NDArray[np.int64]]", *, vocab_size: int, bos_token_id: int
-) -> "LanguageModel":
+) -> "CountedModel":
     """Return the model that counts `documents`, the ids of each; `bos_token_id` begins and ends one."""
     model = module_of(config, "model").MODEL
-    return cast("LanguageModel", model.fit(config, documents, vocab_size, bos_token_id))
+    return cast("CountedModel", model.fit(config, documents, vocab_size, bos_token_id))

@@ -33,6 +33,11 @@ class ModelConfig(Config, abc.ABC):
         """What a model of the family can do."""
 
     @property
+    def is_normalized(self) -> bool:
+        """Whether its probabilities sum to one; what does not is no distribution, shown and never ranked."""
+        return True
+
+    @property
     def longest(self) -> int | None:
         """Most tokens that the model sees; None where there is no limit."""
         return None
@@ -43,6 +48,11 @@ class ContextConfig(ModelConfig):
 
     context_length: int = option(default=256, ge=2, le=1_048_576)
     """Longest sequence that the model sees, in tokens."""
+
+    @property
+    def is_normalized(self) -> bool:
+        """Whether its probabilities sum to one; what does not is no distribution, shown and never ranked."""
+        return True
 
     @property
     def longest(self) -> int | None:

@@ -12,7 +12,7 @@ that is said by its capabilities, and whoever needs one asks for it:
 Shapes: B rows, T time, V vocabulary.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 
 from lmexp.errors import DataError
@@ -66,6 +66,20 @@ class LanguageModel(Protocol):
     @property
     def can(self) -> frozenset[Capability]:
         """What it can do."""
+        ...
+
+    @property
+    def is_normalized(self) -> bool:
+        """Whether the probabilities that it gives sum to one."""
+        ...
+
+
+class CountedModel(LanguageModel, Protocol):
+    """A model that was counted, not trained."""
+
+    @property
+    def facts(self) -> Mapping[str, float]:
+        """What was estimated on the way, by name."""
         ...
 
 

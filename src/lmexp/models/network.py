@@ -71,6 +71,11 @@ class Network(nn.Module, abc.ABC):
         return self.config.can
 
     @property
+    def is_normalized(self) -> bool:
+        """Whether the probabilities that it gives sum to one."""
+        return self.config.is_normalized
+
+    @property
     def context_length(self) -> int | None:
         """Most tokens that it sees; None where there is no limit."""
         return self.config.longest

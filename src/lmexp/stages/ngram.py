@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 def ngram(
     run: StageRun, config: NGramConfig, *, corpus: CorpusArtifact, tokenizer: TokenizerArtifact
 ) -> Metrics:
-    """Count the train split, each document by itself."""
+    """Count the train split, each document by itself.
+
+    Beside `vocab_size`, metrics are what was estimated: `discount_<order>`, or `discount_<order>_<count>` of
+    three, with `fixed_discounts`, the number of orders whose counts were too few to estimate any, and
+    `interpolation_weight_<order>`.
+    """
     from lmexp.models.build import count_model
     from lmexp.models.folder import save_counts
     from lmexp.tokenizer.export import export_tokenizer
@@ -37,7 +42,7 @@ def ngram(
     save_counts(counted, run.out)
     files = [*tokenizer.files("tokenizer*"), *tokenizer.files("special_tokens*")]
     export_tokenizer(files, run.out, model_max_length=None)
-    return {"vocab_size": encoder.vocab_size}
+    return {"vocab_size": encoder.vocab_size, **counted.facts}
 
 
 def _documents(corpus: CorpusArtifact, encoder: "Tokenizer") -> "Iterator[NDArray[np.int64]]":

@@ -55,7 +55,8 @@ def perplexity(
 
     Metrics are ``<split>/<metric>`` for those of `lmexp.evals.perplexity` and the compressors', and the
     `context_length` and `stride` of the windows, for a model that reads in windows. On text of known entropy
-    ``<split>/entropy_bits_per_byte`` is the exact entropy, beside the figures of the true model. Chunks of
+    ``<split>/entropy_bits_per_byte`` is the exact entropy, beside the figures of the true model. Of a model
+    that is no distribution ``<split>/is_normalized`` is 0. Chunks of
     documents that are done are kept, and a run that was killed or stopped goes on with the next.
     """
     with computing(model.load(), config, "perplexity") as network:
@@ -103,6 +104,7 @@ def _measured(
         found = perplexity_metrics(read_lines(path))
         texts = (document.text for document in documents())
         found |= compressor_bits_per_byte(texts, int(found["bytes"])) | facts
+        found |= {} if network.is_normalized else {"is_normalized": 0}
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
     return metrics
 

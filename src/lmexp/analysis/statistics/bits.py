@@ -24,6 +24,26 @@ def bits_per_byte(metrics: Mapping[str, float]) -> dict[str, Bits]:
     return dict(found)
 
 
+def remarks(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Return, for each text of which the model's figure is none to compare with others', why not."""
+    found: dict[str, str] = {}
+    for key, value in metrics.items():
+        head, _, name = key.rpartition("/")
+        if name == "zero_tokens" and value:
+            tokens, rest = metrics.get(f"{head}/tokens", 0), metrics.get(f"{head}/rest_loss")
+            others = "" if rest is None else f"; the others lose {rest:.4f} nats each"
+            found[head] = (
+                f"the model gives {value:,.0f} of {tokens:,.0f} tokens the probability 0, and loses "
+                f"infinitely many bits on them{others}. A smoothed model gives each token something."
+            )
+        elif name == "is_normalized" and not value:
+            found[head] = (
+                "the model's numbers do not sum to one over the vocabulary: its bits per byte are no code "
+                "length, and are not ranked beside others'."
+            )
+    return found
+
+
 def loses_to_compressors(values: Bits) -> str:
     """Return the sentence on the compressors that need fewer bits than the model; empty where none does."""
     ahead = [name for who, name in COMPRESSORS.items() if "" in values and _is_less(who, values)]

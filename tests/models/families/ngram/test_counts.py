@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from lmexp.errors import DataError
 from lmexp.models.families.ngram import counts
+from lmexp.models.families.ngram.adjusted import adjusted
 from lmexp.models.families.ngram.counts import MOST_IDS, count
-from lmexp.models.families.ngram.kneser_ney import adjusted
 from tests.models.families.ngram.slow import SlowKneserNey, arrays
 
 V, BOS = 5, 2

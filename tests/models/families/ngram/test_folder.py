@@ -16,15 +16,25 @@ from lmexp.models.families.ngram.model import NGram
 V, BOS = 6, 0
 
 
-def fitted(order):
+def fitted(order, **settings):
     rng = np.random.default_rng(order)
     documents = [np.array([BOS, *rng.integers(1, V - 1, 30)]) for _ in range(4)]
-    return NGram.fit(NGramConfig(order=order), documents, V, BOS)
+    return NGram.fit(NGramConfig(order=order, **settings), documents, V, BOS)
 
 
 @pytest.mark.parametrize("order", [1, 2, 4])
-def test_a_saved_model_is_read_back_to_the_last_bit(tmp_path, order):
-    model = fitted(order)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"smoothing": "modified_kneser_ney"},
+        {"smoothing": "jelinek_mercer"},
+        {"smoothing": "add_k", "k": 0.1},
+        {"smoothing": "stupid_backoff", "backoff": 0.3},
+    ],
+)
+def test_a_saved_model_is_read_back_to_the_last_bit(tmp_path, order, settings):
+    model = fitted(order, **settings)
     save(model, tmp_path / "a")
     same = load(tmp_path / "a")
     save(same, tmp_path / "b")
@@ -115,6 +125,8 @@ DAMAGED_CONFIGS = {
     "an unknown setting": ({"model": {"order": 3, "smoothing": "kneser_ney", "cut": 1}}, "model.cut is not"),
     "a missing setting": ({"model": {"order": 3}}, "lacks the key 'model.smoothing'"),
     "an order out of range": ({"model": {"order": 0, "smoothing": "kneser_ney"}}, "no valid n-gram"),
+    "weights of another smoothing": ({"interpolation_weights": [0.5]}, "0 numbers from 0 to 1 belong there"),
+    "no weights": ({"model": {"order": 3, "smoothing": "jelinek_mercer"}}, r"=\[\]; 3 numbers from 0 to 1"),
     "no settings": ({"model": [3]}, "must hold a JSON object as model"),
     "a vocabulary of none": ({"vocab_size": 0}, "vocab_size=0"),
     "a vocabulary of text": ({"vocab_size": "6"}, "vocab_size='6'"),

@@ -4,7 +4,12 @@ from tests.options import table
 
 OPTIONS = """\
 NGramConfig.order = 3 >= 1 <= 16
-NGramConfig.smoothing = 'kneser_ney' of kneser_ney
+NGramConfig.smoothing = 'kneser_ney' of kneser_ney, modified_kneser_ney, absolute_discounting,
+    jelinek_mercer, add_k, maximum_likelihood, stupid_backoff
+NGramConfig.discount = None > 0 <= 1 (absent: None)
+NGramConfig.interpolation_weights = () >= 0 <= 1 (absent: ())
+NGramConfig.k = None > 0 (absent: None)
+NGramConfig.backoff = None > 0 <= 1 (absent: None)
 """
 
 

@@ -80,7 +80,7 @@ def count(
     return _sum(every, vocab_size)
 
 
-def _reach(ids: Ints, bos_token_id: int) -> Ints:
+def reach(ids: Ints, bos_token_id: int) -> Ints:
     """Return how many tokens the longest n-gram has that ends at each of `ids`, [N].
 
     It begins at the last `bos` before, or with the first of `ids` where there is none.
@@ -129,7 +129,7 @@ def _pieces(documents: Iterable[NDArray[np.integer]], bos_token_id: int, size: i
 
 def _counted(ids: Ints, num_seen: int, order: int, vocab_size: int, bos_token_id: int) -> Counts:
     """Return the counts of one chunk, of n-grams that end at its first `num_seen` tokens 0."""
-    longest = _reach(ids, bos_token_id)
+    longest = reach(ids, bos_token_id)
     levels: list[Level] = []
     below = ids  # index of the n-gram, one token shorter, that ends at each token
     for n in range(2, order + 1):

@@ -3,8 +3,10 @@
     config.json          {"family": "ngram", "format": 1, "model": {...}, "vocab_size": V, "bos_token_id": b}
     model.safetensors    tokens [V]; keys.n [G] and counts.n [G] of each order n from 2 upwards; all int64
 
-The counts are `kneser_ney.Adjusted`'s. Weights are not stored: they follow from the counts, the same to the
-last bit each time, and no file can hold any that do not sum to one. 16 bytes for each different n-gram.
+The counts are `adjusted.Adjusted`'s. Weights are not stored: they follow from the counts, the same to the
+last bit each time, and no file can hold any that do not sum to one. 16 bytes for each different n-gram. Those
+of `jelinek_mercer` alone, one for each order, may have been fitted, and stand in config.json as
+"interpolation_weights".
 
 A folder is foreign until it is checked: `load` refuses what `save` would not have written, as far as it can
 be told without counting again.
@@ -19,17 +21,18 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lmexp.core.values.config import build, to_dict
+from lmexp.core.values.config import build, identity
 from lmexp.core.values.foreign import file_inside, read_object
 from lmexp.errors import ConfigError, DataError
+from lmexp.models.families.ngram.adjusted import Adjusted
 from lmexp.models.families.ngram.config import NGramConfig
 from lmexp.models.families.ngram.counts import MOST_IDS
 from lmexp.models.families.ngram.grams import Ints
-from lmexp.models.families.ngram.kneser_ney import Adjusted
 from lmexp.models.families.ngram.model import NGram
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+FITTED = "interpolation_weights"
 FORMAT = 1
 """Raised when a folder that was written before can no longer be read as it was meant."""
 
@@ -43,10 +46,12 @@ def save(model: NGram, directory: Path) -> None:
     values = {
         "family": NGram.family,
         "format": FORMAT,
-        "model": to_dict(model.config),
+        "model": identity(model.config),
         "vocab_size": model.vocab_size,
         "bos_token_id": model.bos_token_id,
     }
+    if model.interpolation_weights:
+        values[FITTED] = list(model.interpolation_weights)
     (directory / CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     arrays = {"tokens": model.counts.tokens}
     for n, (keys, counts) in enumerate(zip(model.counts.keys, model.counts.counts, strict=True), start=2):
@@ -65,7 +70,9 @@ def load(directory: Path) -> NGram:
     for name in (CONFIG, WEIGHTS):
         if file_inside(directory, name) is None:
             raise DataError(f"{directory} holds no {name}; the folder of an n-gram model needs it.")
-    config, vocab_size, bos_token_id = _read_config(directory / CONFIG)
+    values = read_object(directory / CONFIG)
+    config, vocab_size, bos_token_id = _read_config(directory / CONFIG, values)
+    fitted = _read_fitted(directory / CONFIG, values, config)
     path = directory / WEIGHTS
     expected = ["tokens", *(f"{part}.{n}" for n in range(2, config.order + 1) for part in ("keys", "counts"))]
     try:
@@ -80,14 +87,13 @@ def load(directory: Path) -> NGram:
         counts=[arrays[f"counts.{n}"] for n in range(2, config.order + 1)],
     )
     _check_counts(path, counts, vocab_size, bos_token_id)
-    return NGram(config, counts, bos_token_id=bos_token_id)
+    return NGram(config, counts, bos_token_id=bos_token_id, interpolation_weights=fitted)
 
 
-def _read_config(path: Path) -> tuple[NGramConfig, int, int]:
+def _read_config(path: Path, values: dict[str, Any]) -> tuple[NGramConfig, int, int]:
     """Return the settings, the vocabulary size and the id that begins documents."""
-    values = read_object(path)
     known = ("family", "format", "model", "vocab_size", "bos_token_id")
-    missing, unknown = set(known) - set(values), set(values) - set(known)
+    missing, unknown = set(known) - set(values), set(values) - {*known, FITTED}
     for names, words in ((missing, "lacks the"), (unknown, "has the unknown")):
         if names:
             raise DataError(f"{path} {words} key {min(names)!r}; an n-gram's has {', '.join(known)}.")
@@ -100,7 +106,8 @@ def _read_config(path: Path) -> tuple[NGramConfig, int, int]:
         )
     if not isinstance(values["model"], dict):
         raise DataError(f"{path} must hold a JSON object as model, holds {values['model']!r}.")
-    unset = {field.name for field in dataclasses.fields(NGramConfig)} - set(values["model"])
+    needed = {f.name for f in dataclasses.fields(NGramConfig) if "absent_means" not in f.metadata}
+    unset = needed - set(values["model"])
     if unset:
         raise DataError(f"{path} lacks the key 'model.{min(unset)}'; save the model again.")
     try:
@@ -109,6 +116,18 @@ def _read_config(path: Path) -> tuple[NGramConfig, int, int]:
         raise DataError(f"{path} describes no valid n-gram: {error}") from error
     vocab_size = _integer(path, values, "vocab_size", 1, MOST_IDS)
     return config, vocab_size, _integer(path, values, "bos_token_id", 0, vocab_size - 1)
+
+
+def _read_fitted(path: Path, values: dict[str, Any], config: NGramConfig) -> tuple[float, ...]:
+    """Return the weight of each order's own share; none for a kind of smoothing that has no such weights."""
+    found, num = values.get(FITTED, []), config.order if config.smoothing == "jelinek_mercer" else 0
+    is_list = isinstance(found, list) and all(type(weight) is float and 0 <= weight <= 1 for weight in found)
+    if not is_list or len(found) != num:
+        raise DataError(
+            f"{path} has {FITTED}={found!r}; {num} numbers from 0 to 1 belong there with "
+            f"smoothing={config.smoothing} at order {config.order}."
+        )
+    return tuple(found)
 
 
 def _integer(path: Path, values: dict[str, Any], name: str, least: int, most: int) -> int:
