@@ -18,6 +18,8 @@ from lmexp.verbs.replay import replay
 from lmexp.verbs.report import report
 from lmexp.verbs.show import show
 from lmexp.verbs.sync import sync
+from lmexp.verbs.tokens.tokenize import tokenize
+from lmexp.verbs.tokens.trace import tokenizer
 from lmexp.verbs.verify import verify
 from lmexp.verbs.why import why
 
@@ -57,8 +59,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--temperature": {"metavar": "T", "help": "divides the logits; 0 is greedy"},
     "--top-k": {"metavar": "K", "help": "most likely tokens that are kept"},
     "--top-p": {"metavar": "P", "help": "probability whose tokens are kept"},
-    "--limit": {"metavar": "N", "help": "tokens that are shown; default: 20"},
-    "--file": {"metavar": "FILE", "help": "lists of candidates: JSON Lines, or one list a paragraph"},
+    "--limit": {"metavar": "N", "help": "how many are shown; default: 20"},
+    "--file": {"metavar": "FILE", "help": "texts from a file; score: lists of candidates"},
+    "--tokenizer": {
+        "metavar": "WHAT",
+        "action": "append",
+        "default": [],
+        "help": "a run, an artifact, a directory, or a kind as word or byte_bpe:300",
+    },
+    "--learn": {"metavar": "FILE", "help": "text that a kind of tokenizer is made of"},
+    "--ties": {"metavar": "RULE", "help": "of equal pairs: reference (default) or first"},
+    "--split": {"metavar": "RULE", "help": "no merge across: gpt2 (default) or space"},
+    "--pieces": {"metavar": "PIECES", "help": "a Unigram model instead: ab=2/3,c=1/3"},
+    "--em": {"metavar": "N", "help": "steps of expectation maximisation"},
     "--sweep": {"metavar": "NAME", "action": "append", "default": [], "help": "this sweep's page"},
     "--keep": {"metavar": "RUN", "action": "append", "default": [], "help": "keep this run only"},
     "--save": {"action": "store_true", "help": "put it on the wandb server"},
@@ -83,6 +96,8 @@ VERBS: dict[str, Verb] = {
         next_token, ("--prompt", "--temperature", "--top-k", "--top-p", "--limit", "--json", "--with")
     ),
     "score": Verb(score, ("--prompt", "--file", "--json", "--with")),
+    "tokenize": Verb(tokenize, ("--tokenizer", "--learn", "--json", "--with")),
+    "tokenizer": Verb(tokenizer, ("--ties", "--split", "--pieces", "--em", "--limit", "--file", "--json")),
     "adopt": Verb(adopt, ("--with",)),
     "sync": Verb(sync),
     "dashboard": Verb(dashboard, ("--save",)),

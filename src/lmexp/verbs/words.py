@@ -5,12 +5,13 @@ import contextlib
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmexp.core.values.fingerprint import SHORT
 from lmexp.core.values.settings import absolute_store, default_store
 from lmexp.core.values.spelling import unquoted
-from lmexp.errors import ConfigError, nearest
+from lmexp.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
     from lmexp.core.graph.compose import Composition
@@ -103,6 +104,24 @@ def number_or_text(text: str) -> int | float | str | None:
         with contextlib.suppress(ValueError):
             return kind(text)
     return text
+
+
+def whole_number(option: str, text: str | None, default: int, *, least: int = 1) -> int:
+    """Return the whole number that an option gives. Errors: `ConfigError` for another or a smaller one."""
+    value = default if text is None else number_or_text(text)
+    if type(value) is not int or value < least:
+        raise ConfigError(f"--{option} takes a whole number, at least {least}, was {text!r}.")
+    return value
+
+
+def text_lines(file: str) -> list[str]:
+    """Return the lines of a text file. Errors: `DataError` where it cannot be read as UTF-8."""
+    try:
+        return Path(file).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read ({error.strerror}); give a text file.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 at byte {error.start}; write it as UTF-8.") from None
 
 
 def print_json(value: Any) -> None:

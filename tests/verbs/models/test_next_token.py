@@ -124,7 +124,7 @@ def test_bars_are_as_long_as_probabilities_and_a_line_stands_where_the_cut_is():
     ("words", "sentence"),
     [
         ([], "next takes one RUN or the PATH of a model; see lmexp ls."),
-        (["--limit", "0"], "--limit takes a whole number of tokens, at least 1, was '0'."),
+        (["--limit", "0"], "--limit takes a whole number, at least 1, was '0'."),
         (["--top-k", "x"], "top_k must be an integer, was 'x'."),
         (["--temperature", "-1"], "temperature must be at least 0, was -1.0."),
         (["top_p=0.5"], "next takes top_p as an option; write --top-p VALUE."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lmexp.core.values.terminal import width_of
 from lmexp.errors import ConfigError
 from lmexp.verbs.models.folder import load
-from lmexp.verbs.words import number_or_text, print_json
+from lmexp.verbs.words import number_or_text, print_json, whole_number
 
 if TYPE_CHECKING:
     from lmexp.generation.next_token import NextTokens
@@ -27,9 +27,7 @@ def next_token(arguments: argparse.Namespace) -> int:
 
     given = {key: getattr(arguments, key) for key in _SAMPLING if getattr(arguments, key) is not None}
     config = build(SamplingConfig, {key: number_or_text(value) for key, value in given.items()})
-    limit = _LIMIT if arguments.limit is None else number_or_text(arguments.limit)
-    if type(limit) is not int or limit < 1:
-        raise ConfigError(f"--limit takes a whole number of tokens, at least 1, was {arguments.limit!r}.")
+    limit = whole_number("limit", arguments.limit, _LIMIT)
     stores = [word for word in arguments.words if word.startswith("store=")]
     names = [word for word in arguments.words if not word.startswith("store=")]
     for word in names:

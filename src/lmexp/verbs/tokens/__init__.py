@@ -1,0 +1,1 @@
+"""Verbs that take a tokenizer, or show how one comes about."""

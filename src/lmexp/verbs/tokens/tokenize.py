@@ -1,0 +1,119 @@
+"""Shows the tokens of a text, under one tokenizer or several side by side: ids, pieces and bytes."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmexp.core.values.terminal import width_of
+from lmexp.errors import ConfigError, DataError, nearest
+from lmexp.verbs.words import find_record, number_or_text, print_json, split_store, text_lines
+
+if TYPE_CHECKING:
+    from lmexp.tokenizer.tokenizer import Tokenizer
+
+
+def tokenize(arguments: argparse.Namespace) -> int:
+    """TEXT ... --tokenizer WHAT: the tokens of a text, their ids and bytes"""
+    stores = [word for word in arguments.words if word.startswith("store=")]
+    texts = [word for word in arguments.words if not word.startswith("store=")]
+    if not texts or not arguments.tokenizer:
+        raise ConfigError("tokenize takes at least one TEXT and --tokenizer WHAT; see lmexp tokenize --help.")
+    learnt = None if arguments.learn is None else text_lines(arguments.learn)
+    named = {what: tokenizer_of(what, stores, learnt) for what in arguments.tokenizer}
+    found = [
+        {"tokenizer": what, "texts": [tokens_of(tokenizer, text) for text in texts]}
+        for what, tokenizer in named.items()
+    ]
+    if arguments.json:
+        print_json({"tokenizers": found})
+        return 0
+    for i, (what, entry) in enumerate(zip(named, found, strict=True)):
+        if len(named) > 1:
+            print(f"{'' if i == 0 else chr(10)}{what}")
+        for one in entry["texts"]:
+            print("\n".join(lines_of(one)))
+    return 0
+
+
+def tokens_of(tokenizer: "Tokenizer", text: str) -> dict[str, Any]:
+    """Return the tokens of a text: of each its id, how it is shown and its bytes in hexadecimal digits.
+
+    `comes_back` says whether the tokens decode to the text.
+    Errors: `DataError` for a text that is no Unicode.
+    """
+    from lmexp.tokenizer.spelling import spelled_token
+
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise DataError(f"the text is not valid UTF-8 at character {error.start}.") from None
+    ids = tokenizer.encode(text)
+    contents = tokenizer.token_contents
+    return {
+        "text": text,
+        "bytes": size,
+        "comes_back": tokenizer.decode(ids) == text,
+        "tokens": [
+            {"id": i, "text": spelled_token(tokenizer, i), "bytes": contents[i].hex(" ")} for i in ids
+        ],
+    }
+
+
+def lines_of(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines that show the tokens of a text, one line each."""
+    tokens = found["tokens"]
+    back = "" if found["comes_back"] else "; the text does not come back from them"
+    yield f"{found['text']!r}: {len(tokens)} tokens of {found['bytes']} bytes{back}"
+    width = max((width_of(token["text"]) for token in tokens), default=0)
+    for token in tokens:
+        padding = " " * (width - width_of(token["text"]))
+        yield f"{token['id']:8}  {token['text']}{padding}  {token['bytes']}".rstrip()
+
+
+def tokenizer_of(what: str, stores: Sequence[str], learnt: Sequence[str] | None) -> "Tokenizer":
+    """Return the tokenizer that a word names: by a directory, an artifact, a run, or a kind.
+
+    A kind, ``word`` or ``byte_bpe:300`` with its vocab_size, is made here: of the texts `learnt`.
+    Errors: `ConfigError` for a name that is none of these, with the nearest one.
+    """
+    from lmexp import load_tokenizer
+    from lmexp.core.records.runs import find_run
+    from lmexp.tokenizer.config import TOKENIZERS
+
+    kind, colon, size = what.partition(":")
+    if kind in TOKENIZERS.kinds and not Path(what).is_dir():
+        return _made(kind, size if colon else None, learnt)
+    if _holds_tokenizer(Path(what)):
+        return load_tokenizer(what)
+    near = nearest(what, TOKENIZERS.kinds)
+    if near or "/" in what:
+        raise ConfigError(
+            f"{what!r} is no tokenizer{near}; give a run, an artifact, a directory with a tokenizer.json, or "
+            f"one of the kinds {', '.join(TOKENIZERS.kinds)}."
+        )
+    _, store = split_store(stores)
+    record = find_record(store, what)
+    if record is not None and _holds_tokenizer(record.path):
+        return load_tokenizer(record.path)
+    run = find_run(store, what)
+    folders = sorted(run.artifact(stage) for stage in run.stages if stage.endswith("tokenizer"))
+    if len(folders) != 1 or not _holds_tokenizer(folders[0]):
+        raise ConfigError(f"run {what} has no tokenizer of its own; name an artifact, see lmexp ls.")
+    return load_tokenizer(folders[0])
+
+
+def _made(kind: str, size: str | None, learnt: Sequence[str] | None) -> "Tokenizer":
+    from lmexp.core.values.config import build
+    from lmexp.tokenizer.config import TOKENIZERS, TokenizerConfig
+
+    config: TokenizerConfig = build(
+        TOKENIZERS.kinds[kind], {} if size is None else {"vocab_size": number_or_text(size)}
+    )
+    if learnt is None and kind != "byte":
+        raise ConfigError(f"a tokenizer of the kind {kind} is learnt from text; give it with --learn FILE.")
+    return config.make(iter(learnt or ()))
+
+
+def _holds_tokenizer(path: Path) -> bool:
+    return (path / "tokenizer.json").is_file()
