@@ -4,19 +4,24 @@ from tests.options import table
 
 MODULES = ("lmexp.training.config",)
 OPTIONS = """\
-OptimizerConfig.name = 'adamw' of adamw, muon
-OptimizerConfig.lr = 0.003 > 0 <= 10
-OptimizerConfig.embedding_lr = None > 0 <= 10
+OptimizerConfig.name = 'adamw' of adamw, muon, sgd
+OptimizerConfig.lr = 0.003 > 0 <= 100
+OptimizerConfig.embedding_lr = None > 0 <= 100
 OptimizerConfig.betas = (0.9, 0.95) >= 0 < 1
 OptimizerConfig.eps = 1e-08 > 0 < 1
 OptimizerConfig.weight_decay = 0.1 >= 0 <= 10
 OptimizerConfig.muon_lr = 0.02 > 0 <= 10
 OptimizerConfig.muon_momentum = 0.95 >= 0 < 1
 OptimizerConfig.muon_ns_steps = 5 >= 1 <= 20
-ScheduleConfig.name = 'cosine' of cosine, wsd
+AveragingConfig.from_step = None >= 0
+AveragingConfig.patience = None >= 0
+ScheduleConfig.name = 'cosine' of cosine, wsd, stairs
 ScheduleConfig.warmup_steps = 0 >= 0
 ScheduleConfig.decay_fraction = 0.2 >= 0 <= 1
 ScheduleConfig.min_lr_ratio = 0.1 >= 0 <= 1
+ScheduleConfig.hold_steps = 0 >= 0 (absent: 0)
+ScheduleConfig.stair_steps = 1000 >= 1 (absent: 1000)
+ScheduleConfig.stair_ratio = 0.5 > 0 <= 1 (absent: 0.5)
 TrainerConfig.max_steps >= 1 <= 1000000000
 TrainerConfig.precision = '32-true' of 64-true, 32-true, bf16-mixed
 TrainerConfig.gradient_clip_val = 1.0 > 0
@@ -33,6 +38,7 @@ PretrainConfig.model = GPTConfig
 PretrainConfig.objective = NextTokenConfig (absent: NextTokenConfig)
 PretrainConfig.optimizer = OptimizerConfig
 PretrainConfig.schedule = ScheduleConfig
+PretrainConfig.averaging = AveragingConfig (absent: AveragingConfig)
 PretrainConfig.trainer
 PretrainConfig.global_batch_size = 32 >= 1
 PretrainConfig.micro_batch_size = None >= 1

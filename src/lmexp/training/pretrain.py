@@ -20,6 +20,7 @@ from lmexp.models.network import Network
 from lmexp.packing.batches import BatchOrder
 from lmexp.packing.samples import Samples
 from lmexp.training import ranks
+from lmexp.training.averaging import Averaging
 from lmexp.training.callbacks import AfterEachStep, Checkpoints, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
 from lmexp.training.compilation.compiled import Compiled, told_of_compilers
@@ -49,7 +50,8 @@ class PretrainResult:
     `tokens_seen`, `parameters`, `cpu_seconds` (all ranks, compilers and resumed runs included),
     `flops_per_token` and, where a step was timed and the devices' peak is known, `mfu`; see `flops`. With
     validation also `validation/loss` and `validation/bits_per_byte` of the published weights, and their
-    `best_step` where the best are published."""
+    `best_step` where the best are published. With averaging `averaged_steps`, how many steps' weights the
+    average after the last step is of."""
 
     snapshots: Mapping[int, Path]
     """The weights of each of `publish_steps`, for `load_snapshot`."""
@@ -105,9 +107,10 @@ def pretrain(
     if config.validation_every_steps is not None:
         assert held_out is not None, "validation needs what it reads"
         validation = Validation(config, held_out, objective)
-    curve = Curve(config, log, validation)
+    averaging = Averaging(config, validation)
+    curve = Curve(config, log, None if validation is None else averaging.validate)
     stop = StopOnRequest(config, should_stop)
-    snapshots = Snapshots(config, checkpoints, curve)
+    snapshots = Snapshots(config, checkpoints, curve, averaging)
     saving = Checkpoints(config, checkpoints, curve, stop, snapshots.remove_unneeded)
     compiled = Compiled(
         config,
@@ -118,7 +121,7 @@ def pretrain(
         note=note,
     )
     with quiet_lightning(), told_of_compilers():
-        acting = [compiled, curve, stop, snapshots, saving, CollectGarbage(config)]
+        acting = [compiled, averaging, curve, stop, snapshots, saving, CollectGarbage(config)]
         trainer = build_trainer(
             config, checkpoints, [*acting, AgreesOnDtype(note), AfterEachStep(config, acting)]
         )
@@ -150,6 +153,10 @@ def pretrain(
     if config.publish == "best" and not stop.stopped:
         load_snapshot(module.model, snapshots.best_path)
         validated = {**snapshots.best, "best_step": snapshots.best_step}
+    elif not stop.stopped:
+        averaging.apply(module.model)
+    if config.averaging.is_on:
+        validated["averaged_steps"] = averaging.num_steps
     per_token = flops_per_token(module.model, config.resolved_sample_length)
     mfu = utilisation(
         tokens_per_second=rate,

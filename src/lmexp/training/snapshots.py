@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from lmexp.core.values.files import fsync_path
 from lmexp.models.network import Network
+from lmexp.training.averaging import Averaging
 from lmexp.training.callbacks import AfterStep, Curve
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state, finite_loss
@@ -39,10 +40,10 @@ def load_snapshot(model: Network, path: Path) -> None:
 class Snapshots(AfterStep):
     """Keeps the weights of `publish_steps` and, with `publish: best`, those of the lowest validation loss.
 
-    Of equal losses the first counts.
+    Of equal losses the first counts. Where weights are averaged, their average is kept.
     """
 
-    def __init__(self, config: PretrainConfig, directory: Path, curve: Curve) -> None:
+    def __init__(self, config: PretrainConfig, directory: Path, curve: Curve, averaging: Averaging) -> None:
         super().__init__(config)
         self.directory = directory
         self.best: Mapping[str, float] = {}
@@ -50,6 +51,7 @@ class Snapshots(AfterStep):
         self.best_step = 0
         """The best step so far."""
         self._curve = curve
+        self._averaging = averaging
 
     @property
     def best_path(self) -> Path:
@@ -67,7 +69,8 @@ class Snapshots(AfterStep):
             finite_loss(module, step)
             check_state(trainer, module, step)
             if trainer.is_global_zero:
-                self._save(module.model, snapshot_path(self.directory, step))
+                with self._averaging.averaged(module.model):
+                    self._save(module.model, snapshot_path(self.directory, step))
             trainer.strategy.barrier()
 
     def remove_unneeded(self) -> None:

@@ -1,6 +1,7 @@
 """The optimizer against torch's own AdamW and Muon, and its groups against the list in the text."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -50,6 +51,22 @@ def test_each_parameter_is_in_one_group_with_the_decay_and_the_rate_that_the_tex
         peak = 0.3 if is_embedding else 0.02 if is_hidden and name == "muon" else 0.01
         assert group["peak_lr"] == group["lr"] == peak
     assert not found
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_gradient_descent_moves_each_weight_by_its_rate_and_decays_matrices_alone(tied):
+    model = GPT(dataclasses.replace(SHAPE, tie_embeddings=tied), 11).double()
+    config = OptimizerConfig(name="sgd", lr=0.5, embedding_lr=2.0, weight_decay=0.1)
+    optimizer = build_optimizer(config, model)
+    expected = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for _ in with_gradients(model, 3):
+        for name, parameter in model.named_parameters():
+            is_embedding = "embed_tokens" in name
+            lr, decay = (2.0 if is_embedding else 0.5), (0.0 if is_embedding or parameter.ndim == 1 else 0.1)
+            expected[name] = (1 - lr * decay) * expected[name] - lr * parameter.grad
+        optimizer.step()
+    torch.testing.assert_close(dict(model.named_parameters()), expected, rtol=1e-12, atol=1e-14)
+    assert not any(optimizer.state.values()), "its only state is the weights"
 
 
 def test_adamw_takes_the_steps_of_torchs_own():

@@ -1,9 +1,12 @@
-"""AdamW, or Muon with AdamW, as one torch optimizer over named groups of parameters.
+"""AdamW, Muon with AdamW, or gradient descent, as one torch optimizer over named groups of parameters.
 
 Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon) replaces the momentum of a
 hidden matrix by the nearest matrix with orthonormal rows or columns, found by `newton_schulz`;
 embeddings, the head and vectors stay with AdamW (arXiv 1711.05101). Both live in one optimizer because
 Lightning steps exactly one by itself.
+
+Plain gradient descent is torch's own and has no state. Its weight decay, which torch adds to the gradient, is
+then the same as a decoupled one.
 
 Every group carries `peak_lr`, from which the training loop sets `lr` at each step, and `kind`. One of kind
 `muon` also carries `ns_dtype`, in which it multiplies: chosen where the optimizer is built, and kept in
@@ -123,6 +126,19 @@ def build_optimizer(config: OptimizerConfig, model: Network) -> torch.optim.Opti
     roles = model.roles()
     for name, parameter in model.named_parameters():
         groups[roles[name].kind].append(parameter)
+    if config.name == "sgd":
+        rates = {"embedding": config.embedding_lr or config.lr}
+        return torch.optim.SGD(
+            {
+                "params": parameters,
+                "kind": "sgd",
+                "lr": (lr := rates.get(name, config.lr)),
+                "peak_lr": lr,
+                "weight_decay": config.weight_decay if name in ("hidden", "head") else 0.0,
+            }
+            for name, parameters in groups.items()
+            if parameters
+        )
     # `fused` also tells torch to keep the step counter on the device when it loads a checkpoint.
     shared = {"kind": "adamw", "fused": True, "betas": tuple(config.betas), "eps": config.eps}
     decayed = shared | {"lr": config.lr, "weight_decay": config.weight_decay}
