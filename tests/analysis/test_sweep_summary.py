@@ -73,6 +73,21 @@ def test_a_model_that_loses_to_a_compressor_is_told_why():
     assert "fewer bits" not in summary(run_with(**metrics)), "as good as one is not worse"
 
 
+def test_a_lossy_tokenizers_share_stands_in_the_tables_and_in_a_sentence():
+    metrics = {**measured(2.9, 1.7), "perplexity__test__lost_share": 0.0625}
+    text = " ".join(summary(run_with(**metrics)).split())
+    assert "perplexity text lost perplexity/test model 2.900 ± 0.020 4.250 ± 0.250 1e40 6.25%" in text
+    assert "perplexity/test: the tokenizer loses 6.25% of the text's bytes: the model's figures" in text
+    found = lines(
+        point("t-1", "tokenizer=word", **metrics), point("t-2", "tokenizer=byte", **measured(2.5, 1.0))
+    )
+    assert "perplexity/test/lost_share" in found[0]
+    metrics["perplexity__test__lost_share"] = 0
+    text = " ".join(summary(run_with(**metrics)).split())
+    assert "0.00%" in text
+    assert "coarser" not in text
+
+
 def test_the_headline_is_short_and_no_number_has_forty_digits():
     text = headline(run_with(**measured(2.5, 1.75)))
     assert text.startswith("r  done\n\nheld-out text")

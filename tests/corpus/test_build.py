@@ -119,6 +119,13 @@ def test_texts_are_normalised_before_they_are_filtered_and_compared(tmp_path):
         assert metrics.get("dropped/duplicate", 0) == duplicates
 
 
+def test_white_space_at_both_ends_is_taken_off_before_texts_are_compared(tmp_path):
+    texts = [f" text {i} \n" for i in range(20)] + ["text 3", "\t \n"]
+    metrics = make(sources_of(tmp_path, {"a": texts}, strip=True), tmp_path / "out")
+    assert sorted(everything(tmp_path / "out").values()) == sorted(f"text {i}" for i in range(20))
+    assert (metrics["dropped/duplicate"], metrics["dropped/only whitespace"]) == (1, 1)
+
+
 def test_every_document_is_kept_or_counted_under_the_first_reason_of_its_source(tmp_path):
     texts = [f"the text {i} is long enough" for i in range(40)]
     config = sources_of(

@@ -49,6 +49,7 @@ CorpusConfig.max_document_bytes = 8192 >= 256
 CorpusConfig.on_bad_row = 'fail' of fail, drop (absent: 'fail')
 CorpusConfig.deduplicate = True (absent: True)
 CorpusConfig.unicode = 'none' of none, NFC, NFKC (absent: 'none')
+CorpusConfig.strip = False (absent: False)
 CorpusConfig.filters = FilterConfig (absent: FilterConfig)
 CorpusConfig.validation_fraction = 0.05 > 0 < 1
 CorpusConfig.test_fraction = 0.05 > 0 < 1

@@ -190,6 +190,7 @@ SWITCHES = {
     "on_bad_row": "drop",
     "deduplicate": False,
     "unicode": "NFKC",
+    "strip": True,
     "filters": {"min_words": 3},
     "validation_fraction": 0.1,
     "test_fraction": 0.1,

@@ -7,11 +7,13 @@ import torch
 import lmexp
 from lmexp.errors import ConfigError, DataError
 from lmexp.generation.config import SamplingConfig
-from lmexp.generation.generate import generate_ids, generate_text
+from lmexp.generation.generate import generate_ids, generate_text, generate_texts
 from lmexp.generation.sampling import filtered_log_probs, sample
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.folder import save_network
+from lmexp.tokenizer.config import WordConfig
+from lmexp.tokenizer.library import LibraryTokenizer
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.families import written
@@ -151,7 +153,7 @@ def tokenizer() -> Tokenizer:
     backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = tokenizers.decoders.ByteLevel()
     backend.add_special_tokens([END_OF_TEXT])
-    return Tokenizer(backend)
+    return LibraryTokenizer(backend)
 
 
 def test_padded_ids_are_never_chosen_however_likely(tokenizer):
@@ -192,6 +194,19 @@ def test_text_is_continued_by_the_text_of_the_ids_alone(tokenizer):
     expected = tokenizer.decode(ids)
     assert generate_text(model, tokenizer, prompt, config) == expected
     assert lmexp.generate(model, tokenizer, prompt, max_new_tokens=15, top_p=0.9, seed=3) == expected
+
+
+def test_words_are_written_behind_a_space_whole_or_streamed():
+    words = WordConfig(min_count=1).make(iter(["a cat sat on the mat and the dog"]))
+    model = awake(vocab_size=words.vocab_size)
+    config = SamplingConfig(max_new_tokens=8, seed=3)
+    for prompt, behind in (("the cat", " "), ("the cat ", ""), ("", "")):
+        begun = words.begun(words.encode(prompt))
+        (ids,) = generate_ids(model, [begun], config, eos_token_id=words.eos_token_id)
+        assert ids
+        expected = behind + words.decode(ids)
+        assert generate_text(model, words, prompt, config) == expected
+        assert generate_texts(model, words, [prompt], config) == [expected]
 
 
 def test_bad_input_is_refused_in_a_sentence(tokenizer):

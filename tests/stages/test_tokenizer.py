@@ -14,7 +14,7 @@ from lmexp.errors import DataError
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.tokenizer import MadeTokenizerConfig, TokenizerArtifact
 from lmexp.tokenizer import report
-from lmexp.tokenizer.config import ByteBPEConfig, ByteConfig
+from lmexp.tokenizer.config import ByteBPEConfig, ByteConfig, WordConfig
 from lmexp.tokenizer.roles import END_OF_TEXT
 
 WORDS = {"train": "zyxwvu", "validation": "qqkkjj", "test": "wwxxzz"}
@@ -80,6 +80,25 @@ def test_a_document_that_does_not_come_back_is_named(tmp_path, corpus, monkeypat
     name = [document.id for document in corpus.documents("validation")][7]
     with pytest.raises(DataError, match=f"The document '{name}' of validation is not what its tokens"):
         stages.tokenizer.function(run_in(tmp_path / "out"), ByteBPEConfig(vocab_size=260), corpus=corpus)
+
+
+def test_what_a_lossy_kind_loses_is_counted_over_every_validation_document(tmp_path, corpus):
+    config = MadeTokenizerConfig(tokenizer=WordConfig(vocab_size=40))
+    metrics = stages.made_tokenizer.function(run_in(tmp_path / "out"), config, corpus=corpus)
+    found = json.loads((tmp_path / "out" / "report.json").read_text())["validation"]
+    made = TokenizerArtifact(tmp_path / "out").load()
+    lost = tokens = 0
+    for document in corpus.documents("validation"):
+        words = document.text.split()
+        kept = [word for word in words if made.encode(word) != [0]]
+        tokens += len(words)
+        # each text ends in a space, which no word has
+        lost += len(document.text.encode()) - len(" ".join(words).encode())
+        lost += sum(len(word.encode()) for word in words) - sum(len(word.encode()) for word in kept)
+    assert metrics["validation/lost_bytes"] == found["lost_bytes"] == lost
+    assert metrics["validation/lost_share"] == lost / found["bytes"]
+    assert found["tokens"] == tokens
+    assert found["lost_examples"][0]["instead"] == "<unk>"
 
 
 def test_a_kind_that_learns_nothing_is_measured_like_any_other(tmp_path, corpus):

@@ -15,9 +15,9 @@ from lmexp.errors import StageError
 from lmexp.tokenizer import encoders
 from lmexp.tokenizer.config import ENCODERS, ByteBPEConfig
 from lmexp.tokenizer.encoders import choose_encoder, text_buffers
+from lmexp.tokenizer.library import LibraryTokenizer
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.structure import byte_characters
-from lmexp.tokenizer.tokenizer import Tokenizer
 from lmexp.tokenizer.train import train_tokenizer
 from tests.tokenizer.families import trained
 
@@ -89,7 +89,7 @@ def test_every_character_that_python_knows_splits_words_alike(name):
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens([END_OF_TEXT])
-    tokenizer = Tokenizer(backend)
+    tokenizer = LibraryTokenizer(backend)
     encoder = choose_encoder(tokenizer, [], name)
     known = [
         chr(code)
@@ -178,7 +178,7 @@ def test_an_interruption_is_no_failure_of_an_encoder(monkeypatch, tokenizer):
 def test_a_tokenizer_of_another_kind_is_encoded_by_the_reference(change, reason):
     backend = train_tokenizer(ByteBPEConfig(vocab_size=300), iter(CORPUS))._backend
     change(backend)
-    tokenizer = Tokenizer(backend)
+    tokenizer = LibraryTokenizer(backend)
     encoder = choose_encoder(tokenizer, CORPUS)
     assert encoder.name == "tokenizers"
     assert all(reason in why for why in encoder.record["rejected"].values())
@@ -188,6 +188,6 @@ def test_a_tokenizer_of_another_kind_is_encoded_by_the_reference(change, reason)
 def test_a_tokenizer_that_ignores_merges_is_encoded_by_the_reference():
     backend = trained(pre_tokenizers.ByteLevel(add_prefix_space=False), ignore_merges=True)
     backend.add_special_tokens([END_OF_TEXT])
-    encoder = choose_encoder(Tokenizer(backend), CORPUS)
+    encoder = choose_encoder(LibraryTokenizer(backend), CORPUS)
     assert encoder.name == "tokenizers"
     assert set(encoder.record["rejected"].values()) == {"does not ignore merges"}

@@ -13,7 +13,7 @@ from lmexp.core.graph.compose import compose
 from lmexp.core.graph.extensions import activate
 from lmexp.errors import ConfigError, DataError
 from lmexp.tokenizer.config import TOKENIZERS, ByteBPEConfig, ByteConfig
-from lmexp.tokenizer.tokenizer import Tokenizer
+from lmexp.tokenizer.library import LibraryTokenizer
 from lmexp.tokenizer.train import train_tokenizer
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-a-tokenizer.md"
@@ -87,4 +87,4 @@ def test_a_tokenizer_that_loses_text_is_refused_when_it_is_made():
     backend = Backend(models.BPE())
     backend.normalizer = normalizers.Lowercase()
     with pytest.raises(DataError):
-        Tokenizer(backend)
+        LibraryTokenizer(backend)

@@ -7,6 +7,10 @@ OPTIONS = """\
 ByteBPEConfig.vocab_size = 4096 >= 257 <= 1000000
 ByteBPEConfig.path = None
 ByteBPEConfig.train_bytes = None >= 1 (absent: None)
+WordConfig.vocab_size = None >= 3 <= 10000000
+WordConfig.min_count = None >= 1
+CharacterConfig.vocab_size = None >= 3 <= 1114114
+CharacterConfig.min_count = 1 >= 1
 """
 
 

@@ -144,7 +144,7 @@ REFUSED = {
     "suffix": (with_model(end_of_word_suffix="</w>"), "model.end_of_word_suffix </w>"),
     "word level": (
         with_part(model={"type": "WordLevel", "vocab": GPT2["model"]["vocab"], "unk_token": "a"}),
-        "model.type WordLevel",
+        "pre_tokenizer.type ByteLevel: WordLevel asks for words",
     ),
     "unigram": (
         with_part(model={"type": "Unigram", "vocab": [["a", -1.0]], "unk_id": 0, "byte_fallback": False}),

@@ -25,7 +25,7 @@ from lmexp.analysis.drawing.formats import duration, measured
 from lmexp.analysis.drawing.markup import Html, escape, join, tag
 from lmexp.analysis.quality import quality_section
 from lmexp.analysis.records import RunRecords
-from lmexp.analysis.statistics.bits import COMPRESSORS, bits_per_byte
+from lmexp.analysis.statistics.bits import COMPRESSORS, bits_per_byte, lost_share
 from lmexp.analysis.texts import samples_section
 from lmexp.core.values.numbers import number
 
@@ -76,6 +76,8 @@ def headlines(records: RunRecords) -> list[Tile]:
             best = min(others, key=lambda w: others[w], default=None)
             remark = f"{head}; {best} {others[best]:.3f}" if best else head
             remark += "; no distribution" if metrics.get(f"{head}/is_normalized") == 0 else ""
+            lost = lost_share(metrics, head)
+            remark += f"; {lost:.2%} of the text lost" if lost else ""
             tiles.append(("bits per byte", measured(*values[""]), remark))
             tiles += _per_token(metrics, head)
     accuracy = headline_accuracy(tasks(metrics))

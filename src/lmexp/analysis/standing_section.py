@@ -22,13 +22,16 @@ def standing_section(compared: Compared, standing: Standing) -> Html:
 def in_a_sentence(compared: Compared, standing: Standing) -> str:
     """Return which setting is best, or which cannot be told from the one that leads."""
     names = [label_of(setting, compared) for setting in standing.settings]
+    if standing.leader is None and any(setting.unranked for setting in standing.settings):
+        return f"No setting has a rank by {compared.metric}."
     if standing.leader is None:
         return f"{compared.metric} is neither better nor worse where it is greater."
     leader = names[standing.leader]
     if len(names) == 1:
         return "There is one setting, and nothing to tell it from."
     if all(difference is None for difference in standing.differences):
-        return f"{leader} alone has a result."
+        has_rank = any(setting.unranked for setting in standing.settings)
+        return f"{leader} alone has a {'rank' if has_rank else 'result'}."
     if standing.best is not None:
         return f"{leader} is best: every other setting with a result is worse by more than chance explains."
     alike = [
@@ -122,6 +125,8 @@ def _verdict(i: int, standing: Standing) -> str:
         return "best" if standing.best is not None else "leads"
     if standing.settings[i].mean is None:
         return "no result"
+    if standing.settings[i].unranked:
+        return f"not ranked: {standing.settings[i].unranked}"
     if difference is None:
         return ""
     if difference.interval is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from lmexp.analysis.accuracies import Task, tasks
 from lmexp.analysis.corpora import corpora
 from lmexp.analysis.drawing.formats import measured, ranged
-from lmexp.analysis.statistics.bits import bits_per_byte, loses_to_compressors, remarks
+from lmexp.analysis.statistics.bits import bits_per_byte, loses_to_compressors, lost_share, remarks
 from lmexp.core.provenance.drift import named
 from lmexp.core.records.runs import Run
 from lmexp.core.store.record import intact_file
@@ -96,20 +96,27 @@ def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
                 "" if who or loss is None else measured(loss, metrics.get(f"{head}/loss/stderr")),
                 "" if who or perplexity is None else number(perplexity),
             )
-            rows.append((head, who or "model", measured(value, error), *per_token))
+            lost = None if who else lost_share(metrics, head)
+            share = "" if lost is None else f"{lost:.2%}"
+            rows.append((head, who or "model", measured(value, error), *per_token, share))
     rows += [
-        (head.rpartition("/")[0], "model", "infinite", "infinite", "infinite")
+        (head.rpartition("/")[0], "model", "infinite", "infinite", "infinite", "")
         for head, value in metrics.items()
         if head.endswith("/zero_tokens") and value
     ]
-    return [("held-out text", "", "bits per byte", "nats per token", "perplexity"), *rows] if rows else []
+    columns: tuple[str, ...] = (
+        "held-out text", "", "bits per byte", "nats per token", "perplexity", "text lost",
+    )  # fmt: skip
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return [columns, *rows] if rows else []
 
 
 def _lost(metrics: Mapping[str, float]) -> str:
-    """Return a sentence for each text where a compressor is ahead, or nothing can be compared."""
-    said = {head: loses_to_compressors(values) for head, values in bits_per_byte(metrics).items()}
-    said |= remarks(metrics)
-    return "\n".join(textwrap.fill(f"{head}: {text}", _SAMPLE_WIDTH) for head, text in said.items() if text)
+    """Return a sentence for each text where a compressor is ahead, and for each that cannot be compared."""
+    found = [(head, loses_to_compressors(values)) for head, values in bits_per_byte(metrics).items()]
+    found += remarks(metrics).items()
+    return "\n".join(textwrap.fill(f"{head}: {text}", _SAMPLE_WIDTH) for head, text in found if text)
 
 
 def _prompts(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:

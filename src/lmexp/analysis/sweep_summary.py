@@ -20,6 +20,7 @@ def sweep_summary(sweep: Sweep) -> str:
     columns = [compared.metric] if compared.metric else []
     text = (compared.metric or "").rpartition("/")[0]
     columns += [key for name in _BESIDE if (key := f"{text}/{name}") in every and key not in columns]
+    columns += [key for key in every if key == f"{text}/lost_share" and any(compared.unranked)]
     if any(key.startswith("tokenizer") for key in compared.swept):
         columns += [key for key in every if key.rpartition("/")[2] == _OF_TOKENIZERS][:1]
     rows = [("point", *compared.swept, "status", *columns)]

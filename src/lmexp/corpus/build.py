@@ -88,6 +88,7 @@ class _Cleaner:
 
     def __init__(self, config: CorpusConfig) -> None:
         self._form = config.unicode
+        self._strip = config.strip
         self._filters = Filters(config.filters)
         self._seen = SeenHashes() if config.deduplicate else None
 
@@ -96,6 +97,8 @@ class _Cleaner:
             if self._form != "none" and not unicodedata.is_normalized(self._form, document.text):  # type: ignore[arg-type]
                 text = unicodedata.normalize(self._form, document.text)  # type: ignore[arg-type]
                 document = replace(document, text=text)  # noqa: PLW2901
+            if self._strip:
+                document = replace(document, text=document.text.strip())  # noqa: PLW2901
             if not document.text or document.text.isspace():
                 dropped["only whitespace"] += 1
                 continue

@@ -92,7 +92,7 @@ def dataset_card(
         "unicode": config.unicode,
         "filters": {key: value for key, value in identity(config.filters).items() if value not in (None, [])},
         "max_document_bytes": config.max_document_bytes,
-        **{key: chosen[key] for key in ("document", "on_bad_row", "deduplicate") if key in chosen},
+        **{key: chosen[key] for key in ("document", "on_bad_row", "deduplicate", "strip") if key in chosen},
         "validation_fraction": config.validation_fraction,
         "test_fraction": config.test_fraction,
     }

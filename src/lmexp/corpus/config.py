@@ -345,6 +345,10 @@ class CorpusConfig(Config):
     unicode: str = option(default="none", choices=("none", "NFC", "NFKC"), absent_means="none")
     """The Unicode normal form into which every text is brought first."""
 
+    strip: bool = option(default=False, absent_means=False)
+    """Whether white space at both ends of every text is taken off, before anything looks at it: the lines of
+    WikiText and of the Penn Treebank begin and end with a space, which is no word."""
+
     filters: FilterConfig = option(default=NO_FILTERS, absent_means=NO_FILTERS)
     """Which documents are dropped. Filters see the normalised text, before deduplication."""
 

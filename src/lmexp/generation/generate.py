@@ -46,7 +46,10 @@ def generate_texts(
     written: list[list[int]] = [[] for _ in prompts]
     for row, token in _stream(model, tokenizer, ids, config, seeds=seeds, batch_size=batch_size):
         written[row].append(token)
-    return [cut(tokenizer.decode(tokens), config.stop) for tokens in written]
+    return [
+        cut(tokenizer.continuation(prompt, tokens), config.stop)
+        for prompt, tokens in zip(prompts, written, strict=True)
+    ]
 
 
 def generate_text(model: LanguageModel, tokenizer: Tokenizer, prompt: str, config: SamplingConfig) -> str:
@@ -66,12 +69,12 @@ def stream_text(
     ids = encode_prompts(model, tokenizer, [prompt])
     for _, token in _stream(model, tokenizer, ids, config, seeds=[config.seed], batch_size=1):
         tokens.append(token)
-        text = cut(tokenizer.decode(tokens), config.stop)
+        text = cut(tokenizer.continuation(prompt, tokens), config.stop)
         end = len(text) - held_back(text, config.stop)
         if end > shown:
             yield text[shown:end]
             shown = end
-    rest = cut(tokenizer.decode(tokens), config.stop)[shown:]
+    rest = cut(tokenizer.continuation(prompt, tokens), config.stop)[shown:]
     if rest:
         yield rest
 

@@ -56,7 +56,8 @@ def perplexity(
     Metrics are ``<split>/<metric>`` for those of `lmexp.evals.perplexity` and the compressors', and the
     `context_length` and `stride` of the windows, for a model that reads in windows. On text of known entropy
     ``<split>/entropy_bits_per_byte`` is the exact entropy, beside the figures of the true model. Of a model
-    that is no distribution ``<split>/is_normalized`` is 0. Chunks of
+    that is no distribution ``<split>/is_normalized`` is 0. Where the tokenizer is not lossless
+    ``<split>/lost_bytes`` and ``<split>/lost_share`` say what it loses. Chunks of
     documents that are done are kept, and a run that was killed or stopped goes on with the next.
     """
     with computing(model.load(), config, "perplexity") as network:
@@ -71,8 +72,10 @@ def _measured(
     corpus: CorpusArtifact,
 ) -> Metrics:
     from lmexp.evals.compressors import compressor_bits_per_byte
+    from lmexp.evals.lost import lost_metrics, with_lost
     from lmexp.evals.perplexity import default_stride, perplexity_metrics, score_documents
     from lmexp.scoring.scorer import scorer_of
+    from lmexp.tokenizer.config import ByteConfig
 
     if network.context_length is not None:
         require_window(config, network.context_length)
@@ -85,23 +88,27 @@ def _measured(
         bos_token_id=encoder.bos_token_id,
         purpose="perplexity",
     )
-    truth, facts = _truth(corpus, encoder)
+    # the true model scores the whole text, also what a tokenizer loses
+    spelling = encoder if encoder.is_lossless else ByteConfig().make(iter(()))
+    truth, facts = _truth(corpus, spelling)
     window = {"context_length": context_length, "stride": stride}
     metrics: dict[str, float] = {name: value for name, value in window.items() if value is not None}
     done = Conditions(run.work / "checkpoints", run.should_stop)
 
     def scored(chunk: "Sequence[Document]") -> "list[dict[str, Any]]":
         rows = score_documents(scorer, _encoded(chunk, encoder), context_length=context_length, stride=stride)
+        if not encoder.is_lossless:
+            rows = with_lost(rows, (document.text for document in chunk), encoder)
         if truth is None:
             return list(rows)
-        return list(_paired(rows, score_documents(truth, _encoded(chunk, encoder), context_length=None)))
+        return list(_paired(rows, score_documents(truth, _encoded(chunk, spelling), context_length=None)))
 
     for split in config.splits:
         documents, path = held_out(corpus, split, config.limit), run.out / f"{split}.jsonl"
         write_rows(path, done.each(split, _chunks(documents()), scored))
         if done.stopped:
             return {"stopped": 1}
-        found = perplexity_metrics(read_lines(path))
+        found = perplexity_metrics(read_lines(path)) | lost_metrics(read_lines(path))
         texts = (document.text for document in documents())
         found |= compressor_bits_per_byte(texts, int(found["bytes"])) | facts
         found |= {} if network.is_normalized else {"is_normalized": 0}

@@ -22,7 +22,7 @@ _SAMPLE_CHARACTERS = 2000
 
 
 class TokenizerArtifact(Artifact):
-    """A trained tokenizer, as `tokenizer.json`."""
+    """A tokenizer, as `tokenizer.json`."""
 
     def load(self) -> "Tokenizer":
         """Return the tokenizer."""
@@ -42,6 +42,7 @@ class MadeTokenizerConfig(Config):
 def made_tokenizer(run: StageRun, config: MadeTokenizerConfig, *, corpus: CorpusArtifact) -> Metrics:
     """Make a tokenizer by its kind's `make`, which reads the train split alone, if any text.
 
+    Of one that is not lossless the metrics say how much of the validation split is lost.
     Errors: as `tokenizer`.
     """
     texts = (text for batch in corpus.text_batches("train") for text in batch.to_pylist())
@@ -91,8 +92,8 @@ def _published(
     (run.out / "report.json").write_text(
         json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    names = ("bytes_per_token", "vocab_used", "unused_tokens")
+    names = ("bytes_per_token", "vocab_used", "unused_tokens", "lost_bytes", "lost_share")
     return {
         "vocab_size": made.vocab_size,
-        **{f"validation/{name}": validation[name] for name in names},
+        **{f"validation/{name}": validation[name] for name in names if name in validation},
     }

@@ -1,7 +1,8 @@
 """The kinds of tokenizers: how each is made, and by what it can encode.
 
-All are byte-level: every text comes back from its tokens, and the bytes of these add up to its own. A kind of
-a user's own says by `make` how its vocabulary comes about; what it makes is a `tokenizer.json` as any other.
+Of the byte-level ones every text comes back from its tokens, and the bytes of these add up to its own. Words
+and characters have a closed vocabulary, and what they lose is counted. A kind of a user's own says by `make`
+how its vocabulary comes about.
 """
 
 import abc
@@ -77,7 +78,54 @@ class ByteConfig(TokenizerConfig):
         return tokenizer_of_merges([])
 
 
-TOKENIZERS = OneOf(key="kind", kinds={"byte_bpe": ByteBPEConfig, "byte": ByteConfig}, unnamed="byte_bpe")
+class WordConfig(TokenizerConfig):
+    """The words between white space, and ``<unk>`` for every other one.
+
+    A text with ``<unk>`` as a word, as those in the form of the Penn Treebank, has a closed vocabulary.
+    """
+
+    vocab_size: int | None = option(default=None, ge=3, le=10_000_000)
+    """Most ids: ``<unk>``, the most frequent words, of equal ones those that occur first, and the end of a
+    text; null takes all words that `min_count` allows."""
+
+    min_count: int | None = option(default=None, ge=1)
+    """How often a word must occur in the train split; null is once where ``<unk>`` is a word of it, and twice
+    elsewhere, so that ``<unk>`` is learnt from the words that occur once."""
+
+    @property
+    def label(self) -> str:
+        return "words" if self.vocab_size is None else f"words-{self.vocab_size}"
+
+    def make(self, texts: Iterator[str]) -> "Tokenizer":
+        from lmexp.tokenizer.vocabulary import word_tokenizer
+
+        return word_tokenizer(texts, vocab_size=self.vocab_size, min_count=self.min_count)
+
+
+class CharacterConfig(TokenizerConfig):
+    """The characters (Unicode code points) of the train split, and ``<unk>`` for every other one."""
+
+    vocab_size: int | None = option(default=None, ge=3, le=1_114_114)
+    """Most ids, as of words; null takes all characters that `min_count` allows."""
+
+    min_count: int = option(default=1, ge=1)
+    """How often a character must occur in the train split. With 1 ``<unk>`` is not seen in training."""
+
+    @property
+    def label(self) -> str:
+        return "characters" if self.vocab_size is None else f"characters-{self.vocab_size}"
+
+    def make(self, texts: Iterator[str]) -> "Tokenizer":
+        from lmexp.tokenizer.vocabulary import character_tokenizer
+
+        return character_tokenizer(texts, vocab_size=self.vocab_size, min_count=self.min_count)
+
+
+TOKENIZERS = OneOf(
+    key="kind",
+    kinds={"byte_bpe": ByteBPEConfig, "byte": ByteConfig, "word": WordConfig, "character": CharacterConfig},
+    unnamed="byte_bpe",
+)
 """The configurations of tokenizers."""
 
 

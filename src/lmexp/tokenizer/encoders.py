@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from lmexp.errors import StageError
 from lmexp.tokenizer.config import ENCODERS
 from lmexp.tokenizer.hard_texts import hard_texts
+from lmexp.tokenizer.library import LibraryTokenizer, raise_unless_foreign
 from lmexp.tokenizer.structure import byte_characters
-from lmexp.tokenizer.tokenizer import Tokenizer, raise_unless_foreign
+from lmexp.tokenizer.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -147,6 +148,8 @@ def _attempt(name: str, tokenizer: Tokenizer, reference: _Encoder) -> tuple[_Enc
     """Return an encoder, or why there is none."""
     if name == "tokenizers":
         return reference, None
+    if not isinstance(tokenizer, LibraryTokenizer):
+        return None, "does not know this kind of tokenizer"
     definition = tokenizer.definition()
     reason = _not_gpt2_bpe(definition)
     if reason is not None:

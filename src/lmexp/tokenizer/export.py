@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lmexp.core.values.foreign import read_object
-from lmexp.tokenizer.tokenizer import CONFIG_FILE, Tokenizer
+from lmexp.tokenizer.library import CONFIG_FILE
+from lmexp.tokenizer.tokenizer import Tokenizer
 
 
 def export_tokenizer(files: Iterable[Path], folder: Path, *, model_max_length: int | None) -> None:

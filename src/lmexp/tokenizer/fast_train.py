@@ -20,8 +20,8 @@ from lmexp.core.values.config import replace
 from lmexp.errors import DataError
 from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.encoders import OldCharacters, choose_encoder, text_buffers
+from lmexp.tokenizer.library import LibraryTokenizer, raise_unless_foreign
 from lmexp.tokenizer.structure import byte_characters
-from lmexp.tokenizer.tokenizer import Tokenizer, raise_unless_foreign
 from lmexp.tokenizer.train import tokenizer_of_merges, train_tokenizer
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _NotTrustedError(Exception):
 class Trained:
     """A trained tokenizer and what it was trained by."""
 
-    tokenizer: Tokenizer
+    tokenizer: LibraryTokenizer
 
     record: dict[str, Any]
     """`trained_by`, its package's `version`, the `bytes` that were read, and why no faster trainer was
@@ -99,7 +99,7 @@ def spread_texts(
             yield batch.take(chosen)
 
 
-def _train_fast(config: ByteBPEConfig, batches: _Batches, num_bytes: int) -> Tokenizer:
+def _train_fast(config: ByteBPEConfig, batches: _Batches, num_bytes: int) -> LibraryTokenizer:
     """Train with `gigatoken`. Errors: `_NotTrustedError`."""
     try:
         import gigatoken  # noqa: F401

@@ -1,7 +1,8 @@
-"""What a tokenizer does to text that did not shape it, and that it loses none of it.
+"""What a tokenizer does to text that did not shape it, and what it loses of it.
 
-The texts come back from the bytes that each id stands for, all of a batch at once, and are compared
-with what was encoded: every document is checked, not a sample.
+Of a tokenizer that says that it is lossless, texts come back from the bytes that each id stands for, all of a
+batch at once, and are compared with what was encoded: every document is checked, not a sample. Of any other
+one what is lost is counted in every document.
 """
 
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from lmexp.errors import DataError
 from lmexp.tokenizer.encoders import EncodedTexts, TextEncoder, text_buffers
+from lmexp.tokenizer.lost import Losses
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -37,16 +39,21 @@ def tokenizer_report(
 
     `texts`, `bytes`, `tokens`, `bytes_per_token`; `vocab_used`, the share of ids that occur, the
     end-of-text token apart; `unused_tokens`, how many do not; `longest_tokens`, with id, text and
-    bytes of each.
-    Errors: `RoundTripError` for the first text that does not come back.
+    bytes of each. Of a tokenizer that is not lossless also what `Losses.report` says.
+    Errors: `RoundTripError` for the first text that does not come back from a tokenizer that is.
     """
     counts = np.zeros(tokenizer.vocab_size, dtype=np.int64)
+    losses = Losses(tokenizer)
     texts = num_bytes = 0
     for batch in batches:
         encoded = encoder.encode(batch)
-        wrong = first_changed(tokenizer, batch, encoded)
-        if wrong is not None:
-            raise RoundTripError(texts + wrong)
+        if tokenizer.is_lossless:
+            wrong = first_changed(tokenizer, batch, encoded)
+            if wrong is not None:
+                raise RoundTripError(texts + wrong)
+        else:
+            for text in batch.to_pylist():
+                losses.add(text)
         counts += np.bincount(encoded.ids, minlength=tokenizer.vocab_size)
         texts += len(batch)
         num_bytes += int(encoded.num_bytes.sum())
@@ -61,6 +68,7 @@ def tokenizer_report(
         "vocab_used": 1 - unused / (tokenizer.vocab_size - 1),
         "unused_tokens": unused,
         "longest_tokens": [{"id": i, "text": tokenizer.decode([i]), "bytes": int(sizes[i])} for i in longest],
+        **({} if tokenizer.is_lossless else losses.report(num_bytes)),
     }
 
 

@@ -2,7 +2,7 @@
 
 `eos_token` ends a document and `bos_token` begins one; where they are not named, ``<|endoftext|>`` ends
 it, and what ends it begins it. A start token that the post-processor puts before every text is the one
-that begins it.
+that begins it. Other roles belong to special tokens of tokenizer.json alone, and may be nobody's.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,12 @@ from lmexp.errors import DataError
 
 END_OF_TEXT = "<|endoftext|>"
 """The token that ends a document, and begins one, where nothing else is said."""
+
+UNKNOWN = "<unk>"
+"""The token of what has none, where lmexp makes the vocabulary."""
+
+OPTIONAL = ("pad", "unk", "mask", "cls", "sep", "user", "assistant")
+"""Roles that a tokenizer may lack; tokenizer_config.json names their tokens as `pad_token` and so on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +33,27 @@ class Roles:
 
     starts_every_text: bool
     """Whether `bos_token_id` stands before the first token of any text, a prompt too."""
+
+    pad_token_id: int | None = None
+    """Fills a batch."""
+
+    unk_token_id: int | None = None
+    """Stands for a piece of text that has no token."""
+
+    mask_token_id: int | None = None
+    """Stands where a token is hidden."""
+
+    cls_token_id: int | None = None
+    """Stands before what is read as a whole."""
+
+    sep_token_id: int | None = None
+    """Stands between two texts that are read together."""
+
+    user_token_id: int | None = None
+    """Begins what a user says."""
+
+    assistant_token_id: int | None = None
+    """Begins what a model answers."""
 
 
 def roles_of(
@@ -68,13 +95,25 @@ def roles_of(
         eos_token_id=eos_token_id,
         bos_token_id=bos_token_id if start_token_id is None else start_token_id,
         starts_every_text=start_token_id is not None,
+        **{f"{role}_token_id": _optional(f"{role}_token", config, special) for role in OPTIONAL},
     )
+
+
+def _optional(role: str, config: Mapping[str, Any], special: Mapping[str, int]) -> int | None:
+    """Return the id of the special token that has a role, None where it is nobody's."""
+    name = _name_of(role, config)
+    return special.get(name) if isinstance(name, str) else None
+
+
+def _name_of(role: str, config: Mapping[str, Any]) -> Any:
+    """Return the name of the token that has a role, None where there is none; it may be no text."""
+    named = config.get(role)
+    return named.get("content") if isinstance(named, Mapping) else named
 
 
 def _id_of(role: str, config: Mapping[str, Any], special: Mapping[str, int], where: str) -> int | None:
     """Return the id of the token that has a role, None where no token is named."""
-    named = config.get(role)
-    name = named.get("content") if isinstance(named, Mapping) else named
+    name = _name_of(role, config)
     if name is None:
         return None
     if not isinstance(name, str) or name not in special:

@@ -15,16 +15,16 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from lmexp.tokenizer.config import ByteBPEConfig
+from lmexp.tokenizer.library import LibraryTokenizer
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.structure import byte_characters
-from lmexp.tokenizer.tokenizer import Tokenizer
 
 
-def train_tokenizer(config: ByteBPEConfig, texts: Iterator[str]) -> Tokenizer:
+def train_tokenizer(config: ByteBPEConfig, texts: Iterator[str]) -> LibraryTokenizer:
     """Train on `texts`, read once.
 
     ``<|endoftext|>`` has id 0, the 256 bytes follow, then the merges. A small corpus may run out
-    of pairs before `config.vocab_size`; `Tokenizer.vocab_size` says what was reached.
+    of pairs before `config.vocab_size`; `vocab_size` says what was reached.
     """
     backend = _empty_backend(models.BPE())
     trainer = trainers.BpeTrainer(
@@ -34,10 +34,10 @@ def train_tokenizer(config: ByteBPEConfig, texts: Iterator[str]) -> Tokenizer:
         show_progress=False,
     )
     backend.train_from_iterator(texts, trainer=trainer)
-    return Tokenizer(backend)
+    return LibraryTokenizer(backend)
 
 
-def tokenizer_of_merges(merges: list[tuple[str, str]]) -> Tokenizer:
+def tokenizer_of_merges(merges: list[tuple[str, str]]) -> LibraryTokenizer:
     """Return the tokenizer that training would give if it found `merges`, in order.
 
     Errors: `ValueError` where two merges give one token.
@@ -47,7 +47,7 @@ def tokenizer_of_merges(merges: list[tuple[str, str]]) -> Tokenizer:
         raise ValueError("two merges give one token")
     backend = _empty_backend(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
     backend.add_special_tokens([END_OF_TEXT])
-    return Tokenizer(backend)
+    return LibraryTokenizer(backend)
 
 
 def _empty_backend(model: models.Model) -> Backend:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lmexp.analysis.standing_section import in_a_sentence
+from lmexp.analysis.standing_section import in_a_sentence, standing_section
 from lmexp.analysis.statistics import standing
 from lmexp.analysis.statistics.compared import Compared, compare
 from lmexp.analysis.statistics.intervals import t_quantile
@@ -126,6 +126,25 @@ def test_points_without_a_finite_result_are_no_repetitions(made):
     assert in_a_sentence(compared, standing) == "lr=1 alone has a result."
 
 
+def test_a_setting_whose_text_is_lost_in_part_is_shown_and_not_ranked(made):
+    lossy = {"p/test/lost_share": 0.0625, "p/test/lost_bytes": 5}
+    metric = "p/test/bits_per_byte"
+
+    def of(word, *others):
+        return [(["tokenizer=word"], word, {}), *((["tokenizer=" + n], m, {}) for n, m in others)]
+
+    points = of({metric: 0.5, **lossy}, ("byte", {metric: 2.0}), ("bpe", {metric: 1.5}))
+    compared, standing = swept(made, "s", points)
+    assert standing.leader == 2
+    assert standing.differences[0] is None
+    assert standing.num_pairs == 1
+    assert "not ranked: the tokenizer loses 6.25% of the text" in standing_section(compared, standing)
+    compared, standing = swept(made, "t", of({metric: 0.5, "p/test/lost_share": 0}, ("byte", {metric: 2.0})))
+    assert standing.leader == 0, "nothing was lost of this text"
+    compared, standing = swept(made, "u", of({metric: 0.5, **lossy}, ("character", {metric: 2.0, **lossy})))
+    assert in_a_sentence(compared, standing) == f"No setting has a rank by {metric}."
+
+
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_among_equal_settings_a_difference_is_named_in_one_sweep_of_twenty_at_most(seeds, monkeypatch):
     """Three settings of the same truth; documents are as hard for all, and seeds shift a model a little."""
@@ -145,6 +164,7 @@ def test_among_equal_settings_a_difference_is_named_in_one_sweep_of_twenty_at_mo
             swept=("lr", "seed"),
             metric=METRIC,
             values=tuple(u.ratio for u in units.values()),
+            unranked=("",) * len(units),
         )
         differences = standing_of(compared).differences
         assert sum(d is not None for d in differences) == 2

@@ -41,6 +41,11 @@ def remarks(metrics: Mapping[str, float]) -> dict[str, str]:
                 "the model's numbers do not sum to one over the vocabulary: its bits per byte are no code "
                 "length, and are not ranked beside others'."
             )
+        elif name == "lost_share" and value and f"{head}/bits_per_byte" in metrics:
+            found[head] = (
+                f"the tokenizer loses {value:.2%} of the text's bytes: the model's figures are those of a "
+                "coarser text, and are not ranked beside others'."
+            )
     return found
 
 
@@ -54,6 +59,23 @@ def loses_to_compressors(values: Bits) -> str:
         f"{names} fewer bits than the model, which has not learnt yet what a compressor finds in the text "
         "itself: more trainer.max_steps or more text would help, then a larger model."
     )
+
+
+def lost_share(metrics: Mapping[str, float], head: str) -> float | None:
+    """Return the share of a text's bytes that the tokenizer lost; None of a tokenizer that loses nothing."""
+    return metrics.get(f"{head}/lost_share")
+
+
+def unranked(metrics: Mapping[str, float], metric: str) -> str:
+    """Return why a metric is of no rank beside those of other models; empty where it has one.
+
+    That is so of a model that is no distribution, and of a text of which bytes are lost.
+    """
+    head, _, _ = metric.rpartition("/")
+    if metrics.get(f"{head}/is_normalized") == 0:
+        return "it is no distribution"
+    lost = lost_share(metrics, head)
+    return f"the tokenizer loses {lost:.2%} of the text's bytes" if lost else ""
 
 
 def _is_less(who: str, values: Bits) -> bool:

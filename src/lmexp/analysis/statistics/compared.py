@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+from lmexp.analysis.statistics.bits import unranked
 from lmexp.core.records.runs import Run
 from lmexp.core.records.sweeps import Sweep
 
@@ -28,6 +29,8 @@ class Compared:
     """The headline metric; None where nothing has been measured."""
     values: tuple[float | None, ...]
     """The headline metric of each point; None where it has no result."""
+    unranked: tuple[str, ...]
+    """Of each point why it is shown but of no rank; empty where it has one."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -47,6 +50,7 @@ def compare(sweep: Sweep) -> Compared:
         swept=tuple(swept_keys(settings)),
         metric=metric,
         values=values,
+        unranked=tuple(unranked(run.metrics, metric) if metric else "" for run in runs),
     )
 
 

@@ -40,6 +40,8 @@ class Setting:
     """The headline metric over the repetitions."""
     interval: Interval | None
     """Of the mean, over seeds; None where no setting was repeated."""
+    unranked: str = ""
+    """Why the setting is shown but neither leads nor follows; empty where it has a rank."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ class Standing:
     leader: int | None
     """Index of the setting with the best mean; None where nothing is better or worse."""
     differences: tuple[Difference | None, ...]
-    """Of each setting from the leader; None for the leader itself and for a setting without a result."""
+    """Of each setting from the leader; None for the leader and for a setting without a result or a rank."""
     num_documents: int | None
     """On which differences were paired; None where they were not."""
     seed_degrees: int
@@ -78,8 +80,8 @@ class Standing:
 
     @property
     def num_pairs(self) -> int:
-        """Pairs of settings with a result."""
-        n = sum(setting.mean is not None for setting in self.settings)
+        """Pairs of settings with a result and a rank."""
+        n = sum(setting.mean is not None and not setting.unranked for setting in self.settings)
         return n * (n - 1) // 2
 
 
@@ -98,10 +100,12 @@ def standing_of(compared: Compared) -> Standing:
             observed=tuple(repetitions),
             mean=statistics.fmean(found) if found else None,
             interval=_over_seeds(found, variance, degrees),
+            unranked=next((why for i in repetitions if (why := compared.unranked[i])), ""),
         )
         for (name, points), repetitions, found in zip(groups.items(), observed, values, strict=True)
     )
-    leader = best_point(compared.metric, [setting.mean for setting in settings])
+    ranked = [None if setting.unranked else setting.mean for setting in settings]
+    leader = best_point(compared.metric, ranked)
     standing = Standing(
         settings=settings,
         leader=leader,
@@ -120,7 +124,7 @@ def _with_differences(standing: Standing, compared: Compared, variance: float) -
     found: list[Difference | None] = []
     documents: set[int | None] = set()
     for setting in settings:
-        if setting is leader or setting.mean is None:
+        if setting is leader or setting.mean is None or setting.unranked:
             found.append(None)
             continue
         parts = [variance * (1 / len(setting.observed) + 1 / len(leader.observed))]
