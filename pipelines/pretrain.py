@@ -52,9 +52,14 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
     tokenizer = stages.tokenizer_of(config.tokenizer, corpus=corpus)
     model = stages.model(config, config.packing, corpus=corpus, tokenizer=tokenizer)
     made = {"corpus": corpus, "tokenizer": tokenizer, **model.inputs, model.stage.name: model}
-    if "next_token" not in config.model.can:
+    if not config.model.can & {"next_token", "any_order"}:
         return made  # an encoder gives no text a probability: there is nothing to measure so, nor to write
     perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)
+    if "next_token" not in config.model.can:
+        return {
+            **made,
+            "perplexity": perplexity,
+        }  # prompts compare likelihoods, and bounds cannot be compared
     baseline = stages.ngram(NGramConfig(order=2), corpus=corpus, tokenizer=tokenizer)
     prompts = stages.prompts(
         config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, baseline=baseline

@@ -8,6 +8,7 @@ PerplexityConfig.splits = ('test',) of validation, test
 PerplexityConfig.context_length = None >= 1 (absent: None)
 PerplexityConfig.stride = None >= 1
 PerplexityConfig.limit = None >= 1
+PerplexityConfig.draws = 32 >= 2 <= 1000000 (absent: 32)
 PerplexityConfig.batch_size = None >= 1
 PromptsConfig.tasks = ('python_identifier', 'python_operator', 'python_bracket', 'python_argument')
     of python_identifier, python_operator, python_bracket, python_argument, primer_operator,

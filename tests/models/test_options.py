@@ -10,6 +10,7 @@ MODULES = (
     "lmexp.models.families.mlp.config",
     "lmexp.models.families.recurrent.config",
     "lmexp.models.families.encoder.config",
+    "lmexp.models.families.diffusion.config",
 )
 OPTIONS = """\
 ContextConfig.context_length = 256 >= 2 <= 1048576

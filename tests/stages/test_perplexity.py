@@ -12,7 +12,8 @@ from lmexp.corpus.config import CorpusConfig
 from lmexp.corpus.documents import text_hash
 from lmexp.errors import ConfigError
 from lmexp.evals.config import PerplexityConfig
-from lmexp.models.families import GPTConfig
+from lmexp.models.build import build_model
+from lmexp.models.families import DiffusionConfig, GPTConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.folder import save_network
 from lmexp.stages.perplexity import held_out
@@ -109,3 +110,27 @@ def test_a_limit_takes_the_documents_of_lowest_hash_and_without_one_nothing_is_h
     streamed = held_out(corpus, "test", None)
     assert list(streamed()) == list(streamed()) == list(corpus.documents("test"))
     assert not isinstance(streamed(), list)
+
+
+def test_a_bound_is_measured_as_one_and_more_draws_leave_less_open(inputs, tmp_path):
+    run, artifacts = inputs
+    config = DiffusionConfig(context_length=16, num_layers=1, num_heads=1, d_model=16)
+    vocab_size = artifacts["tokenizer"].load().vocab_size + 1
+    save_network(build_model(config, vocab_size), tmp_path, eos_token_id=0)
+    artifacts = {**artifacts, "model": stages.ModelArtifact(tmp_path)}
+    errors = []
+    for draws in (4, 64):
+        artifact = run(stages.perplexity, PerplexityConfig(limit=9, draws=draws), **artifacts)
+        found = run.metrics
+        assert (found["context_length"], found["stride"], found["draws"]) == (15, 7, draws)
+        assert found["test/is_bound"] == 1
+        # untrained, it gives all tokens alike the same, the mask aside
+        assert found["test/loss"] == pytest.approx(math.log(vocab_size - 1), rel=0.02)
+        rows = [json.loads(line) for line in (artifact.path / "test.jsonl").read_text().splitlines()]
+        nats, error = found["test/loss"], math.sqrt(sum(row["nll_variance"] for row in rows))
+        assert nats * found["test/tokens"] == pytest.approx(sum(row["nll_sum"] for row in rows))
+        assert found["test/loss/draws_stderr"] * found["test/tokens"] == pytest.approx(error)
+        errors.append(error)
+    assert errors[1] < errors[0] / 2
+    run(stages.perplexity, PerplexityConfig(limit=2), **{**artifacts, "model": inputs[1]["model"]})
+    assert not {"draws", "test/is_bound", "test/loss/draws_stderr"} & run.metrics.keys()

@@ -15,6 +15,10 @@ MASKED = {
     "model": {"architecture": "encoder", "context_length": 8, "num_layers": 1, "num_heads": 2, "d_model": 16},
     "objective": {"name": "masked_token", "rate": 0.3},
 }
+DIFFUSION = {
+    "model": {**MASKED["model"], "architecture": "diffusion"},
+    "objective": {"name": "masked_diffusion"},
+}
 GRU = {"model": {"architecture": "gru", "num_layers": 1, "d_model": 16}, "sample_length": 8}
 MLP = {"model": {"architecture": "mlp", "order": 3, "d_model": 8, "d_ff": 16}, "sample_length": 8}
 DROPPING = {
@@ -47,6 +51,7 @@ def two_ranks(tmp_path_factory):
         "single": {"changes": {**TWO, **FP32, "micro_batch_size": 2}},
         "muon": {"changes": {**TWO, "optimizer.name": "muon"}},
         "masked": {"changes": {**TWO, **MASKED, "micro_batch_size": 2}},
+        "diffusion": {"changes": {**TWO, **DIFFUSION, "micro_batch_size": 3}},
         "gru": {"changes": {**TWO, **GRU}},
         "mlp": {"changes": {**TWO, **MLP}},
         "dropping": {"changes": {**TWO, **DROPPING, "micro_batch_size": 3}},
@@ -73,6 +78,7 @@ def two_ranks(tmp_path_factory):
         ("single", FP32, 1e-5),
         ("muon", {"optimizer.name": "muon", "micro_batch_size": 3}, 1e-9),
         ("masked", MASKED, 1e-9),
+        ("diffusion", DIFFUSION, 1e-9),
         ("gru", GRU, 1e-9),
         ("mlp", MLP, 1e-9),
         ("dropping", DROPPING, 1e-9),

@@ -148,6 +148,9 @@ def test_ignored_labels_do_not_count():
             inputs = np.arange(8) + index
             return inputs, np.where(np.arange(8) < 5, inputs + 1, IGNORED_LABEL)
 
+        def num_valid(self, indices):
+            return 5 * len(indices)
+
     config = tiny(validation_samples=50)
     data = HeldOut(samples=Padded(), token_bytes=np.ones(VOCAB, dtype=np.int64))
     objective = NextToken(None)

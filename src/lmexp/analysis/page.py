@@ -25,7 +25,7 @@ from lmexp.analysis.drawing.formats import duration, measured
 from lmexp.analysis.drawing.markup import Html, escape, join, tag
 from lmexp.analysis.quality import quality_section
 from lmexp.analysis.records import RunRecords
-from lmexp.analysis.statistics.bits import COMPRESSORS, bits_per_byte, lost_share
+from lmexp.analysis.statistics.bits import COMPRESSORS, bits_per_byte, lost_share, sign
 from lmexp.analysis.texts import samples_section
 from lmexp.core.values.numbers import number
 
@@ -78,7 +78,8 @@ def headlines(records: RunRecords) -> list[Tile]:
             remark += "; no distribution" if metrics.get(f"{head}/is_normalized") == 0 else ""
             lost = lost_share(metrics, head)
             remark += f"; {lost:.2%} of the text lost" if lost else ""
-            tiles.append(("bits per byte", measured(*values[""]), remark))
+            at_most = sign(metrics, f"{head}/bits_per_byte")
+            tiles.append(("bits per byte", f"{at_most}{measured(*values[''])}", remark))
             tiles += _per_token(metrics, head)
     accuracy = headline_accuracy(tasks(metrics))
     tiles += [accuracy] if accuracy else []
@@ -152,8 +153,9 @@ def _per_token(metrics: Mapping[str, float], head: str) -> list[Tile]:
     if f"{head}/perplexity" not in metrics or f"{head}/loss" not in metrics:
         return []
     loss = measured(metrics[f"{head}/loss"], metrics.get(f"{head}/loss/stderr"))
-    remark = f"cross-entropy {loss} nats per token"
-    return [("perplexity per token", number(metrics[f"{head}/perplexity"]), remark)]
+    at_most = sign(metrics, f"{head}/loss")
+    remark = f"cross-entropy {at_most}{loss} nats per token"
+    return [("perplexity per token", f"{at_most}{number(metrics[f'{head}/perplexity'])}", remark)]
 
 
 def _seen(own: dict[str, float]) -> str:

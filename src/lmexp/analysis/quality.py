@@ -13,7 +13,14 @@ from lmexp.analysis.drawing.dots import Dot, DotPlot, dot_figure
 from lmexp.analysis.drawing.formats import measured
 from lmexp.analysis.drawing.markup import Html, join, table, tag
 from lmexp.analysis.drawing.svg import Plot, Series, figure
-from lmexp.analysis.statistics.bits import COMPRESSORS, Bits, bits_per_byte, loses_to_compressors, remarks
+from lmexp.analysis.statistics.bits import (
+    COMPRESSORS,
+    Bits,
+    bits_per_byte,
+    is_bound,
+    loses_to_compressors,
+    remarks,
+)
 from lmexp.analysis.statistics.intervals import Interval, normal_interval, t_quantile
 
 _TRUE, _ENTROPY, _REGRET = "true", "entropy", "regret"
@@ -22,10 +29,7 @@ _WHO = {"": "the model", **COMPRESSORS, _TRUE: "the source itself"}
 
 def quality_section(metrics: Metrics) -> Html:
     """Return the plots of bits per byte and of accuracies; empty where nothing was measured."""
-    found = [
-        _bits_figure(head, values, metrics.get(f"{head}/documents"))
-        for head, values in bits_per_byte(metrics).items()
-    ]
+    found = [_bits_figure(head, values, metrics) for head, values in bits_per_byte(metrics).items()]
     measured_tasks = tasks(metrics)
     several = [t for t in measured_tasks if len(t.acc) > 1 or t.permuted]
     found += [_shots_figure(t, short_name(t.name, measured_tasks)) for t in several]
@@ -39,9 +43,14 @@ def quality_section(metrics: Metrics) -> Html:
     return join(parts)
 
 
-def _bits_figure(head: str, values: Bits, documents: float | None) -> Html:
+def _bits_figure(head: str, values: Bits, metrics: Metrics) -> Html:
+    documents = metrics.get(f"{head}/documents")
+    at_most = is_bound(metrics, f"{head}/bits_per_byte")
     rows = [
-        (_WHO.get(who, who), [_bits_dot(value, error, documents)])
+        (
+            "the model, at most" if at_most and not who else _WHO.get(who, who),
+            [_bits_dot(value, error, documents)],
+        )
         for who, (value, error) in sorted(values.items(), key=lambda item: (item[0] != "", item[1][0]))
         if who not in (_ENTROPY, _REGRET)
     ]
@@ -52,7 +61,7 @@ def _bits_figure(head: str, values: Bits, documents: float | None) -> Html:
             x_label="bits per byte, fewer is better",
             rows=rows,
             references=[("exact entropy of the source", entropy[0])] if entropy else (),
-            note=_bits_note(values),
+            note=_bits_note(values, loses_to_compressors(metrics, head), at_most=at_most),
         )
     )
 
@@ -66,15 +75,20 @@ def _bits_dot(value: float, error: float | None, documents: float | None) -> Dot
     return Dot(series="bits per byte", value=value, error=error, interval=interval)
 
 
-def _bits_note(values: Bits) -> str:
+def _bits_note(values: Bits, lost: str, *, at_most: bool) -> str:
     """Return what stands beside the model, whether there are bars, and how the model does beside it."""
     beside = ["compressors"] if any(who in values for who in COMPRESSORS) else []
     beside += ["the source itself"] if _TRUE in values else []
     said = [f"The model beside {' and '.join(beside)} on the same held-out text."] if beside else []
     said += _bars(normal_interval(*pair) for who, pair in values.items() if who not in (_ENTROPY, _REGRET))
-    said += [lost] if (lost := loses_to_compressors(values)) else []
+    said += [lost] if lost else []
+    if at_most:
+        said.append("The model's figure is an upper bound, by the mean of draws: its own is at most that.")
     if _REGRET in values:
-        said.append(f"The model spends {measured(*values[_REGRET])} bits per byte beyond the source itself.")
+        least = "at most " if at_most else ""
+        said.append(
+            f"The model spends {least}{measured(*values[_REGRET])} bits per byte beyond the source itself."
+        )
     return " ".join(said)
 
 

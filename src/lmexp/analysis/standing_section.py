@@ -51,6 +51,11 @@ def _basis(standing: Standing) -> list[str]:
     if all(difference is None for difference in standing.differences):
         return []
     found = []
+    if any(setting.is_bound for setting in standing.settings):
+        found.append(
+            "A figure behind <= is an upper bound: the model's own is at most that. A bound that is lower "
+            "shows its model to be better; one that is higher shows nothing."
+        )
     if standing.num_documents is not None:
         found.append(
             f"Differences are paired over the {standing.num_documents:,} documents or items that all were "
@@ -83,7 +88,7 @@ def _table(compared: Compared, standing: Standing) -> Html:
             (
                 *(setting.values or ("all points",)),
                 len(setting.observed),
-                "" if setting.mean is None else ranged(setting.mean, setting.interval),
+                "" if setting.mean is None else f"{setting.sign}{ranged(setting.mean, setting.interval)}",
                 _difference(standing.differences[i]),
                 _verdict(i, standing),
             )
@@ -120,15 +125,20 @@ def _difference(difference: Difference | None) -> str:
 
 
 def _verdict(i: int, standing: Standing) -> str:
-    difference = standing.differences[i]
+    setting, difference = standing.settings[i], standing.differences[i]
     if i == standing.leader:
         return "best" if standing.best is not None else "leads"
-    if standing.settings[i].mean is None:
+    if setting.mean is None:
         return "no result"
-    if standing.settings[i].unranked:
-        return f"not ranked: {standing.settings[i].unranked}"
-    if difference is None:
-        return ""
+    if setting.unranked:
+        return f"not ranked: {setting.unranked}"
+    return "" if difference is None else _apart(difference)
+
+
+def _apart(difference: Difference) -> str:
+    """Return whether a setting is told apart from the leader."""
+    if difference.is_open:
+        return "a bound: not told apart"
     if difference.interval is None:
         return "no error is known"
     return "worse" if difference.is_told_apart else "not told apart"

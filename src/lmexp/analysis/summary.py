@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from lmexp.analysis.accuracies import Task, tasks
 from lmexp.analysis.corpora import corpora
 from lmexp.analysis.drawing.formats import measured, ranged
-from lmexp.analysis.statistics.bits import bits_per_byte, loses_to_compressors, lost_share, remarks
+from lmexp.analysis.statistics.bits import bits_per_byte, loses_to_compressors, lost_share, remarks, sign
 from lmexp.core.provenance.drift import named
 from lmexp.core.records.runs import Run
 from lmexp.core.store.record import intact_file
@@ -92,13 +92,14 @@ def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
     for head, values in bits_per_byte(metrics).items():
         for who, (value, error) in values.items() if "" in values else ():
             loss, perplexity = metrics.get(f"{head}/loss"), metrics.get(f"{head}/perplexity")
+            at_most = "" if who not in ("", "regret") else sign(metrics, f"{head}/bits_per_byte")
             per_token = (
-                "" if who or loss is None else measured(loss, metrics.get(f"{head}/loss/stderr")),
-                "" if who or perplexity is None else number(perplexity),
+                "" if who or loss is None else at_most + measured(loss, metrics.get(f"{head}/loss/stderr")),
+                "" if who or perplexity is None else at_most + number(perplexity),
             )
             lost = None if who else lost_share(metrics, head)
             share = "" if lost is None else f"{lost:.2%}"
-            rows.append((head, who or "model", measured(value, error), *per_token, share))
+            rows.append((head, who or "model", at_most + measured(value, error), *per_token, share))
     rows += [
         (head.rpartition("/")[0], "model", "infinite", "infinite", "infinite", "")
         for head, value in metrics.items()
@@ -114,7 +115,7 @@ def _perplexity(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
 
 def _lost(metrics: Mapping[str, float]) -> str:
     """Return a sentence for each text where a compressor is ahead, and for each that cannot be compared."""
-    found = [(head, loses_to_compressors(values)) for head, values in bits_per_byte(metrics).items()]
+    found = [(head, loses_to_compressors(metrics, head)) for head in bits_per_byte(metrics)]
     found += remarks(metrics).items()
     return "\n".join(textwrap.fill(f"{head}: {text}", _SAMPLE_WIDTH) for head, text in found if text)
 

@@ -9,6 +9,7 @@ from lmexp.analysis.drawing.formats import NO_RESULT, duration, measured
 from lmexp.analysis.drawing.markup import Html, details, join, table, tag
 from lmexp.analysis.page import Tile, document
 from lmexp.analysis.standing_section import standing_section
+from lmexp.analysis.statistics.bits import sign
 from lmexp.analysis.statistics.compared import Compared, compare
 from lmexp.analysis.statistics.standing import Standing, standing_of
 from lmexp.analysis.sweep_plots import curves_figures, label_of, parameter_figure
@@ -53,7 +54,7 @@ def _tiles(compared: Compared, standing: Standing) -> list[Tile]:
         assert leader.mean is not None, "the leader has a result"
         sure = standing.best is not None
         label = f"best {name}" if sure else f"leading {name}, not told apart"
-        tiles.append((label, measured(leader.mean, None), label_of(leader, compared)))
+        tiles.append((label, f"{leader.sign}{measured(leader.mean, None)}", label_of(leader, compared)))
     artifacts = {e["artifact"]: e["seconds"] or 0.0 for run in runs for e in run.stages.values()}
     if artifacts:
         tiles.append(
@@ -83,7 +84,10 @@ def _runs(compared: Compared) -> Html:
     rows = []
     for i, (run, setting) in enumerate(zip(compared.runs, compared.settings, strict=True)):
         metrics = run.metrics
-        cells = [measured(metrics[c], metrics.get(f"{c}/stderr")) if c in metrics else "" for c in columns]
+        cells = [
+            f"{sign(metrics, c)}{measured(metrics[c], metrics.get(f'{c}/stderr'))}" if c in metrics else ""
+            for c in columns
+        ]
         if compared.metric is not None and compared.values[i] is None:
             cells[columns.index(compared.metric)] = NO_RESULT
         said = redact(str(run.data.get("message", ""))) if run.status != "done" else ""

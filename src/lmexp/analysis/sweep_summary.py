@@ -1,6 +1,7 @@
 """The table that a sweep ends with in a terminal: of each point, what was swept and what came of it."""
 
 from lmexp.analysis.drawing.formats import NO_RESULT, short
+from lmexp.analysis.statistics.bits import sign
 from lmexp.analysis.statistics.compared import compare
 from lmexp.analysis.summary import table
 from lmexp.core.records.sweeps import Sweep
@@ -26,7 +27,9 @@ def sweep_summary(sweep: Sweep) -> str:
     rows = [("point", *compared.swept, "status", *columns)]
     for run, setting in zip(compared.runs, compared.settings, strict=True):
         cells = [
-            short(run.metrics[c], run.metrics.get(f"{c}/stderr")) if c in run.metrics else NO_RESULT
+            f"{sign(run.metrics, c)}{short(run.metrics[c], run.metrics.get(f'{c}/stderr'))}"
+            if c in run.metrics
+            else NO_RESULT
             for c in columns
         ]
         swept = (printable(setting.get(key, "")) for key in compared.swept)

@@ -38,6 +38,10 @@ class PerplexityConfig(DeviceConfig):
     limit: int | None = option(default=None, ge=1)
     """Documents scored of each split, in order of their hash; null scores all."""
 
+    draws: int = option(default=32, ge=2, le=1_000_000, absent_means=32)
+    """Draws of hidden tokens by which a bound is estimated, in each window; read only of a model that gives
+    a bound and not the likelihood itself. More of them make its error smaller and not its mean."""
+
     batch_size: int | None = option(default=None, ge=1, placement=True)
     """Most windows in one forward pass; null takes as many as a budget of tokens holds."""
 

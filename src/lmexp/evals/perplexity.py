@@ -22,6 +22,10 @@ standard errors are those of the ratio estimator y / x, with documents as the in
 
     stderr^2 = n / (n - 1) x sum_i (y_i - ratio x x_i)^2 / (sum_i x_i)^2
 
+Of a model that gives a bound (`lmexp.scoring.bound`), nll_sum is the mean of its draws, and so is every
+figure: an upper bound. The error of the draws alone, as the standard error of the mean, stands beside the
+figures; the one over documents holds it too, since each document is drawn for itself.
+
 Documents are streamed: a bounded number of windows and 40 bytes a document are held.
 """
 
@@ -34,6 +38,7 @@ import numpy as np
 
 from lmexp.errors import DataError
 from lmexp.models.interface import Pair
+from lmexp.scoring.estimate import gives_estimates
 from lmexp.scoring.scorer import Scorer
 
 EvalDocument = tuple[str, Sequence[int], int, int]
@@ -91,23 +96,22 @@ def score_documents(
     Rows hold id, nll_sum (nats), tokens, bytes, words, and of the module's table bits_per_byte,
     perplexity, byte_perplexity and word_perplexity, each None where it would divide by 0. A
     `context_length` of None scores every document in one window. A row with tokens of probability 0 has
-    their number as zero_tokens, the nats of the others as rest_nll_sum, and None for what is infinite.
+    their number as zero_tokens, the nats of the others as rest_nll_sum, and None for what is infinite. A row
+    of a bound has nll_variance, that of the mean of its draws.
     """
     waiting: list[Pair] = []
     owners: list[Row] = []
     rows: list[Row] = []  # in order; all but the last have all of their windows in `waiting`
 
     def flush() -> None:
-        for row, scores in zip(owners, scorer.score(waiting), strict=True):
-            is_zero = np.isneginf(scores)
-            if is_zero.any():
-                row["zero_tokens"] = row.get("zero_tokens", 0) + int(is_zero.sum())
-            row["nll_sum"] -= float(scores[~is_zero].sum())
+        _add(scorer, waiting, owners)
         waiting.clear()
         owners.clear()
 
+    variance = {"nll_variance": 0.0} if gives_estimates(scorer) else {}
     for identifier, ids, num_bytes, num_words in documents:
         row = {"id": identifier, "nll_sum": 0.0, "tokens": len(ids), "bytes": num_bytes, "words": num_words}
+        row |= variance
         rows.append(row)
         for pair in _pairs(ids, context_length, stride):
             waiting.append(pair)
@@ -121,17 +125,35 @@ def score_documents(
     yield from map(_with_ratios, rows)
 
 
+def _add(scorer: Scorer, pairs: Sequence[Pair], owners: Sequence[Row]) -> None:
+    """Add the nats of pairs, and the variance of a bound, to the rows of the documents that own them."""
+    if gives_estimates(scorer):
+        estimates = scorer.estimates(pairs)
+        for row, estimate in zip(owners, estimates, strict=True):
+            row["nll_variance"] += estimate.variance
+        found = [estimate.log_probs for estimate in estimates]
+    else:
+        found = scorer.score(pairs)
+    for row, scores in zip(owners, found, strict=True):
+        is_zero = np.isneginf(scores)
+        if is_zero.any():
+            row["zero_tokens"] = row.get("zero_tokens", 0) + int(is_zero.sum())
+        row["nll_sum"] -= float(scores[~is_zero].sum())
+
+
 def perplexity_metrics(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | int]:
     """Return the metrics of the module's table over `rows`, which are read once.
 
     Beside them stand ``loss/stderr`` and ``bits_per_byte/stderr`` (left out for a single document),
     `documents`, `tokens`, `bytes` and `words`; `word_perplexity` is left out where there are no words.
+    Rows of a bound give ``is_bound`` (1), and ``loss/draws_stderr`` and ``bits_per_byte/draws_stderr``, the
+    error that its draws leave on these very documents.
     Rows that also hold `true_nll_sum`, the nats of the true model, give ``true_bits_per_byte`` and
     ``regret_bits_per_byte``, the model's bits beyond the true model's on the same documents, with
     standard errors; that of the regret is of the paired differences.
     Errors: `DataError` where there is nothing to score.
     """
-    names = ("nll_sum", "tokens", "bytes", "words", "true_nll_sum")
+    names = ("nll_sum", "tokens", "bytes", "words", "true_nll_sum", "nll_variance")
     columns = {name: array("d") for name in names}
     zero_tokens = 0
     for row in rows:
@@ -142,7 +164,7 @@ def perplexity_metrics(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | i
         for name, column in columns.items():
             if name in row:
                 column.append(found[name])
-    nats, tokens, sizes, words, true_nats = (np.frombuffer(column) for column in columns.values())
+    nats, tokens, sizes, words, true_nats, variances = map(np.frombuffer, columns.values())
     if not tokens.sum() or not sizes.sum():
         raise DataError(
             f"There is nothing to score: {len(tokens)} documents hold {int(tokens.sum())} tokens."
@@ -167,6 +189,11 @@ def perplexity_metrics(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | i
     }
     if words.sum():
         metrics["word_perplexity"] = _exp(nll_sum / words.sum())
+    if len(variances):
+        error = math.sqrt(math.fsum(variances))
+        metrics["is_bound"] = 1
+        metrics["loss/draws_stderr"] = error / float(tokens.sum())
+        metrics["bits_per_byte/draws_stderr"] = error / math.log(2) / float(num_bytes)
     if len(true_nats):
         metrics |= _ratio("true_bits_per_byte", true_nats / math.log(2), sizes)
         metrics |= _ratio("regret_bits_per_byte", (nats - true_nats) / math.log(2), sizes)

@@ -38,6 +38,11 @@ class ModelConfig(Config, abc.ABC):
         return True
 
     @property
+    def is_bound(self) -> bool:
+        """Whether the nats that a model of the family gives a text are an upper bound of its own."""
+        return False
+
+    @property
     def longest(self) -> int | None:
         """Most tokens that the model sees; None where there is no limit."""
         return None

@@ -5,6 +5,7 @@ that is said by its capabilities, and whoever needs one asks for it:
 
     next_token     gives the next token a probability
     masked_token   gives a hidden token one, from both of its sides
+    any_order      gives hidden tokens one however many are hidden, and so bounds that of a text
     streams        reads a text piece by piece, with a state that it moves on
     documents      reads several documents in one sequence, each as if it stood alone
     branches       reads several continuations of one beginning at once
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Capability = Literal["next_token", "masked_token", "documents", "branches", "streams"]
+Capability = Literal["next_token", "masked_token", "any_order", "documents", "branches", "streams"]
 
 Pair = tuple[Sequence[int], Sequence[int]]
 """A context and its continuation, both token ids. An empty context is the beginning of a document."""
@@ -30,6 +31,7 @@ _OTHERWISE = {
     "next_token": "it gives no next token a probability",
     "streams": "it reads a text as a whole, and cannot write one token after another",
     "masked_token": "it reads from left to right, and cannot fill a gap",
+    "any_order": "it is not trained to fill gaps of any size",
 }
 """What to say of a model that lacks a capability."""
 
@@ -71,6 +73,11 @@ class LanguageModel(Protocol):
     @property
     def is_normalized(self) -> bool:
         """Whether the probabilities that it gives sum to one."""
+        ...
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the nats that it gives a text are an upper bound of its own."""
         ...
 
 

@@ -76,6 +76,11 @@ class Network(nn.Module, abc.ABC):
         return self.config.is_normalized
 
     @property
+    def is_bound(self) -> bool:
+        """Whether the nats that it gives a text are an upper bound."""
+        return self.config.is_bound
+
+    @property
     def context_length(self) -> int | None:
         """Most tokens that it sees; None where there is no limit."""
         return self.config.longest

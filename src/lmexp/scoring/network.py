@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmexp.models.interface import Pair
-from lmexp.models.network import CausalNetwork
+from lmexp.models.network import CausalNetwork, Network
 from lmexp.scoring.batches import Shape, batches, token_budget
 from lmexp.scoring.pairs import PairScorer
 
@@ -105,7 +105,7 @@ class NetworkScorer(PairScorer):
             torch.from_numpy(np.concatenate(part)).to(self._device) for part in (rows, columns, targets)
         )  # [N] each
         hidden = self._hidden_states(torch.from_numpy(input_ids).to(self._device))
-        return np.split(self._log_probs(hidden[row, column], target), np.cumsum(lengths)[:-1])
+        return np.split(log_probs(self._model, hidden[row, column], target), np.cumsum(lengths)[:-1])
 
     def _hidden_states(self, input_ids: Tensor) -> Tensor:
         """Return ``[B, T, D]`` of ``input_ids [B, T]``."""
@@ -115,14 +115,15 @@ class NetworkScorer(PairScorer):
         pieces = torch.split(input_ids, PIECE, dim=1)
         return torch.cat([self._model.hidden_states(piece, state=state) for piece in pieces], dim=1)
 
-    def _log_probs(self, hidden: Tensor, target: Tensor) -> NDArray[np.float64]:
-        """Return ln p of the ids ``target [N]`` after ``hidden [N, D]``."""
-        at_once = max(1, LOGITS_BYTES // (16 * self._model.vocab_size))
-        # Made before the logits: results that lie between them would keep freed memory in pieces.
-        found = torch.empty(len(hidden), device=hidden.device)
-        for begin in range(0, len(hidden), at_once):
-            part = slice(begin, begin + at_once)
-            logits = self._model.logits(hidden[part]).float()  # [n, V]
-            found[part] = logits.gather(1, target[part, None])[:, 0] - logits.logsumexp(dim=1)
-            del logits  # before the next are made
-        return found.double().cpu().numpy()
+
+def log_probs(model: Network, hidden: Tensor, target: Tensor) -> NDArray[np.float64]:
+    """Return ln p of the ids ``target [N]`` after a network's ``hidden [N, D]``; see the module's text."""
+    at_once = max(1, LOGITS_BYTES // (16 * model.vocab_size))
+    # Made before the logits: results that lie between them would keep freed memory in pieces.
+    found = torch.empty(len(hidden), device=hidden.device)
+    for begin in range(0, len(hidden), at_once):
+        part = slice(begin, begin + at_once)
+        logits = model.logits(hidden[part]).float()  # [n, V]
+        found[part] = logits.gather(1, target[part, None])[:, 0] - logits.logsumexp(dim=1)
+        del logits  # before the next are made
+    return found.double().cpu().numpy()

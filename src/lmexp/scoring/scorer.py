@@ -59,15 +59,27 @@ def scorer_of(
     bos_token_id: int,
     batch_size: int | None = None,
     context_length: int | None = None,
+    draws: int | None = None,
     purpose: str = "scoring",
 ) -> Scorer:
     """Return what scores with `model`, for what needs it, its `purpose`.
 
     At most `batch_size` sequences go into one forward pass, by default what a budget of tokens holds
     (`lmexp.scoring.batches`). `context_length` narrows what is seen before a target, by default as much as
-    the model can.
-    Errors: `DataError` for a model that gives no next token a probability.
+    the model can. Who can use a bound of the nats gives the number of `draws` for it: then a model of any
+    order gives that of `lmexp.scoring.bound`.
+    Errors: `DataError` for a model that gives no next token a probability, nor a bound that can be used.
     """
+    if draws is not None and "any_order" in model.can:
+        from lmexp.models.network import MaskedNetwork
+        from lmexp.scoring.bound import BoundScorer
+
+        assert isinstance(model, MaskedNetwork), "a model of any order is a network with a mask"
+        assert model.context_length is not None, "a network with a mask has a limit"
+        seen = context_length if context_length is not None else model.context_length
+        return BoundScorer(
+            model, context_length=seen, batch_size=batch_size, bos_token_id=bos_token_id, draws=draws
+        )
     require(model, ["next_token"], purpose)
     if isinstance(model, Scores):
         return CountScorer(model, bos_token_id)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from lmexp.models.interface import Pair
 from lmexp.models.network import BranchingNetwork
 from lmexp.scoring.batches import Shape, batches
-from lmexp.scoring.network import NetworkScorer
+from lmexp.scoring.network import NetworkScorer, log_probs
 from lmexp.scoring.trees import Grove, Tree, arrange, groves, grow
 
 MIN_SAVED = 0.2
@@ -124,7 +124,7 @@ class SharedPrefixScorer(NetworkScorer):
         row, column, target = (
             torch.from_numpy(np.concatenate(part)).to(self._device) for part in (rows, columns, targets)
         )  # [N] each
-        scores = self._log_probs(hidden[row, column], target)
+        scores = log_probs(self._model, hidden[row, column], target)
         parts = iter(np.split(scores, np.cumsum([len(target) for target in targets])[:-1]))
         return [[next(parts) for _ in tree.targets] for tree in trees]
 

@@ -54,7 +54,8 @@ def perplexity(
     """Score every document of each split alone and compress the same text.
 
     Metrics are ``<split>/<metric>`` for those of `lmexp.evals.perplexity` and the compressors', and the
-    `context_length` and `stride` of the windows, for a model that reads in windows. On text of known entropy
+    `context_length` and `stride` of the windows, for a model that reads in windows, and the number of `draws`
+    of one whose figures are bounds. On text of known entropy
     ``<split>/entropy_bits_per_byte`` is the exact entropy, beside the figures of the true model. Of a model
     that is no distribution ``<split>/is_normalized`` is 0. Where the tokenizer is not lossless
     ``<split>/lost_bytes`` and ``<split>/lost_share`` say what it loses. Chunks of
@@ -79,20 +80,27 @@ def _measured(
 
     if network.context_length is not None:
         require_window(config, network.context_length)
-    context_length = config.context_length or network.context_length
-    stride = None if context_length is None else config.stride or default_stride(context_length)
     scorer = scorer_of(
         network,
-        context_length=context_length,
+        context_length=config.context_length,
         batch_size=config.batch_size,
         bos_token_id=encoder.bos_token_id,
+        draws=config.draws,
         purpose="perplexity",
     )
+    context_length = config.context_length or network.context_length
+    if network.is_bound:  # what begins a document takes a place of its window
+        context_length = scorer.context_length
+    stride = None if context_length is None else config.stride or default_stride(context_length)
     # the true model scores the whole text, also what a tokenizer loses
     spelling = encoder if encoder.is_lossless else ByteConfig().make(iter(()))
     truth, facts = _truth(corpus, spelling)
-    window = {"context_length": context_length, "stride": stride}
-    metrics: dict[str, float] = {name: value for name, value in window.items() if value is not None}
+    how = {"context_length": context_length, "stride": stride, "draws": config.draws}
+    metrics: dict[str, float] = {
+        name: value
+        for name, value in how.items()
+        if value is not None and (name != "draws" or network.is_bound)
+    }
     done = Conditions(run.work / "checkpoints", run.should_stop)
 
     def scored(chunk: "Sequence[Document]") -> "list[dict[str, Any]]":

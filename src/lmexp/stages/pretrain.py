@@ -20,6 +20,11 @@ def _label(config: PretrainConfig) -> str:
 def _hints(config: PretrainConfig) -> list[str]:
     if "next_token" in config.model.can:
         return []
+    if "any_order" in config.model.can:
+        return [
+            f"{config.model.label} gives a text a bound of its probability: it is trained and measured, and "
+            f"prompts, which compare probabilities, are left out"
+        ]
     return [
         f"{config.model.label} gives no next token a probability: it is trained, and what the main "
         f"pipeline measures and writes with a model is left out"

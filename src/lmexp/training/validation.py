@@ -6,7 +6,7 @@ each group is computed alike at any world size, and the sums, taken in one order
 same number. Scoring draws nothing at random and touches neither weights nor gradients: training ends in
 the same bits with and without it.
 
-    validation/loss           nats of all labels / labels
+    validation/loss           nats of all labels / the objective's count of them
     validation/bits_per_byte  nats of the labels that stand for bytes / (ln 2 x their bytes)
 
 The second is one of text only where each token is predicted once from those before it; of another objective
@@ -62,7 +62,8 @@ class Validation:
         batches = (objective.batch(held_out.samples, group, self._noise) for group in self._groups)
         labels = np.concatenate([batch["labels"].numpy().ravel() for batch in batches])
         labels = labels[labels != IGNORED_LABEL]
-        self._num_labels, self._num_bytes = len(labels), int(held_out.token_bytes[labels].sum())
+        self._num_bytes = int(held_out.token_bytes[labels].sum())
+        self._count = next(iter(objective.counts(held_out.samples, indices, self._noise).values()))
         if not self._num_bytes:
             raise DataError(
                 f"the {len(indices)} samples of the validation split that validation reads hold no text; "
@@ -90,7 +91,7 @@ class Validation:
         if not math.isfinite(nll_sum):
             step = module.trainer.global_step
             raise Diverged(not_finite(module.config, f"the validation loss became {nll_sum} at step {step}"))
-        found = {"validation/loss": nll_sum / self._num_labels}
+        found = {"validation/loss": nll_sum / self._count}
         if self._is_of_text:
             found["validation/bits_per_byte"] = text_nll_sum / math.log(2) / self._num_bytes
         return found

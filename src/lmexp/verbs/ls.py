@@ -84,6 +84,7 @@ def _leaves(values: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
 
 def _figures(runs: "Sequence[Run]") -> list[dict[str, Any] | None]:
     """Return the headline metric of each run by name and value; runs of one experiment have the same one."""
+    from lmexp.analysis.statistics.bits import is_bound
     from lmexp.analysis.statistics.compared import headline_metric
 
     of: dict[str, list[Mapping[str, float]]] = {}
@@ -94,7 +95,8 @@ def _figures(runs: "Sequence[Run]") -> list[dict[str, Any] | None]:
     for run in runs:
         name = names[run.data["experiment"]]
         value = None if name is None else run.metrics.get(name)
-        found.append(None if value is None else {"metric": name, "value": value})
+        bound = {"is_bound": True} if is_bound(run.metrics, str(name)) else {}
+        found.append(None if value is None else {"metric": name, "value": value, **bound})
     return found
 
 
@@ -124,7 +126,8 @@ def _figure_text(figure: Mapping[str, Any] | None) -> str:
         return ""
     head, _, last = str(figure["metric"]).rpartition("/")
     name = f"{head.rpartition('/')[2]}/{last}" if last.isdigit() else last
-    return f"{name.replace('bits_per_byte', 'bits per byte')} {short(figure['value'])}"
+    at_most = "<= " if figure.get("is_bound") else ""
+    return f"{name.replace('bits_per_byte', 'bits per byte')} {at_most}{short(figure['value'])}"
 
 
 def _when(moment: str) -> str:

@@ -159,7 +159,7 @@ def test_among_equal_settings_a_difference_is_named_in_one_sweep_of_twenty_at_mo
             units[name] = Units(numerators=nats, denominators=dict.fromkeys(ids, 10.0))
         monkeypatch.setattr(standing, "units_of", lambda run, _metric: units[run.name])  # noqa: B023
         compared = Compared(
-            runs=tuple(Run(Path("nowhere"), {"run": name, "stages": {}}) for name in units),
+            runs=tuple(Run(Path("nowhere"), {"run": name, "stages": {}, "metrics": {}}) for name in units),
             settings=tuple(dict(zip(("lr", "seed"), name.split(), strict=True)) for name in units),
             swept=("lr", "seed"),
             metric=METRIC,

@@ -76,6 +76,14 @@ def test_a_model_that_gives_no_next_token_a_probability_is_trained_and_nothing_i
     assert "encoder-4x256 gives no next token a probability" in hint
 
 
+def test_a_model_that_gives_a_bound_is_measured_by_it_and_asked_no_prompts():
+    composition = compose(["+experiment=tiny", "model=diffusion", "objective=masked_diffusion"])
+    assert list(composition.handles) == ["corpus", "tokenizer", "packing", "pretrain", "perplexity"]
+    (hint,) = composition.handles["pretrain"].stage.hints(composition.handles["pretrain"].config)
+    assert "diffusion-4x256 gives a text a bound of its probability" in hint
+    assert "draws" not in composition.handles["perplexity"].identity()
+
+
 def test_another_kind_has_its_own_defaults_and_group_file_and_what_is_shared():
     model = GPT2Config(context_length=128, norm_eps=1e-5)
     assert composed("+experiment=tiny", "model=gpt2") == (model, OF_TINY)

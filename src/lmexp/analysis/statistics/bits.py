@@ -1,7 +1,8 @@
 """Bits per byte of a text, of the model and of what compresses the same text, by the names of metrics.
 
 ``<...>/bits_per_byte`` is the model's and ``<...>/<who>_bits_per_byte`` anybody else's (docs/interfaces.md),
-whatever stage they come from.
+whatever stage they come from. Where ``<...>/is_bound`` is 1 the model's figures are upper bounds: its own are
+at most that, and are printed so.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,23 @@ Bits = Mapping[str, tuple[float, float | None]]
 
 COMPRESSORS = {"gzip": "gzip -9", "xz": "xz -9e", "zstd": "zstd -19"}
 """The names of compressors in metrics, and what a person calls them."""
+
+
+_OF_NATS = frozenset(
+    ("bits_per_byte", "regret_bits_per_byte", "loss", "perplexity", "byte_perplexity", "word_perplexity")
+)
+"""Figures that are greater where the nats of a text are."""
+
+
+def is_bound(metrics: Mapping[str, float], key: str) -> bool:
+    """Return whether a figure, by its name in `metrics`, is an upper bound of the model's own."""
+    head, _, name = key.rpartition("/")
+    return name in _OF_NATS and metrics.get(f"{head}/is_bound") == 1
+
+
+def sign(metrics: Mapping[str, float], key: str) -> str:
+    """Return what stands before a figure: ``<= `` where it is a bound, else nothing."""
+    return "<= " if is_bound(metrics, key) else ""
 
 
 def bits_per_byte(metrics: Mapping[str, float]) -> dict[str, Bits]:
@@ -49,8 +67,14 @@ def remarks(metrics: Mapping[str, float]) -> dict[str, str]:
     return found
 
 
-def loses_to_compressors(values: Bits) -> str:
-    """Return the sentence on the compressors that need fewer bits than the model; empty where none does."""
+def loses_to_compressors(metrics: Mapping[str, float], head: str) -> str:
+    """Return the sentence on the compressors that need fewer bits than the model on the text `head`.
+
+    It is empty where none does, and where the model's bits are a bound: they may be fewer than any.
+    """
+    values = bits_per_byte(metrics)[head]
+    if is_bound(metrics, f"{head}/bits_per_byte"):
+        return ""
     ahead = [name for who, name in COMPRESSORS.items() if "" in values and _is_less(who, values)]
     if not ahead:
         return ""

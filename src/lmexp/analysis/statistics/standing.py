@@ -10,6 +10,9 @@ which the metric was measured are one repetition. The variance of a difference o
 with degrees of freedom by Satterthwaite (1946). Two settings are told apart where zero lies outside of the
 interval of Student's t whose coverage is 1 - 0.05 / (number of pairs of settings), so that at most one
 sweep in twenty names a difference that is none, whichever setting happens to lead.
+
+A setting whose metric is an upper bound may itself be anywhere below it: it can be told to be better than
+another, where its bound is the lower one, and never to be worse.
 """
 
 import dataclasses
@@ -17,6 +20,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from lmexp.analysis.statistics.bits import is_bound
 from lmexp.analysis.statistics.compared import Compared, best_point
 from lmexp.analysis.statistics.intervals import COVERAGE, Interval, t_quantile
 from lmexp.analysis.statistics.paired import Units, mean_units, paired_variance, units_of
@@ -42,6 +46,13 @@ class Setting:
     """Of the mean, over seeds; None where no setting was repeated."""
     unranked: str = ""
     """Why the setting is shown but neither leads nor follows; empty where it has a rank."""
+    is_bound: bool = False
+    """Whether the metric is an upper bound of the models' own."""
+
+    @property
+    def sign(self) -> str:
+        """What stands before the mean."""
+        return "<= " if self.is_bound else ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,11 +62,15 @@ class Difference:
     value: float
     interval: Interval | None
     """At the coverage that allows for all pairs; None where no error is known."""
+    is_open: bool = False
+    """Whether the setting's metric is a bound, so that its own may be better than the leader's."""
 
     @property
     def is_told_apart(self) -> bool:
-        """Whether zero lies outside of the interval."""
-        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
+        """Whether zero lies outside of the interval, and the setting's metric is its own."""
+        return (
+            not self.is_open and self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,6 +116,7 @@ def standing_of(compared: Compared) -> Standing:
             mean=statistics.fmean(found) if found else None,
             interval=_over_seeds(found, variance, degrees),
             unranked=next((why for i in repetitions if (why := compared.unranked[i])), ""),
+            is_bound=any(is_bound(compared.runs[i].metrics, str(compared.metric)) for i in repetitions),
         )
         for (name, points), repetitions, found in zip(groups.items(), observed, values, strict=True)
     )
@@ -135,7 +151,8 @@ def _with_differences(standing: Standing, compared: Compared, variance: float) -
         documents.add(units)
         assert leader.mean is not None, "the leader has a result"
         value = setting.mean - leader.mean
-        found.append(Difference(value=value, interval=_around(value, parts, degrees, coverage)))
+        interval = _around(value, parts, degrees, coverage)
+        found.append(Difference(value=value, interval=interval, is_open=setting.is_bound))
     paired = documents.pop() if len(documents) == 1 else None
     return dataclasses.replace(standing, differences=tuple(found), num_documents=paired)
 

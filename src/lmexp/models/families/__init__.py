@@ -15,6 +15,7 @@ from lmexp.core.values.config import Config
 from lmexp.core.values.one_of import OneOf
 from lmexp.errors import ConfigError
 from lmexp.models.config import ModelConfig
+from lmexp.models.families.diffusion import DiffusionConfig
 from lmexp.models.families.encoder import EncoderConfig
 from lmexp.models.families.gpt2 import GPT2Config
 from lmexp.models.families.mlp import MLPConfig
@@ -25,6 +26,7 @@ from lmexp.models.families.recurrent import GRUConfig, LSTMConfig, RNNConfig
 __all__ = [
     "MODELS",
     "NETWORKS",
+    "DiffusionConfig",
     "EncoderConfig",
     "GPT2Config",
     "GPTConfig",
@@ -45,6 +47,7 @@ _NETWORKS: dict[str, type[Config]] = {
     "gru": GRUConfig,
     "lstm": LSTMConfig,
     "encoder": EncoderConfig,
+    "diffusion": DiffusionConfig,
 }
 
 NETWORKS = OneOf(

@@ -74,9 +74,25 @@ class MaskedTokenConfig(ObjectiveConfig):
         return MaskedToken(self, mask_token_id=vocab_size, eos_token_id=eos_token_id, documents=documents)
 
 
+class MaskedDiffusionConfig(ObjectiveConfig):
+    """Tokens are hidden at every rate alike; a bound of the text's nats (Sahoo et al., arXiv 2406.07524)."""
+
+    requires = frozenset({"any_order"})
+    extra_ids = 1  # the mask
+
+    def make(self, *, vocab_size: int, eos_token_id: int, documents: bool) -> "Objective":
+        from lmexp.training.objectives.masked_diffusion import MaskedDiffusion
+
+        return MaskedDiffusion(mask_token_id=vocab_size, eos_token_id=eos_token_id, documents=documents)
+
+
 OBJECTIVES = OneOf(
     key="name",
-    kinds={"next_token": NextTokenConfig, "masked_token": MaskedTokenConfig},
+    kinds={
+        "next_token": NextTokenConfig,
+        "masked_token": MaskedTokenConfig,
+        "masked_diffusion": MaskedDiffusionConfig,
+    },
     unnamed="next_token",
 )
 """The configurations of the objectives."""

@@ -29,7 +29,10 @@ class Objective(Protocol):
         ...
 
     def counts(self, samples: Samples, indices: NDArray[np.int64], noise: Noise) -> Mapping[str, int]:
-        """Return, for each term, what its sum over the samples `indices` is divided by."""
+        """Return, for each term, what its sum over the samples `indices` is divided by.
+
+        The first term is that of the tokens, whose sum is that of `token_nats`.
+        """
         ...
 
     def loss(self, network: Network, batch: Batch) -> Mapping[str, Tensor]:

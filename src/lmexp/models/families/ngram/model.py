@@ -84,6 +84,11 @@ class NGram:
             found[f"interpolation_weight_{n}"] = weight
         return found
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether the nats that it gives a text are an upper bound: they are its own."""
+        return self.config.is_bound
+
     @classmethod
     def fit(
         cls,
