@@ -12,6 +12,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 for _name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "LMEXP_STORE"):
     os.environ.pop(_name, None)
 
+import compileall
 import fcntl
 import gc
 import shutil
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import pytest
 
+import lmexp
 from lmexp.core.records.runs import Run, find_run
 from lmexp.core.store.store import Store
 
@@ -58,8 +60,21 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return f"{len(val)} bytes" if isinstance(val, bytes) else None
 
 
+WRITES_NO_BYTECODE = sys.dont_write_bytecode
+"""Whether PYTHONDONTWRITEBYTECODE is set: then each of a thousand children would compile lmexp anew."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile lmexp once for all processes, and let pytest keep its test files compiled."""
+    if WRITES_NO_BYTECODE:
+        if not hasattr(config, "workerinput"):
+            compileall.compile_dir(Path(lmexp.__file__).parent, quiet=2)
+        sys.dont_write_bytecode = False
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the thousands of objects that live as long as the process."""
+    sys.dont_write_bytecode = WRITES_NO_BYTECODE
     gc.collect()
     gc.freeze()
 
