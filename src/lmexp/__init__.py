@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lmexp.core.records.runs import Run
     from lmexp.generation.next_token import NextTokens
+    from lmexp.models.arpa import ArpaModel
     from lmexp.models.interface import LanguageModel
     from lmexp.scoring.texts import TextScore
     from lmexp.tokenizer.tokenizer import Tokenizer
@@ -102,6 +103,27 @@ def load_tokenizer(path: str | Path) -> "Tokenizer":
     from lmexp.tokenizer.tokenizer import Tokenizer
 
     return Tokenizer.load(Path(path))
+
+
+def write_arpa(model: "LanguageModel", tokenizer: "Tokenizer", path: str | Path) -> None:
+    """Write an n-gram as an ARPA file, which KenLM and SRILM read; compressed where `path` ends with .gz.
+
+    Errors: `DataError` for another family, for a smoothing that is not interpolated, and for a tokenizer
+    whose tokens are not the model's or hold white space.
+    """
+    from lmexp.models.arpa import write_arpa as write
+
+    write(model, tokenizer.token_strings, Path(path))
+
+
+def read_arpa(path: str | Path) -> "ArpaModel":
+    """Return the back-off model in an ARPA file, plain or compressed, with the `words` of its ids.
+
+    Errors: `DataError` naming the line that is damaged.
+    """
+    from lmexp.models.arpa import read_arpa as read
+
+    return read(Path(path))
 
 
 def run_experiment(

@@ -7,6 +7,7 @@ OPTIONS = """\
 PerplexityConfig.splits = ('test',) of validation, test
 PerplexityConfig.context_length = None >= 1 (absent: None)
 PerplexityConfig.stride = None >= 1
+PerplexityConfig.score_ends = False (absent: False)
 PerplexityConfig.limit = None >= 1
 PerplexityConfig.draws = 32 >= 2 <= 1000000 (absent: 32)
 PerplexityConfig.batch_size = None >= 1

@@ -35,6 +35,10 @@ class PerplexityConfig(DeviceConfig):
     """Tokens by which the scoring window moves, at most the context_length; null means half of it.
     Every token is scored once, in the first window that holds it."""
 
+    score_ends: bool = option(default=False, absent_means=False)
+    """Also score the token that ends each document, given the whole of it. With one sentence a document this
+    is Penn Treebank's protocol: the end of a sentence is predicted, its beginning never."""
+
     limit: int | None = option(default=None, ge=1)
     """Documents scored of each split, in order of their hash; null scores all."""
 

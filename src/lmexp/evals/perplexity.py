@@ -5,7 +5,8 @@ than `context_length` is scored in windows: the first scores up to `context_leng
 one `stride` more, which then see at least `context_length - stride` tokens before them; the last one,
 which scores what is left, reaches back as far as the context allows. With a stride of `context_length`
 windows do not overlap, the last one neither: each token is read once. The end-of-text token that closes
-a document is not scored: it stands for no bytes.
+a document is not scored: it stands for no bytes. Who asks for it (`score_ends`) hands in ids that end with
+it: it is one more token, of 0 bytes, and there is one for each document.
 
     loss           nll_sum / tokens, nats          perplexity        exp(loss)
     bits_per_byte  nll_sum / (ln 2 x bytes)        byte_perplexity   exp(nll_sum / bytes)
@@ -42,7 +43,7 @@ from lmexp.scoring.estimate import gives_estimates
 from lmexp.scoring.scorer import Scorer
 
 EvalDocument = tuple[str, Sequence[int], int, int]
-"""(id, token ids without end-of-text, bytes of the text, words of the text)."""
+"""(id, token ids, bytes of the text, words of the text)."""
 
 Row = dict[str, Any]
 """What is known of one document."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
 from lmexp.core.values.files import read_lines
+from lmexp.errors import DataError
 from lmexp.evals.config import PerplexityConfig
 from lmexp.evals.needs import check_perplexity, require_window
 from lmexp.models.device import check_device, computing
@@ -55,11 +56,11 @@ def perplexity(
 
     Metrics are ``<split>/<metric>`` for those of `lmexp.evals.perplexity` and the compressors', and the
     `context_length` and `stride` of the windows, for a model that reads in windows, and the number of `draws`
-    of one whose figures are bounds. On text of known entropy
-    ``<split>/entropy_bits_per_byte`` is the exact entropy, beside the figures of the true model. Of a model
-    that is no distribution ``<split>/is_normalized`` is 0. Where the tokenizer is not lossless
-    ``<split>/lost_bytes`` and ``<split>/lost_share`` say what it loses. Chunks of
-    documents that are done are kept, and a run that was killed or stopped goes on with the next.
+    of one whose figures are bounds. On text of known entropy ``<split>/entropy_bits_per_byte`` is the exact
+    entropy, beside the figures of the true model. Of a model that is no distribution
+    ``<split>/is_normalized`` is 0, and `score_ends` is 1 where ends were scored. Where the tokenizer is not
+    lossless ``<split>/lost_bytes`` and ``<split>/lost_share`` say what it loses. Chunks of documents that are
+    done are kept, and a run that was killed or stopped goes on with the next.
     """
     with computing(model.load(), config, "perplexity") as network:
         return _measured(run, config, network, tokenizer.load(), corpus)
@@ -94,6 +95,8 @@ def _measured(
     stride = None if context_length is None else config.stride or default_stride(context_length)
     # the true model scores the whole text, also what a tokenizer loses
     spelling = encoder if encoder.is_lossless else ByteConfig().make(iter(()))
+    if config.score_ends:
+        _require_ends(corpus, encoder)
     truth, facts = _truth(corpus, spelling)
     how = {"context_length": context_length, "stride": stride, "draws": config.draws}
     metrics: dict[str, float] = {
@@ -101,10 +104,14 @@ def _measured(
         for name, value in how.items()
         if value is not None and (name != "draws" or network.is_bound)
     }
+    metrics |= {"score_ends": 1} if config.score_ends else {}
+    ends = (encoder.bos_token_id,) if config.score_ends else ()
     done = Conditions(run.work / "checkpoints", run.should_stop)
 
     def scored(chunk: "Sequence[Document]") -> "list[dict[str, Any]]":
-        rows = score_documents(scorer, _encoded(chunk, encoder), context_length=context_length, stride=stride)
+        rows = score_documents(
+            scorer, _encoded(chunk, encoder, ends), context_length=context_length, stride=stride
+        )
         if not encoder.is_lossless:
             rows = with_lost(rows, (document.text for document in chunk), encoder)
         if truth is None:
@@ -164,10 +171,27 @@ def _truth(corpus: CorpusArtifact, encoder: "Tokenizer") -> "tuple[Scorer | None
     return TrueScorer(process, encoder), {"entropy_bits_per_byte": entropy_bits_per_byte(process)}
 
 
-def _encoded(documents: "Iterable[Document]", encoder: "Tokenizer") -> "Iterator[tuple[Any, ...]]":
+def _require_ends(corpus: CorpusArtifact, encoder: "Tokenizer") -> None:
+    """Raise `DataError` where the end of a document is no token that both sides of a comparison predict."""
+    if encoder.eos_token_id != encoder.bos_token_id:
+        raise DataError(
+            f"perplexity.score_ends needs one token that begins and ends documents, as training here puts "
+            f"between them; this tokenizer begins with {encoder.bos_token_id} and ends with "
+            f"{encoder.eos_token_id}; leave it out."
+        )
+    if corpus.known() is not None:
+        raise DataError(
+            "perplexity.score_ends is not for text of known entropy: its source says nothing of where a "
+            "document ends; leave it out."
+        )
+
+
+def _encoded(
+    documents: "Iterable[Document]", encoder: "Tokenizer", ends: "Sequence[int]" = ()
+) -> "Iterator[tuple[Any, ...]]":
     for document in documents:
         text = document.text
-        yield document.id, encoder.encode(text), len(text.encode()), len(text.split())
+        yield document.id, [*encoder.encode(text), *ends], len(text.encode()), len(text.split())
 
 
 def _paired(

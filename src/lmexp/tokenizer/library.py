@@ -108,6 +108,14 @@ class LibraryTokenizer(Tokenizer):
             names[i] = added.content.encode()
         return names
 
+    @functools.cached_property
+    def token_strings(self) -> list[str]:
+        """What tokenizer.json calls each id."""
+        strings = [""] * self.vocab_size
+        for token, i in self._backend.get_vocab(with_added_tokens=True).items():
+            strings[i] = token
+        return strings
+
     def _aligned(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield the pieces of a text in order, each with what its tokens stand for; they join to both."""
         encoding = self._backend.encode(text, add_special_tokens=False)

@@ -64,6 +64,11 @@ class Tokenizer(abc.ABC):
         """What is written for each id, vocab_size of them: its content, or the name of a special token."""
 
     @property
+    @abc.abstractmethod
+    def token_strings(self) -> list[str]:
+        """What the vocabulary calls each id, vocab_size of them; bytes and spaces may be letters there."""
+
+    @property
     def eos_token_id(self) -> int:
         """Id of the token that ends a text."""
         return self.roles.eos_token_id

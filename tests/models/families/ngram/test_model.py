@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
-from lmexp.models.families.ngram import NGramConfig, model
+from lmexp.models.families.ngram import NGramConfig, lookups
 from lmexp.models.families.ngram.model import NGram
 from tests.models.families.ngram.slow import SlowKneserNey, arrays
 
@@ -147,7 +147,7 @@ def test_scoring_in_pieces_of_a_few_tokens_changes_no_bit(english, monkeypatch):
     fast = fit(documents, 4, vocab_size, bos=0)
     pairs = [(document[:3], document[3:]) for document in documents] + [([], []), (documents[0], [])]
     whole = fast.score(pairs, 0)
-    monkeypatch.setattr(model, "SCORED_AT_ONCE", 7)
+    monkeypatch.setattr(lookups, "SCORED_AT_ONCE", 7)
     for one, other, pair in zip(whole, fast.score(pairs, 0), pairs, strict=True):
         assert len(one) == len(pair[1])
         np.testing.assert_array_equal(one, other)
