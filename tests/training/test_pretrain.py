@@ -211,13 +211,33 @@ def test_points_are_logged_every_n_steps_and_at_the_last(tmp_path):
     assert losses(points) == [losses(every)[i - 1] for i in (5, 10, 12)]
 
 
-def test_collections_while_training_do_not_look_at_what_lives_as_long_as_it(tmp_path):
+@pytest.fixture
+def thawed():
+    """Let Python's collector look at all objects of the tests' process, and spare it them afterwards."""
     gc.unfreeze()
-    spared = []
-    train(tiny(**{"trainer.max_steps": 4}), tmp_path, log=lambda _: spared.append(gc.get_freeze_count()))
-    assert min(spared) > 10_000, "torch alone holds more objects"
+    yield
+    gc.collect()
+    gc.freeze()
+
+
+def frozen_while_training(directory) -> list[int]:
+    """Return how many objects were set aside at each step."""
+    found = []
+    train(tiny(**{"trainer.max_steps": 4}), directory, log=lambda _: found.append(gc.get_freeze_count()))
+    return found
+
+
+def test_collections_while_training_do_not_look_at_what_lives_as_long_as_it(tmp_path, thawed):
+    assert min(frozen_while_training(tmp_path)) > 10_000, "torch alone holds more objects"
     assert len(gc.get_objects()) > 10_000, "and all are looked at afterwards"
     assert gc.get_freeze_count() == 0
+
+
+def test_what_a_process_had_set_aside_before_training_is_still_so_afterwards(tmp_path):
+    before = gc.get_freeze_count()
+    assert before > 10_000, "by these tests themselves"
+    assert max(frozen_while_training(tmp_path)) <= before, "nothing is added"
+    assert before >= gc.get_freeze_count() > before - 1000, "some of them end when nobody needs them any more"
 
 
 def test_training_leaves_signals_garbage_collection_and_random_state_as_they_were(tmp_path):
