@@ -5,6 +5,7 @@ from lmexp.core.graph.stage import Handle
 from lmexp.core.values.config import option
 from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
+from lmexp.evals.audit.config import AuditConfig
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
 from lmexp.models.families import NGramConfig
 from lmexp.stages.adopted import AdoptedConfig
@@ -17,6 +18,8 @@ class EvaluateExperiment(RunConfig):
     corpus: CorpusConfig = option(default=CorpusConfig())
     perplexity: PerplexityConfig = option(default=PerplexityConfig())
     prompts: PromptsConfig = option(default=PromptsConfig())
+    audit: AuditConfig | None = option(default=None)
+    """Whether the figures mean what they say; null asks nothing."""
 
 
 def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:
@@ -29,6 +32,9 @@ def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:
     prompts = stages.prompts(
         config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, baseline=baseline
     )
+    audited = {}
+    if config.audit is not None:
+        audited["audit"] = stages.audit(config.audit, model=model, tokenizer=tokenizer, corpus=corpus)
     return {
         "model": model,
         "tokenizer": tokenizer,
@@ -36,4 +42,5 @@ def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:
         "perplexity": perplexity,
         "baseline": baseline,
         "prompts": prompts,
+        **audited,
     }

@@ -9,6 +9,7 @@ from lmexp.core.values.config import option
 from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import ConfigError
+from lmexp.evals.audit.config import AuditConfig
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
 from lmexp.generation.config import SamplesConfig
 from lmexp.models.config import ModelConfig
@@ -28,6 +29,8 @@ class PretrainExperiment(PretrainConfig, RunConfig):
     perplexity: PerplexityConfig = option(default=PerplexityConfig())
     prompts: PromptsConfig = option(default=PromptsConfig())
     samples: SamplesConfig = option(default=SamplesConfig())
+    audit: AuditConfig | None = option(default=None)
+    """Whether the figures mean what they say; null asks nothing."""
 
     def check(self) -> None:
         super().check()
@@ -55,10 +58,14 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
     if not config.model.can & {"next_token", "any_order"}:
         return made  # an encoder gives no text a probability: there is nothing to measure so, nor to write
     perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)
+    audited = {}
+    if config.audit is not None:
+        audited["audit"] = stages.audit(config.audit, model=model, tokenizer=tokenizer, corpus=corpus)
     if "next_token" not in config.model.can:
         return {
             **made,
             "perplexity": perplexity,
+            **audited,
         }  # prompts compare likelihoods, and bounds cannot be compared
     baseline = stages.ngram(NGramConfig(order=2), corpus=corpus, tokenizer=tokenizer)
     prompts = stages.prompts(
@@ -71,4 +78,5 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
         "baseline": baseline,
         "prompts": prompts,
         "samples": samples,
+        **audited,
     }

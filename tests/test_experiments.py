@@ -86,3 +86,9 @@ def test_an_experiment_file_says_what_it_is_for(experiment):
     head = "\n".join(line for line in lines[:25] if line.startswith("#"))
     for word in ("Hypothesis:", "Command:", "Duration:", "Result:"):
         assert word in head, f"{experiment}.yaml does not state its {word}"
+
+
+def test_an_audit_is_added_on_request_and_changes_nothing_else():
+    found = identities(["+experiment=tiny", "+audit=default"])
+    assert found.pop("audit") == "37f753ae50a2"
+    assert found == PINNED["tiny"]

@@ -2,7 +2,7 @@
 
 from tests.options import table
 
-MODULES = ("lmexp.evals.config",)
+MODULES = ("lmexp.evals.config", "lmexp.evals.audit.config")
 OPTIONS = """\
 PerplexityConfig.splits = ('test',) of validation, test
 PerplexityConfig.context_length = None >= 1 (absent: None)
@@ -20,6 +20,12 @@ PromptsConfig.limit = 500 >= 1
 PromptsConfig.permute_labels = False (absent: False)
 PromptsConfig.seed = 1234 >= 0 <= 9223372036854775807
 PromptsConfig.batch_size = None >= 1
+AuditConfig.split = 'test' of validation, test
+AuditConfig.documents = 16 >= 2 <= 10000
+AuditConfig.contexts = 6 >= 1 <= 10000
+AuditConfig.tokens = 48 >= 4 <= 4096
+AuditConfig.draws = 32 >= 2 <= 1000000
+AuditConfig.seed = 1234 >= 0 <= 9223372036854775807
 """
 
 

@@ -19,6 +19,7 @@ from lmexp.analysis.account import (
     stages_section,
 )
 from lmexp.analysis.accuracies import headline_accuracy, tasks
+from lmexp.analysis.audits import audits_section
 from lmexp.analysis.corpora import corpus_section
 from lmexp.analysis.curves import curve_figures
 from lmexp.analysis.drawing.formats import duration, measured
@@ -41,6 +42,7 @@ def run_page(records: RunRecords) -> str:
     run = records.run
     sections = [
         ("quality", "Results", quality_section(records.metrics)),
+        ("audit", "Audit", audits_section(records.audits)),
         ("samples", "What it writes", samples_section(records.samples)),
         *(
             (f"curves-{i}", f"Curves of {stage.name}", curve_figures(stage.curves))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lmexp.analysis.audits import audits_of
 from lmexp.analysis.statistics.curve import Curve, curves_of, read_curves
 from lmexp.core.records.runs import Run, read_invocations
 from lmexp.core.store.record import RECORD, intact_file, read_record
@@ -51,6 +52,8 @@ class RunRecords:
     invocations: tuple[Mapping[str, Any], ...]
     samples: Mapping[str, Sequence[Mapping[str, Any]]]
     """Rows of each stage of samples, by handle name."""
+    audits: Mapping[str, Sequence[Mapping[str, Any]]]
+    """Rows of each audit, by handle name."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -86,6 +89,7 @@ def read_run(run: Run) -> RunRecords:
         run=run,
         stages=tuple(stages),
         invocations=tuple(read_invocations(run.path)),
+        audits=dict(audits_of(run)),
         samples={
             s.name: [] if rows is None else list(read_lines(rows))
             for s in stages

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from lmexp.core.store.reading import note_read
 from lmexp.core.values.files import read_json
 from lmexp.errors import DataError, nearest
 from lmexp.packing.rows import best_fit, bos_aligned, first_skew
@@ -171,6 +172,7 @@ class TokenStore:
             raise DataError(
                 f"The token store {self._path} has no split {name!r}{nearest(name, self.splits)}."
             )
+        note_read(self._path, name)
         entry, dtype = self._manifest["splits"][name], self._manifest["dtype"]
         return TokenSplit(self._path, name, entry, dtype, eos_token_id=self.eos_token_id)
 

@@ -2,6 +2,7 @@
 
 from lmexp.stages.adopted import adopted_model, adopted_tokenizer
 from lmexp.stages.corpus import CorpusArtifact, corpus
+from lmexp.stages.measures.audit import AuditArtifact, audit
 from lmexp.stages.model import model
 from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.ngram import ngram
@@ -14,6 +15,7 @@ from lmexp.stages.tokenizer import TokenizerArtifact, made_tokenizer, tokenizer
 from lmexp.stages.tokenizer_of import tokenizer_of
 
 __all__ = [
+    "AuditArtifact",
     "CorpusArtifact",
     "ModelArtifact",
     "PackingArtifact",
@@ -23,6 +25,7 @@ __all__ = [
     "TokenizerArtifact",
     "adopted_model",
     "adopted_tokenizer",
+    "audit",
     "corpus",
     "made_tokenizer",
     "model",

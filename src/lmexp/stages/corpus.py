@@ -1,10 +1,14 @@
-"""The corpus stage: documents from their sources, deduplicated and split, as Parquet files."""
+"""The corpus stage: documents from their sources, deduplicated and split, as Parquet files.
+
+Who reads a split of the artifact is remembered (`lmexp.core.store.reading`), for the audit of what it makes.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.store.reading import note_read
 from lmexp.core.store.store import HASHES
 from lmexp.core.values.files import FileHasher, read_json
 from lmexp.corpus.config import CorpusConfig, HubSource, KnownSource
@@ -24,12 +28,14 @@ class CorpusArtifact(Artifact):
         """Yield the documents of `train`, `validation` or `test`, in source order."""
         from lmexp.corpus.shards import iter_documents
 
+        note_read(self.path, split)
         return iter_documents(self.path, split)
 
     def text_batches(self, split: str) -> "Iterator[pa.StringArray]":
         """Yield the texts of a split, in source order, some MiB of them at a time, without nulls."""
         from lmexp.corpus.shards import iter_text_batches
 
+        note_read(self.path, split)
         return iter_text_batches(self.path, split)
 
     def num_bytes(self, split: str) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from lmexp.corpus.documents import Document
+    from lmexp.evals.perplexity import EvalDocument
     from lmexp.models.interface import LanguageModel
     from lmexp.scoring.scorer import Scorer
     from lmexp.tokenizer.tokenizer import Tokenizer
@@ -110,13 +111,13 @@ def _measured(
 
     def scored(chunk: "Sequence[Document]") -> "list[dict[str, Any]]":
         rows = score_documents(
-            scorer, _encoded(chunk, encoder, ends), context_length=context_length, stride=stride
+            scorer, encoded(chunk, encoder, ends), context_length=context_length, stride=stride
         )
         if not encoder.is_lossless:
             rows = with_lost(rows, (document.text for document in chunk), encoder)
         if truth is None:
             return list(rows)
-        return list(_paired(rows, score_documents(truth, _encoded(chunk, spelling), context_length=None)))
+        return list(_paired(rows, score_documents(truth, encoded(chunk, spelling), context_length=None)))
 
     for split in config.splits:
         documents, path = held_out(corpus, split, config.limit), run.out / f"{split}.jsonl"
@@ -186,9 +187,10 @@ def _require_ends(corpus: CorpusArtifact, encoder: "Tokenizer") -> None:
         )
 
 
-def _encoded(
+def encoded(
     documents: "Iterable[Document]", encoder: "Tokenizer", ends: "Sequence[int]" = ()
-) -> "Iterator[tuple[Any, ...]]":
+) -> "Iterator[EvalDocument]":
+    """Yield each document as it is scored: its ids and `ends`, and the bytes and words of its text."""
     for document in documents:
         text = document.text
         yield document.id, [*encoder.encode(text), *ends], len(text.encode()), len(text.split())

@@ -209,6 +209,7 @@ class _Computation:
                 "config": to_dict(handle.config),
                 "content": dict(self.planned.content),
                 "inputs": {key: self._input_entry(record) for key, record in self.inputs.items()},
+                "read": outcome.result["read"],
                 "metrics": outcome.result["metrics"],
                 "world_size": outcome.result["world_size"],
                 "started": started,

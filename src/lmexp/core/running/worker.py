@@ -27,6 +27,7 @@ from lmexp.core.graph.stage import StageRun, registered_stage
 from lmexp.core.provenance.own import is_own
 from lmexp.core.running.entry import expected
 from lmexp.core.store.disk import is_disk_full
+from lmexp.core.store.reading import parts_read
 from lmexp.core.values.config import build
 from lmexp.core.values.files import append_line, read_json, write_json
 from lmexp.core.values.parent import PARENT_PID, PARENT_PIPE, die_with_parent
@@ -129,6 +130,7 @@ def _run_stage(spec: Mapping[str, Any], rank: int) -> None:
             # a stage that stopped early may not have measured anything yet
             "metrics": {} if stopped else {k: v for k, v in metrics.items() if k != "stopped"},
             "world_size": world_size,
+            "read": {name: parts_read(artifact.path) for name, artifact in inputs.items()},
             "modules": {"provided": provided, "loaded": _loaded()},
         }
         write_json(attempt / "result.json", result)

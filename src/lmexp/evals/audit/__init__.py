@@ -1,0 +1,1 @@
+"""The audit: whether figures mean what they say."""
