@@ -17,8 +17,8 @@ import torch
 from lmexp.models.build import build_model
 from lmexp.models.config import ModelConfig
 from lmexp.models.families import GPT2Config, GPTConfig
-from lmexp.training.config import OptimizerConfig
 from lmexp.training.objectives.cross_entropy import nll_sum
+from lmexp.training.optimization.config import OptimizerConfig
 from lmexp.training.optimization.optimizers import build_optimizer
 
 ROUNDS = 9

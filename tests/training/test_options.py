@@ -2,7 +2,7 @@
 
 from tests.options import table
 
-MODULES = ("lmexp.training.config",)
+MODULES = ("lmexp.training.optimization.config", "lmexp.training.config")
 OPTIONS = """\
 OptimizerConfig.name = 'adamw' of adamw, muon, sgd
 OptimizerConfig.lr = 0.003 > 0 <= 100
@@ -45,6 +45,7 @@ PretrainConfig.micro_batch_size = None >= 1
 PretrainConfig.sample_length = None >= 2 <= 1048576 (absent: None)
 PretrainConfig.train_samples = None >= 1 (absent: None)
 PretrainConfig.document_masking = False (absent: False)
+PretrainConfig.carry_state = False (absent: False)
 PretrainConfig.validation_every_steps = None >= 1 (absent: None)
 PretrainConfig.validation_samples = 64 >= 1 (absent: 64)
 PretrainConfig.publish = 'last' of last, best (absent: 'last')

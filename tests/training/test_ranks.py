@@ -32,6 +32,13 @@ DROPPING = {
     },
     "sample_length": 8,
 }
+CARRIED = {
+    "model": {"architecture": "lstm", "num_layers": 1, "d_model": 16, "layer_dropout": 0.2},
+    "sample_length": 8,
+    "train_samples": 110,  # 9 steps an epoch
+    "carry_state": True,
+}
+AVERAGED = {"averaging": {"from_step": 5}}
 FP32 = {"trainer.precision": "32-true"}
 BEST = {"validation_every_steps": 4, "validation_samples": 10, "publish": "best", "optimizer.lr": 0.3}
 
@@ -45,6 +52,7 @@ def two_ranks(tmp_path_factory):
     """Run all jobs of two ranks at once: most of their time is the start of the processes."""
     directory = tmp_path_factory.mktemp("ranks")
     run({}, directory / "from_one", stop_after=5)
+    run({**CARRIED, "micro_batch_size": 4}, directory / "carried_from_one", stop_after=5)
     jobs = {
         "whole": {"changes": TWO},
         "accumulated": {"changes": {**TWO, "micro_batch_size": 2}},
@@ -55,6 +63,10 @@ def two_ranks(tmp_path_factory):
         "gru": {"changes": {**TWO, **GRU}},
         "mlp": {"changes": {**TWO, **MLP}},
         "dropping": {"changes": {**TWO, **DROPPING, "micro_batch_size": 3}},
+        "carried": {"changes": {**TWO, **CARRIED, "micro_batch_size": 3}},
+        "carried_to_one": {"changes": {**TWO, **CARRIED, "micro_batch_size": 2}, "stop_after": 4},
+        "carried_from_one": {"changes": {**TWO, **CARRIED, "micro_batch_size": 3}},
+        "averaged": {"changes": {**TWO, **AVERAGED}},
         "stopped": {"changes": {**TWO, "micro_batch_size": 3}, "stop_after": 3},
         "resumed": {"changes": {**TWO, "micro_batch_size": 3}},
         "straight": {"changes": {**TWO, "micro_batch_size": 3}},
@@ -82,6 +94,8 @@ def two_ranks(tmp_path_factory):
         ("gru", GRU, 1e-9),
         ("mlp", MLP, 1e-9),
         ("dropping", DROPPING, 1e-9),
+        ("carried", CARRIED, 1e-9),
+        ("averaged", AVERAGED, 1e-9),
     ],
 )
 def test_two_ranks_have_the_whole_curve_of_one(two_ranks, tmp_path, name, changes, tolerance):
@@ -116,6 +130,16 @@ def test_a_training_goes_on_at_another_world_size_with_the_same_curve(two_ranks,
     assert losses(results["to_one"]["points"] + rest) == pytest.approx(losses(curve), rel=1e-9)
     assert [p["step"] for p in results["from_one"]["points"]] == list(range(6, 13))
     assert losses(results["from_one"]["points"]) == pytest.approx(losses(curve)[5:], rel=1e-9)
+
+
+def test_what_rows_hand_on_is_gathered_and_cut_anew_at_another_world_size(two_ranks, tmp_path):
+    directory, results = two_ranks
+    _, curve = run(CARRIED, tmp_path)
+    place = shutil.copytree(directory / "carried_to_one", tmp_path / "copy")
+    _, rest = run({**CARRIED, "micro_batch_size": 4}, place)
+    assert 4 <= len(results["carried_to_one"]["points"]) < 9, "else it does not stop within an epoch"
+    assert losses(results["carried_to_one"]["points"] + rest) == pytest.approx(losses(curve), rel=1e-9)
+    assert losses(results["carried_from_one"]["points"]) == pytest.approx(losses(curve)[5:], rel=1e-9)
 
 
 def test_two_ranks_share_validation_and_publish_the_weights_that_one_would(two_ranks, tmp_path):

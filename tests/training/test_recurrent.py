@@ -6,6 +6,7 @@ import torch
 
 from tests.training.pretrain_runs import ArrayTokens, run, tiny, train
 
+CARRY = {"carry_state": True, "train_samples": 60}  # 5 steps an epoch
 DROPS = {"word_dropout": 0.2, "embedding_dropout": 0.3, "layer_dropout": 0.4, "output_dropout": 0.2}
 SHAPES = {
     "rnn": {"architecture": "rnn", "num_layers": 1, "d_model": 24, "tie_embeddings": False},
@@ -29,9 +30,10 @@ def resumed(changes, directory, *stops):
     return result, curve
 
 
+@pytest.mark.parametrize("more", [{}, CARRY], ids=["", "carried"])
 @families
-def test_a_training_that_was_stopped_ends_in_the_same_bits_as_one_that_ran_through(tmp_path, family):
-    changes = {"model": SHAPES[family], "sample_length": 8, "micro_batch_size": 4}
+def test_a_training_that_was_stopped_ends_in_the_same_bits_as_one_that_ran_through(tmp_path, family, more):
+    changes = {"model": SHAPES[family], "sample_length": 8, "micro_batch_size": 4, **more}
     whole, curve = run(changes, tmp_path / "whole")
     result, again = resumed(changes, tmp_path / "parts", 3, 7)
     for key in ("step", "train/loss", "grad_norm"):

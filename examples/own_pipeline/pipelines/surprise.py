@@ -13,7 +13,8 @@ from lmexp.models.families import NETWORKS
 from lmexp.packing.config import PackingConfig
 from lmexp.stages import CorpusArtifact, ModelArtifact
 from lmexp.tokenizer.config import ByteBPEConfig
-from lmexp.training.config import OptimizerConfig, PretrainConfig, ScheduleConfig, TrainerConfig
+from lmexp.training.config import PretrainConfig, TrainerConfig
+from lmexp.training.optimization.config import OptimizerConfig, ScheduleConfig
 
 
 class SurpriseConfig(Config):

@@ -8,6 +8,7 @@ that is said by its capabilities, and whoever needs one asks for it:
     any_order      gives hidden tokens one however many are hidden, and so bounds that of a text
     streams        reads a text piece by piece, with a state that it moves on
     documents      reads several documents in one sequence, each as if it stood alone
+    carries        keeps a state of one size, which training hands on from one sample to the next
     branches       reads several continuations of one beginning at once
 
 Shapes: B rows, T time, V vocabulary.
@@ -21,8 +22,9 @@ from lmexp.errors import DataError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
-Capability = Literal["next_token", "masked_token", "any_order", "documents", "branches", "streams"]
+Capability = Literal["next_token", "masked_token", "any_order", "documents", "branches", "streams", "carries"]
 
 Pair = tuple[Sequence[int], Sequence[int]]
 """A context and its continuation, both token ids. An empty context is the beginning of a document."""
@@ -46,6 +48,19 @@ class State(Protocol):
     @classmethod
     def join(cls, states: Sequence[Self]) -> Self:
         """Return one state with the rows of all `states`, in order."""
+        ...
+
+
+class CarriedState(State, Protocol):
+    """The state of a network that carries: tensors with one row for each row of the batch."""
+
+    def tensors(self) -> "Mapping[str, Tensor]":
+        """Return its tensors by name, each ``[B, ...]``."""
+        ...
+
+    @classmethod
+    def of(cls, tensors: "Mapping[str, Tensor]") -> Self:
+        """Return the state that has these tensors."""
         ...
 
 

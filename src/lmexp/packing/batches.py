@@ -4,6 +4,9 @@ Each epoch visits the samples of a split in a fresh order, a Philox permutation 
 (seed, epoch); a global batch may cross the border of two epochs. There is no state to save: the
 position in the data is the step number.
 
+Where each row of a batch reads on in the stream (`LaneOrder`), row l of B reads samples l S to l S + S - 1 in
+order, one a step, with S = floor(N / B) of N samples; the last N - S B samples are not read.
+
 Shapes: B sequences of a micro-batch, T context_length.
 """
 
@@ -45,6 +48,28 @@ class BatchOrder:
             order = np.random.Generator(np.random.Philox(key=key)).permutation(self.num_samples)
             self._permutations[epoch] = order.astype(np.int64, copy=False)
         return self._permutations[epoch]
+
+
+class LaneOrder:
+    """Which samples each step trains on where each row of a batch, a lane, reads on from step to step."""
+
+    def __init__(self, num_samples: int, global_batch_size: int, seed: int) -> None:
+        """Order samples, at least one for each of `global_batch_size` lanes; `seed` is that of what else is
+        drawn."""
+        assert num_samples >= global_batch_size, "each lane has a sample"
+        self.num_samples = num_samples
+        self.global_batch_size = global_batch_size
+        self.seed = seed
+        self.steps_per_epoch = num_samples // global_batch_size
+        """Samples of each lane."""
+
+    def sample_indices(self, step: int) -> npt.NDArray[np.int64]:
+        """Return the samples ``[global_batch_size]`` of step `step`, which counts from zero."""
+        return np.arange(self.global_batch_size) * self.steps_per_epoch + step % self.steps_per_epoch
+
+
+Order = BatchOrder | LaneOrder
+"""Which samples each step trains on."""
 
 
 def stacked(

@@ -1,4 +1,4 @@
-"""How a model is trained: optimizer, schedule, Lightning's Trainer arguments, and whether it is compiled."""
+"""How a model is trained: on what, how it is optimized, and Lightning's Trainer arguments."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -8,95 +8,10 @@ from lmexp.errors import ConfigError
 from lmexp.models.config import ModelConfig
 from lmexp.models.families import NETWORKS
 from lmexp.training.objectives.config import OBJECTIVES, NextTokenConfig, ObjectiveConfig
+from lmexp.training.optimization.config import AveragingConfig, OptimizerConfig, ScheduleConfig
 
 SAMPLE_LENGTH = 256
 """Tokens of one training sample of a model that reads without a limit."""
-
-
-class OptimizerConfig(Config):
-    """AdamW, Muon for the hidden matrices with AdamW for everything else, or plain gradient descent."""
-
-    name: str = option(default="adamw", choices=("adamw", "muon", "sgd"))
-    """`adamw` (Loshchilov and Hutter, arXiv 1711.05101), `muon` (Jordan et al., 2024) or `sgd`, which moves
-    each weight by lr times its gradient."""
-
-    lr: float = option(default=3e-3, gt=0, le=100)
-    """Peak learning rate of the parameters that are not Muon's, the embedding apart."""
-
-    embedding_lr: float | None = option(default=None, gt=0, le=100)
-    """Peak learning rate of the embedding; null means `lr`. A tied head is the embedding."""
-
-    betas: tuple[float, ...] = option(default=(0.9, 0.95), ge=0, lt=1)
-    """AdamW's decay rates of the first and second moment; not read with `name: sgd`."""
-
-    eps: float = option(default=1e-8, gt=0, lt=1)
-    """AdamW's term in the denominator; not read with `name: sgd`."""
-
-    weight_decay: float = option(default=0.1, ge=0, le=10)
-    """Decoupled weight decay of matrices: a step multiplies a weight by 1 - lr * weight_decay. Vectors and
-    embeddings are not decayed."""
-
-    muon_lr: float = option(default=0.02, gt=0, le=10)
-    """Peak learning rate of Muon's matrices; read only with `name: muon`."""
-
-    muon_momentum: float = option(default=0.95, ge=0, lt=1)
-    """Muon's momentum (Nesterov); read only with `name: muon`."""
-
-    muon_ns_steps: int = option(default=5, ge=1, le=20)
-    """Newton-Schulz iterations of one Muon step; read only with `name: muon`."""
-
-    def check(self) -> None:
-        if len(self.betas) != 2:
-            raise ConfigError(f"betas must be two numbers, was {list(self.betas)}.")
-
-
-class AveragingConfig(Config):
-    """From which step on the weights of all steps are averaged; from none unless one is given."""
-
-    from_step: int | None = option(default=None, ge=0)
-    """Average the weights of all steps after this one."""
-
-    patience: int | None = option(default=None, ge=0)
-    """Begin at the first validation loss that is above one of those before the last `patience` ones
-    (NT-AvSGD: Merity et al., arXiv 1708.02182)."""
-
-    def check(self) -> None:
-        if self.from_step is not None and self.patience is not None:
-            raise ConfigError(
-                f"averaging begins at from_step ({self.from_step}) or where patience ({self.patience}) says "
-                f"so; set one of them to null."
-            )
-
-    @property
-    def is_on(self) -> bool:
-        """Whether any weights are to be averaged."""
-        return self.from_step is not None or self.patience is not None
-
-
-class ScheduleConfig(Config):
-    """Learning rate over steps: linear warm-up, then cosine, warm-up-stable-decay or stairs."""
-
-    name: str = option(default="cosine", choices=("cosine", "wsd", "stairs"))
-    """`cosine` decays from the end of warm-up; `wsd` holds the peak, then decays linearly; `stairs` holds the
-    peak up to `hold_steps`, then multiplies by `stair_ratio` at once and each `stair_steps` again."""
-
-    warmup_steps: int = option(default=0, ge=0)
-    """Steps of linear warm-up from lr / (warmup_steps + 1)."""
-
-    decay_fraction: float = option(default=0.2, ge=0, le=1)
-    """Share of max_steps, at the end, over which `wsd` decays."""
-
-    min_lr_ratio: float = option(default=0.1, ge=0, le=1)
-    """Learning rate at the last step as a share of the peak; of `stairs` the least one."""
-
-    hold_steps: int = option(default=0, ge=0, absent_means=0)
-    """Steps, warm-up included, before the first stair."""
-
-    stair_steps: int = option(default=1000, ge=1, absent_means=1000)
-    """Steps on a stair."""
-
-    stair_ratio: float = option(default=0.5, gt=0, le=1, absent_means=0.5)
-    """Learning rate on a stair as a share of that on the one before."""
 
 
 class TrainerConfig(Config):
@@ -224,6 +139,10 @@ class PretrainConfig(Config):
     """Whether each document of a sample stands alone: its tokens see none of the documents before it,
     and its positions count from zero."""
 
+    carry_state: bool = option(default=False, absent_means=False)
+    """Whether each row of a batch reads its own part of the train split on from step to step, and hands its
+    state on, though no gradient (truncated back-propagation through time)."""
+
     validation_every_steps: int | None = option(default=None, ge=1, absent_means=None)
     """Steps between two looks at the validation split, the last step included; null means none."""
 
@@ -263,6 +182,8 @@ class PretrainConfig(Config):
                 f"objective={name} is nothing that model.architecture={architecture} can be trained to do; "
                 f"set objective={' or '.join(able)}."
             )
+        if self.carry_state:
+            self._check_carry()
         longest = self.model.longest
         if self.sample_length is not None and longest is not None and self.sample_length > longest:
             raise ConfigError(
@@ -273,6 +194,9 @@ class PretrainConfig(Config):
                 f"schedule.warmup_steps ({self.schedule.warmup_steps}) must be at most "
                 f"trainer.max_steps ({self.trainer.max_steps})."
             )
+        self._check_published()
+
+    def _check_published(self) -> None:
         if self.publish == "best" and self.validation_every_steps is None:
             raise ConfigError("publish=best needs the validation loss; set validation_every_steps.")
         if self.averaging.patience is not None and self.validation_every_steps is None:
@@ -283,6 +207,20 @@ class PretrainConfig(Config):
             raise ConfigError(
                 f"publish_steps ({max(self.publish_steps)}) must be at most "
                 f"trainer.max_steps ({self.trainer.max_steps})."
+            )
+
+    def _check_carry(self) -> None:
+        if "carries" not in self.model.can:
+            raise ConfigError(
+                f"carry_state hands on a state of one size, and {self.model.label} has none; set "
+                f"carry_state=false, or choose a model that has, such as model=lstm."
+            )
+        if not isinstance(self.objective, NextTokenConfig):
+            raise ConfigError("carry_state reads from left to right; set objective=next_token.")
+        if self.document_masking:
+            raise ConfigError(
+                "carry_state reads on through the ends of documents, and document_masking stops at them; set "
+                "one of them to false."
             )
 
     def revised(self) -> Mapping[str, int]:

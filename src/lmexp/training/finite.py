@@ -33,8 +33,11 @@ def finite_loss(module: PretrainModule, step: int) -> float:
 
 
 def check_state(trainer: pl.Trainer, module: PretrainModule, step: int) -> None:
-    """Raise `Diverged` if a weight, or a number of the optimizer's state, is not finite."""
-    name = first_not_finite({**module.model.state_dict(), **dict(_optimizer_state(trainer, module))})
+    """Raise `Diverged` if a weight, or a number of the optimizer's or the carried state, is not finite."""
+    carried = {} if module.carry is None else module.carry.tensors()
+    state = {f"the carried state's {name}": tensor for name, tensor in carried.items()}
+    state |= {**module.model.state_dict(), **dict(_optimizer_state(trainer, module))}
+    name = first_not_finite(state)
     if name is not None:
         raise Diverged(not_finite(module.config, f"{name} was no longer finite after step {step}"))
 

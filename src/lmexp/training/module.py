@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lmexp.models.network import Network
 from lmexp.training.config import PretrainConfig
+from lmexp.training.objectives.carry import Carry
 from lmexp.training.objectives.objective import Objective
 from lmexp.training.optimization.optimizers import build_optimizer
 from lmexp.training.optimization.schedules import lr_ratio
@@ -45,11 +46,15 @@ class LastStep:
 class PretrainModule(pl.LightningModule):
     """A network that is trained to do what its objective says."""
 
-    def __init__(self, config: PretrainConfig, model: Network, objective: Objective) -> None:
+    def __init__(
+        self, config: PretrainConfig, model: Network, objective: Objective, carry: Carry | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.model = model
         self.objective = objective
+        self.carry = carry
+        """What rows hand on from step to step, if they do."""
         self.last = LastStep()
         """What is known of the last step."""
         self._accumulation = config.accumulation
@@ -58,10 +63,15 @@ class PretrainModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the micro-batch's loss, scaled as the module's docstring says."""
+        micro = batch_idx % self._accumulation
+        if self.carry is not None:
+            batch = {**batch, "state": self.carry.before(self.global_step, micro)}
         with self.model.dropping(batch["masks"]):
             sums = self.objective.loss(self.model, batch)
+        if self.carry is not None:
+            self.carry.keep(micro, batch["state"])
         parts = {name: part.detach() for name, part in sums.items()}
-        if batch_idx % self._accumulation:
+        if micro:
             parts = {name: self.last.sums[name] + part for name, part in parts.items()}
         self.last.sums, self.last.counts = parts, batch["counts"]
         first, *others = (part * (self._scale / self.last.counts[name]) for name, part in sums.items())
@@ -92,13 +102,21 @@ class PretrainModule(pl.LightningModule):
         norm = self.last.grad_norm = torch.nn.utils.clip_grad_norm_(self._clipped, limit)
         self.last.gradients_finite = self.last.gradients_finite.to(norm.device) & norm.isfinite()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what rows hand on, of all ranks."""
+        if self.carry is not None:
+            gather = self.trainer.strategy.all_gather
+            checkpoint["carry"] = self.carry.gathered(gather, self.config.world_size)
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restate Lightning's micro-batch counters for this run's accumulation.
+        """Take over what rows hand on, and restate Lightning's micro-batch counters for this accumulation.
 
         A checkpoint is written in `on_train_batch_end`, when all but `completed` have counted the
         last micro-batch. Its position is its number of optimizer steps; the number of micro-batches
         that those took depends on the world size.
         """
+        if self.carry is not None:
+            self.carry.restore(checkpoint["carry"], self.trainer.global_rank)
         batches = checkpoint["global_step"] * self.config.accumulation
         progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         for counts in (progress["total"], progress["current"]):

@@ -21,8 +21,25 @@ def check_inputs(config: PretrainConfig, upstream: Mapping[str, Upstream]) -> No
         num_samples, size, rows = found
         if num_samples < 1:
             raise DataError(no_sample(split, size, length, rows=rows))
+        if split == "train" and config.carry_state:
+            check_lanes(config, config.train_samples or num_samples, in_rows=rows)
         if split == "train" and (config.train_samples or 0) > num_samples:
             raise DataError(too_few_samples(config.train_samples or 0, num_samples))
+
+
+def check_lanes(config: PretrainConfig, num_samples: int, *, in_rows: bool) -> None:
+    """Raise `DataError` where rows cannot read on from sample to sample: each needs one, out of a stream."""
+    if in_rows:
+        raise DataError(
+            "carry_state reads on from one sample to the next, and samples that were packed into rows do not "
+            "follow each other; set packing=concatenate."
+        )
+    if num_samples < config.global_batch_size:
+        raise DataError(
+            f"carry_state needs a sample of the train split for each row of a batch, and there are "
+            f"{num_samples:,} for global_batch_size {config.global_batch_size:,}; lower global_batch_size or "
+            f"sample_length, or give more text."
+        )
 
 
 def too_few_samples(train_samples: int, num_samples: int) -> str:

@@ -12,15 +12,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lmexp.errors import DataError, StageError
 from lmexp.models.build import build_model
-from lmexp.models.network import Network
-from lmexp.packing.batches import BatchOrder
-from lmexp.packing.samples import Samples
+from lmexp.models.network import CausalNetwork, Network
+from lmexp.packing.batches import BatchOrder, LaneOrder, Order
+from lmexp.packing.samples import Samples, StreamSamples
 from lmexp.training import ranks
-from lmexp.training.averaging import Averaging
 from lmexp.training.callbacks import AfterEachStep, Checkpoints, Curve, StopOnRequest
 from lmexp.training.checkpoints import newest_checkpoint
 from lmexp.training.compilation.compiled import Compiled, told_of_compilers
@@ -29,9 +28,11 @@ from lmexp.training.finite import check_state
 from lmexp.training.flops import flops_per_token, peak_of, utilisation
 from lmexp.training.garbage import CollectGarbage
 from lmexp.training.module import PretrainModule
-from lmexp.training.needs import too_few_samples
+from lmexp.training.needs import check_lanes, too_few_samples
+from lmexp.training.objectives.carry import Carry
 from lmexp.training.objectives.micro_batches import MicroBatches
 from lmexp.training.optimization.agreement import AgreesOnDtype
+from lmexp.training.optimization.averaging import Averaging
 from lmexp.training.snapshots import Snapshots, load_snapshot, snapshot_path
 from lmexp.training.trainer import build_trainer, quiet_lightning
 from lmexp.training.validation import HeldOut, Validation
@@ -86,14 +87,15 @@ def pretrain(
     `cache`, the store's, and beside `checkpoints` while it is made.
 
     Errors: `ConfigError` where it cannot compile and should; `DataError` for more `train_samples` than there
-    are; `StageError` if the process group is not the configured one, the accelerator is missing, training
-    ends early or the compiler fails; `Diverged` if loss, gradients, weights or optimizer stop being finite.
+    are, or samples that no rows can read on through; `StageError` if the process group is not the
+    configured one, the accelerator is missing, training ends early or the compiler fails; `Diverged` if
+    loss, gradients, weights or optimizer stop being finite.
     """
     ranks.check_world_size(config.world_size)
     num_samples = config.train_samples or samples.num_samples
     if num_samples > samples.num_samples:
         raise DataError(too_few_samples(num_samples, samples.num_samples))
-    order = BatchOrder(num_samples, config.global_batch_size, seed=config.seed)
+    order: Order = BatchOrder(num_samples, config.global_batch_size, seed=config.seed)
     objective = config.objective.make(
         vocab_size=vocab_size, eos_token_id=eos_token_id, documents=config.document_masking
     )
@@ -101,7 +103,12 @@ def pretrain(
     if config.trainer.precision == "64-true":
         model.double()  # Lightning would restore fp64 weights into the fp32 ones and convert only then
     say(f"trains {model.num_parameters:,} parameters on {num_samples:,} samples")
-    module = PretrainModule(config, model, objective)
+    carry = None
+    if config.carry_state:
+        check_lanes(config, num_samples, in_rows=not isinstance(samples, StreamSamples))
+        order = LaneOrder(num_samples, config.global_batch_size, seed=config.seed)
+        carry = Carry(config, cast(CausalNetwork, model), order.steps_per_epoch)
+    module = PretrainModule(config, model, objective, carry)
     start_step, resume_from = newest_checkpoint(checkpoints) or (0, None)
     validation = None
     if config.validation_every_steps is not None:

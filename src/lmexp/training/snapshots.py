@@ -18,11 +18,11 @@ from safetensors.torch import load_file, save_file
 
 from lmexp.core.values.files import fsync_path
 from lmexp.models.network import Network
-from lmexp.training.averaging import Averaging
 from lmexp.training.callbacks import AfterStep, Curve
 from lmexp.training.config import PretrainConfig
 from lmexp.training.finite import check_state, finite_loss
 from lmexp.training.module import PretrainModule
+from lmexp.training.optimization.averaging import Averaging
 
 _NAME = re.compile(r"step-(\d+)\.safetensors")
 

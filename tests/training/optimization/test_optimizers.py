@@ -8,7 +8,7 @@ import torch
 
 from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
-from lmexp.training.config import OptimizerConfig
+from lmexp.training.optimization.config import OptimizerConfig
 from lmexp.training.optimization.optimizers import build_optimizer
 
 SHAPE = GPTConfig(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lmexp.training.config import ScheduleConfig
+from lmexp.training.optimization.config import ScheduleConfig
 from lmexp.training.optimization.schedules import lr_ratio
 
 

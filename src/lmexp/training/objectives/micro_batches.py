@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from lmexp.models.network import Masks, Network
-from lmexp.packing.batches import BatchOrder
+from lmexp.packing.batches import Order
 from lmexp.packing.samples import Samples
 from lmexp.training.objectives.noise import Noise
 from lmexp.training.objectives.objective import Objective
@@ -30,7 +30,7 @@ class MicroBatches(torch.utils.data.Dataset[dict[str, Any]]):
     def __init__(
         self,
         samples: Samples,
-        order: BatchOrder,
+        order: Order,
         objective: Objective,
         *,
         rank: int,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lmexp.models.network import Network
+from lmexp.models.network import CausalNetwork, Network
 from lmexp.packing.batches import stacked
 from lmexp.packing.samples import Samples
 from lmexp.training.objectives.cross_entropy import nll_each, nll_sum
@@ -43,4 +43,7 @@ class NextToken:
         return nll_each(self._logits(network, batch), batch["labels"])
 
     def _logits(self, network: Network, batch: Batch) -> Tensor:
+        if "state" in batch:  # rows read on from it, and move it on
+            assert isinstance(network, CausalNetwork), "the configuration checks what the network can do"
+            return network.logits(network.hidden_states(batch["input_ids"], state=batch["state"]))
         return network(batch["input_ids"], batch.get("document_ids"))  # type: ignore[no-any-return]

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from lmexp.models.network import Network
-from lmexp.training.config import OptimizerConfig
+from lmexp.training.optimization.config import OptimizerConfig
 from lmexp.training.optimization.newton_schulz import (
     BEFORE_IT_WAS_CHOSEN,
     fast_dtype,

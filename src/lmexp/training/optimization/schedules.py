@@ -15,7 +15,7 @@ Nothing here has state, so a resumed run needs none.
 
 import math
 
-from lmexp.training.config import ScheduleConfig
+from lmexp.training.optimization.config import ScheduleConfig
 
 
 def lr_ratio(config: ScheduleConfig, step: int, max_steps: int) -> float:

@@ -27,7 +27,7 @@ class MLPConfig(ModelConfig):
 
     @property
     def can(self) -> frozenset[Capability]:
-        return frozenset({"next_token", "documents", "streams"})
+        return frozenset({"next_token", "documents", "streams", "carries"})
 
     @property
     def label(self) -> str:

@@ -17,7 +17,7 @@ Shapes: B batch, T time, n order, D d_model, F d_ff, V vocabulary, G = F, and wi
 F + (n - 1) D.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -47,6 +47,15 @@ class WindowState:
     def join(cls, states: Sequence[Self]) -> Self:
         """Return one state with the rows of all `states`, in order."""
         return cls(torch.cat([state.tokens for state in states]))
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return `tokens`, ``[B, n - 2]``."""
+        return {"tokens": self.tokens}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """Return the state that has these tensors."""
+        return cls(tensors["tokens"])
 
 
 class MLP(CausalNetwork):

@@ -49,7 +49,7 @@ class RecurrentConfig(ModelConfig):
 
     @property
     def can(self) -> frozenset[Capability]:
-        return frozenset({"next_token", "documents", "streams"})
+        return frozenset({"next_token", "documents", "streams", "carries"})
 
     @property
     def label(self) -> str:

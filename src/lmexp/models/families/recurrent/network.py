@@ -26,7 +26,7 @@ places at all times (variational) or anew at each, and weights from state to sta
 Shapes: B batch, T time, D d_model, L layers, V vocabulary, S documents of a batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -65,6 +65,15 @@ class RecurrentState:
         """Return one state with the rows of all `states`, in order."""
         parts = zip(*(state.parts for state in states), strict=True)
         return cls(tuple(torch.cat(part, dim=1) for part in parts))
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return `h` and of an LSTM `c`, ``[B, L, D]`` each."""
+        return {name: part.transpose(0, 1) for name, part in zip("hc", self.parts, strict=False)}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """Return the state that has these tensors."""
+        return cls(tuple(tensors[name].transpose(0, 1).contiguous() for name in "hc" if name in tensors))
 
 
 class Recurrent(CausalNetwork):

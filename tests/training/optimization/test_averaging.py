@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmexp.errors import ConfigError
-from lmexp.training.averaging import Averaging
+from lmexp.training.optimization.averaging import Averaging
 from lmexp.training.snapshots import load_snapshot
 from lmexp.training.validation import Validation
 from tests.training.pretrain_runs import held_out, run, tiny
