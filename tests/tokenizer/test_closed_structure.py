@@ -58,6 +58,7 @@ REFUSED = [
     ("character", model(dropout=0.5), "model.dropout 0.5"),
     ("character", model(end_of_word_suffix="</w>"), "model.end_of_word_suffix </w>"),
     ("character", model(unk_token=None), "model.unk_token None"),
+    ("character", model(byte_fallback=True), "decoder ['Fuse']: it does not give the pieces back"),
     ("character", model(unk_token="t"), "model.unk_token t: ordinary text becomes it, too"),
     ("character", part(pre_tokenizer={"type": "WhitespaceSplit"}), "pre_tokenizer.type WhitespaceSplit"),
     (

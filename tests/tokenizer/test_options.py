@@ -7,10 +7,14 @@ OPTIONS = """\
 ByteBPEConfig.vocab_size = 4096 >= 257 <= 1000000
 ByteBPEConfig.path = None
 ByteBPEConfig.train_bytes = None >= 1 (absent: None)
+ByteBPEConfig.digits = 'keep' of keep, split (absent: 'keep')
 WordConfig.vocab_size = None >= 3 <= 10000000
 WordConfig.min_count = None >= 1
 CharacterConfig.vocab_size = None >= 3 <= 1114114
 CharacterConfig.min_count = 1 >= 1
+PiecesConfig.vocab_size = 4096 >= 3 <= 1000000
+PiecesConfig.byte_fallback = True
+PiecesConfig.digits = 'keep' of keep, split
 """
 
 

@@ -51,6 +51,9 @@ class ByteBPEConfig(TokenizerConfig):
     """Most UTF-8 bytes of the train split that are read, in documents spread evenly over it; null
     reads all of it."""
 
+    digits: str = option(default="keep", choices=("keep", "split"), absent_means="keep")
+    """Whether the digits of a number may share a token (`keep`), or each is a token of its own (`split`)."""
+
     @property
     def label(self) -> str:
         return f"bpe-{self.vocab_size}"
@@ -121,9 +124,61 @@ class CharacterConfig(TokenizerConfig):
         return character_tokenizer(texts, vocab_size=self.vocab_size, min_count=self.min_count)
 
 
+class PiecesConfig(TokenizerConfig, abc.ABC):
+    """Pieces of words in Unicode characters; no piece crosses from one word into the next."""
+
+    vocab_size: int = option(default=4096, ge=3, le=1_000_000)
+    """Most ids: the pieces, ``<unk>``, the end of a text and, to fall back on, the 256 bytes. A small corpus
+    may yield fewer."""
+
+    byte_fallback: bool = option(default=True)
+    """Whether a character that the train split lacks is written by the tokens of its bytes, so that no text
+    is lost; otherwise it becomes ``<unk>``."""
+
+    digits: str = option(default="keep", choices=("keep", "split"))
+    """Whether the digits of a number may share a token (`keep`), or each is a token of its own (`split`)."""
+
+
+class BPEConfig(PiecesConfig):
+    """Byte-pair encoding over Unicode characters."""
+
+    @property
+    def label(self) -> str:
+        return f"bpe-{self.vocab_size}"
+
+    def make(self, texts: Iterator[str]) -> "Tokenizer":
+        from lmexp.tokenizer.pieces.bpe import train_bpe
+
+        return train_bpe(
+            texts, vocab_size=self.vocab_size, byte_fallback=self.byte_fallback, digits=self.digits
+        )
+
+
+class UnigramConfig(PiecesConfig):
+    """The Unigram model: pieces with probabilities, and the likeliest segmentation of a text."""
+
+    @property
+    def label(self) -> str:
+        return f"unigram-{self.vocab_size}"
+
+    def make(self, texts: Iterator[str]) -> "Tokenizer":
+        from lmexp.tokenizer.pieces.unigram import train_unigram
+
+        return train_unigram(
+            texts, vocab_size=self.vocab_size, byte_fallback=self.byte_fallback, digits=self.digits
+        )
+
+
 TOKENIZERS = OneOf(
     key="kind",
-    kinds={"byte_bpe": ByteBPEConfig, "byte": ByteConfig, "word": WordConfig, "character": CharacterConfig},
+    kinds={
+        "byte_bpe": ByteBPEConfig,
+        "byte": ByteConfig,
+        "bpe": BPEConfig,
+        "unigram": UnigramConfig,
+        "word": WordConfig,
+        "character": CharacterConfig,
+    },
     unnamed="byte_bpe",
 )
 """The configurations of tokenizers."""

@@ -105,6 +105,8 @@ def _train_fast(config: ByteBPEConfig, batches: _Batches, num_bytes: int) -> Lib
         import gigatoken  # noqa: F401
     except ImportError:
         raise _NotTrustedError("is not installed (it is a package of its own)") from None
+    if config.digits != "keep":
+        raise _NotTrustedError("does not take digits apart")
     if num_bytes > _IN_MEMORY_BYTES:
         raise _NotTrustedError(
             f"holds all text in memory and may take {_IN_MEMORY_BYTES:,} bytes; set tokenizer.train_bytes"

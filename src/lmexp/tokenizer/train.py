@@ -3,7 +3,7 @@
 Text is split by GPT-2's pattern into words that carry their leading space, each byte is written as
 one character, and the most frequent adjacent pair is merged until the vocabulary is full. All 256
 bytes are in the vocabulary, so that every text can be encoded. GPT-2's pattern is kept as it is
-because other programs recognise it by what it does.
+because other programs recognise it by what it does; `digits=split` takes every digit apart before it.
 
 The result is a pure function of the texts and their order of counting does not matter: equal
 counts are resolved by the pair's ids.
@@ -27,6 +27,9 @@ def train_tokenizer(config: ByteBPEConfig, texts: Iterator[str]) -> LibraryToken
     of pairs before `config.vocab_size`; `vocab_size` says what was reached.
     """
     backend = _empty_backend(models.BPE())
+    if config.digits == "split":
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        backend.pre_tokenizer = pre_tokenizers.Sequence([digits, backend.pre_tokenizer])
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size,
         special_tokens=[END_OF_TEXT],

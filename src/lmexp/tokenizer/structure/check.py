@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmexp.tokenizer.structure.byte_level import byte_level
-from lmexp.tokenizer.structure.characters import characters
 from lmexp.tokenizer.structure.parts import Structure, check_alone, check_whole, leaves
+from lmexp.tokenizer.structure.pieces import pieces
 from lmexp.tokenizer.structure.words import words
 
 
@@ -17,10 +17,11 @@ def check_structure(definition: Mapping[str, Any], where: str) -> Structure:
     """
     check_whole(definition, where)
     check_alone(definition, where)
-    if definition["model"].get("type") == "WordLevel":
+    kind = definition["model"].get("type")
+    if kind == "WordLevel":
         return words(definition, where)
     decoders = [part.get("type") for part in leaves(definition["decoder"], "decoders")]
     splits = [part.get("type") for part in leaves(definition["pre_tokenizer"], "pretokenizers")]
-    if definition["model"].get("type") == "BPE" and "Fuse" in decoders and "ByteLevel" not in splits:
-        return characters(definition, where)
+    if kind in ("BPE", "Unigram") and "Fuse" in decoders and "ByteLevel" not in splits:
+        return pieces(definition, where)
     return byte_level(definition, where)

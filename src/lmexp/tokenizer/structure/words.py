@@ -34,7 +34,7 @@ def words(definition: Mapping[str, Any], where: str) -> Structure:
     decoder = (definition["decoder"] or {}).get("type")
     if decoder is not None:
         refuse(where, "decoder.type", decoder, "words are joined by a space without one", "set it to null")
-    check_unknown(definition, where)
+    check_unknown(definition, where, model.get("unk_token"))
     for word in model["vocab"]:
         if split_words(word) != [word]:
             refuse(
@@ -49,17 +49,19 @@ def words(definition: Mapping[str, Any], where: str) -> Structure:
     )
 
 
-def check_unknown(definition: Mapping[str, Any], where: str) -> None:
-    """Raise `DataError` unless unknown pieces have a token, and every other special token is no text."""
-    vocab, unknown = definition["model"]["vocab"], definition["model"].get("unk_token")
-    if unknown not in vocab:
+def check_unknown(
+    definition: Mapping[str, Any], where: str, unknown: str | None, *, needed: bool = True
+) -> None:
+    """Raise `DataError` unless unknown pieces have a token, and every other special token is no text.
+
+    Without an `unknown` token none may be `needed`.
+    """
+    vocab = vocabulary(definition["model"])
+    if unknown not in vocab and (needed or unknown):
         refuse(
-            where,
-            "model.unk_token",
-            unknown,
-            "text without a token would vanish",
-            "name a token of model.vocab",
-        )
+            where, "model.unk_token", unknown or None,
+            "text without a token would vanish", "name a token of model.vocab",
+        )  # fmt: skip
     for token in definition["added_tokens"]:
         name = token["content"]
         if not token["special"]:
@@ -74,8 +76,14 @@ def check_unknown(definition: Mapping[str, Any], where: str) -> None:
             )  # fmt: skip
 
 
+def vocabulary(model: Mapping[str, Any]) -> dict[str, int]:
+    """Return the id of each token of a model; Unigram lists them with their scores."""
+    vocab = model["vocab"]
+    return dict(vocab) if isinstance(vocab, Mapping) else {entry[0]: i for i, entry in enumerate(vocab)}
+
+
 def contents_by_name(definition: Mapping[str, Any]) -> list[bytes]:
     """Return what each id stands for: a token of the vocabulary for its name, the others for nothing."""
     found = {token["id"]: b"" for token in definition["added_tokens"]}
-    found |= {i: token.encode() for token, i in definition["model"]["vocab"].items()}
+    found |= {i: token.encode() for token, i in vocabulary(definition["model"]).items()}
     return [found[i] for i in range(len(found))]

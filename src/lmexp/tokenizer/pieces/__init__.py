@@ -1,0 +1,1 @@
+"""Trains tokenizers whose tokens are pieces of words in Unicode characters: BPE and Unigram."""
