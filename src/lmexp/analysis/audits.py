@@ -1,5 +1,6 @@
 """The table of an audit: each check, what it found, and in one sentence why it does not pass."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from lmexp.evals.audit.config import CHECKS
 Rows = Sequence[Mapping[str, Any]]
 """Those of `audit.jsonl`."""
 
+_WIDTH = 100
 _HEAD = ("check", "verdict", "found", "at most")
 
 
@@ -27,14 +29,16 @@ def audits_of(run: Run) -> Iterator[tuple[str, Rows]]:
             yield name, list(read_lines(rows))
 
 
-def audit_lines(rows: Rows) -> list[tuple[str, ...]]:
-    """Return the audit as rows of text, the head first."""
-    return [_HEAD, *(_cells(row) for row in rows)]
-
-
-def audit_reasons(rows: Rows) -> list[str]:
-    """Return the sentences of the checks that do not pass."""
-    return [f"{row['check']}: {row['reason']}" for row in rows if row["verdict"] != "pass"]
+def audit_text(rows: Rows) -> str:
+    """Return the audit as text: a table, and the sentences of the checks that do not pass."""
+    lines = [_HEAD, *(_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEAD))]
+    shown = [
+        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    said = [f"{row['check']}: {row['reason']}" for row in rows if row["verdict"] != "pass"]
+    return "\n".join([*shown, *(part for text in said for part in ("", textwrap.fill(text, _WIDTH)))])
 
 
 def audits_section(audits: Mapping[str, Rows]) -> Html:

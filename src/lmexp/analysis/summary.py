@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 
 from lmexp.analysis.accuracies import Task, tasks
-from lmexp.analysis.audits import audit_lines, audit_reasons, audits_of
+from lmexp.analysis.audits import audit_text, audits_of
 from lmexp.analysis.corpora import corpora
 from lmexp.analysis.drawing.formats import measured, ranged
 from lmexp.analysis.statistics.bits import bits_per_byte, loses_to_compressors, lost_share, remarks, sign
@@ -42,8 +42,7 @@ def summary(run: Run) -> str:
     for rows in (_corpora(metrics), _packing(metrics), _perplexity(metrics), _prompts(metrics), _own(run)):
         if rows:
             parts.append(table(rows))
-    for _, found in audits_of(run):
-        parts += [table(audit_lines(found)), *(textwrap.fill(r, _SAMPLE_WIDTH) for r in audit_reasons(found))]
+    parts += [audit_text(rows) for _, rows in audits_of(run)]
     parts += [lost] if (lost := _lost(metrics)) else []
     parts += _sample(run)
     return "\n\n".join(parts)

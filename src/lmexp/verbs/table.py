@@ -10,6 +10,7 @@ from lmexp.verbs.completion import complete
 from lmexp.verbs.dashboard import dashboard
 from lmexp.verbs.gc import gc
 from lmexp.verbs.ls import ls
+from lmexp.verbs.models.audit import audit
 from lmexp.verbs.models.generate import generate
 from lmexp.verbs.models.next_token import next_token
 from lmexp.verbs.models.score import score
@@ -60,7 +61,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--top-k": {"metavar": "K", "help": "most likely tokens that are kept"},
     "--top-p": {"metavar": "P", "help": "probability whose tokens are kept"},
     "--limit": {"metavar": "N", "help": "how many are shown; default: 20"},
-    "--file": {"metavar": "FILE", "help": "texts from a file; score: lists of candidates"},
+    "--file": {"metavar": "FILE", "help": "texts from a file; score: lists of candidates; audit: paragraphs"},
     "--tokenizer": {
         "metavar": "WHAT",
         "action": "append",
@@ -96,6 +97,7 @@ VERBS: dict[str, Verb] = {
         next_token, ("--prompt", "--temperature", "--top-k", "--top-p", "--limit", "--json", "--with")
     ),
     "score": Verb(score, ("--prompt", "--file", "--json", "--with")),
+    "audit": Verb(audit, ("--file", "--json", "--with")),
     "tokenize": Verb(tokenize, ("--tokenizer", "--learn", "--json", "--with")),
     "tokenizer": Verb(tokenizer, ("--ties", "--split", "--pieces", "--em", "--limit", "--file", "--json")),
     "adopt": Verb(adopt, ("--with",)),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -132,7 +133,9 @@ def test_what_has_no_record_or_an_old_one_is_unknown(folder, tmp_path):
 
 
 def test_documents_are_compared_by_their_texts():
-    lineage = Lineage(readings=[Reading(who="a stage", texts=["a", "b", "c"])], unknown=[])
+    lineage = Lineage(
+        readings=[Reading(who="a stage", corpus=Path("corpus"), texts=["a", "b", "c"])], unknown=[]
+    )
     found = check_test_split(lineage, "test", ["c", "d", "b", "d"])
     assert (found.verdict, found.figure) == ("fail", 2.0)
     assert found.reason == "2 of 3 documents of the test split were read by a stage."

@@ -7,6 +7,7 @@ that something else made, a record that does not say what was read, an ancestor 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from lmexp.corpus.documents import text_hash
 from lmexp.evals.audit.finding import Finding, judged
@@ -17,7 +18,9 @@ class Reading:
     """Texts that a stage of the lineage read."""
 
     who: str
-    """The stage and the split, for people: `ngram (train of corpus)`."""
+    """The stages and the split, for people: `ngram (the train split of rows-0123456789ab)`."""
+    corpus: Path
+    """Directory of the corpus."""
     texts: Iterable[str]
 
 

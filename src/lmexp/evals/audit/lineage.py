@@ -27,7 +27,11 @@ def lineage_of(path: Path) -> Lineage:
     walk = _Walk(path.absolute().parents[2] if len(path.absolute().parents) > 2 else path)
     walk.visit(path)
     readings = [
-        Reading(who=f"{' and '.join(who)} (the {split} split of {where.name})", texts=_Texts(where, split))
+        Reading(
+            who=f"{' and '.join(who)} (the {split} split of {where.name})",
+            corpus=where,
+            texts=_Texts(where, split),
+        )
         for (where, split), who in walk.read.items()
     ]
     return Lineage(readings=readings, unknown=walk.unknown)
