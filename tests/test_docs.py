@@ -19,7 +19,7 @@ from lmexp.evals.tasks.task_files import read_task_file
 from lmexp.evals.tasks.task_keys import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 
 
 def blocks(page: str, language: str) -> list[str]:

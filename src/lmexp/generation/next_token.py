@@ -6,9 +6,9 @@ Two probabilities of a token stand side by side:
     drawn   what `lmexp.generation.sampling` makes of the same logits over the tokenizer's ids, which is the
             probability that a generation takes the token; 0 where top-k or top-p cut it off
 
-Tokens are ranked by p, the lowest id first among equals, as top-k and top-p rank them: what is cut off is
-the end of the ranking. A prompt is read as for a generation: of one longer than the model's context the
-last context_length tokens.
+Tokens are ranked by p, the lowest id first among equals, as top-k and top-p rank them: of the tokenizer's
+ids what is cut off is the end of the ranking. A prompt is read as for a generation: of one longer than the
+model's context the last context_length tokens.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from lmexp import load_tokenizer
+from lmexp.core.values.config import build
 from lmexp.models.build import build_model, count_model
 from lmexp.models.families import MODELS, NETWORKS
 from lmexp.models.folder import save_counts, save_network
@@ -14,13 +15,13 @@ from tests.tokenizer.families import TEXTS, written
 FAMILIES = [kind for kind, config in MODELS.kinds.items() if "next_token" in config().can]
 
 
-def made(folder: Path, kind: str, tokenizer: str = "gpt2", padding: int = 0) -> Path:
+def made(folder: Path, kind: str, tokenizer: str = "gpt2", padding: int = 0, **config: object) -> Path:
     """Write a model with drawn weights or counts of `TEXTS`, with `padding` ids beyond its tokenizer's."""
     encoder = load_tokenizer(written(folder, tokenizer))
     size = encoder.vocab_size + padding
-    config = MODELS.kinds[kind]()
+    shape = build(MODELS.kinds[kind], config)
     if kind in NETWORKS.kinds:
-        network = build_model(config, size)
+        network = build_model(shape, size)
         generator = torch.Generator().manual_seed(1)
         with torch.no_grad():
             for parameter in network.parameters():
@@ -29,7 +30,7 @@ def made(folder: Path, kind: str, tokenizer: str = "gpt2", padding: int = 0) -> 
     else:
         bos = encoder.bos_token_id
         documents = [np.array([bos, *encoder.encode(text)]) for text in TEXTS]
-        save_counts(count_model(config, documents, vocab_size=size, bos_token_id=bos), folder)
+        save_counts(count_model(shape, documents, vocab_size=size, bos_token_id=bos), folder)
     return folder
 
 

@@ -168,3 +168,19 @@ def test_what_has_no_next_token_and_what_is_no_text_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"an empty text behind a prompt"):
         lmexp.score(model, tokenizer, [""], prompt="a")
     assert lmexp.score(model, tokenizer, "")[0].nats == 0
+
+
+def test_of_a_model_that_is_no_distribution_both_verbs_say_so(tmp_path, capsys):
+    folder = made(tmp_path / "model", "ngram", smoothing="stupid_backoff")
+    model, tokenizer = lmexp.load_model(folder), lmexp.load_tokenizer(folder)
+    assert cli.main(["score", str(folder), TEXTS[0]]) == 0
+    assert capsys.readouterr().out.startswith(
+        "this model is no distribution: its scores are no probabilities"
+    )
+    assert cli.main(["next", str(folder)]) == 0
+    assert capsys.readouterr().out.startswith("this model is no distribution: p is its scores, scaled")
+    scores = log_softmax(model, [], tokenizer.bos_token_id)[0]
+    found = lmexp.next_tokens(model, tokenizer, limit=None).tokens
+    shares = np.exp(scores - np.log(np.exp(scores).sum()))
+    np.testing.assert_allclose([math.exp(token.log_prob) for token in found], shares[[t.id for t in found]])
+    assert not math.isclose(np.exp(scores).sum(), 1, abs_tol=1e-3)

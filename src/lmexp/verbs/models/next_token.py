@@ -42,8 +42,10 @@ def next_token(arguments: argparse.Namespace) -> int:
 
     found = next_tokens(model, tokenizer, arguments.prompt, config, limit=limit)
     if arguments.json:
-        print_json(_as_json(arguments.prompt, found))
+        print_json({"is_normalized": model.is_normalized, **_as_json(arguments.prompt, found)})
         return 0
+    if not model.is_normalized:
+        print("this model is no distribution: p is its scores, scaled so that they sum to one\n")
     words = [f"{key.replace('_', '-')} {value}" for key, value in given.items()]
     blocks = _encodes(sys.stdout.encoding, "█░")
     print("\n".join(drawn_lines(found, words, columns=_columns(), signs="█░" if blocks else "#.")))
@@ -55,7 +57,7 @@ def drawn_lines(found: "NextTokens", words: list[str], *, columns: int, signs: s
 
     A bar's first sign is as long as the probability that a token is drawn with, its second one as long as
     what the model gives it beyond that. The sum of all other tokens has no bar: it would stand beside single
-    ones.
+    ones. No cut is drawn where nothing that has a probability is cut off.
     """
     others = f"{found.num_others:,} others"
     width = min(max(map(width_of, [*(token.text for token in found.tokens), others])), columns // 2)
@@ -70,19 +72,20 @@ def drawn_lines(found: "NextTokens", words: list[str], *, columns: int, signs: s
         signed = signs[0] * solid + signs[1] * (both - solid) if bar else ""
         return f"{numbers}  {text}{padding}  {signed}".rstrip()
 
+    is_cut = bool(words) and found.kept_prob < 1 - 1e-9
     if words:
         yield f"{'p':>8}  {'drawn':>8}  token"
     cut = f"--- {', '.join(words)}: cut after {found.num_kept:,} tokens with {found.kept_prob:.4f} of p"
     for rank, token in enumerate(found.tokens):
-        if words and rank == found.num_kept:
+        if is_cut and rank == found.num_kept:
             yield cut
         yield line(token.text, math.exp(token.log_prob), token.drawn)
     if not found.num_others:
         return
-    if words and found.num_kept == len(found.tokens):
+    if is_cut and found.num_kept == len(found.tokens):
         yield cut
     yield line(others, found.others_prob, found.others_drawn, bar=False)
-    if words and found.num_kept > len(found.tokens):
+    if is_cut and found.num_kept > len(found.tokens):
         yield f"{cut}, among the others"
 
 

@@ -46,9 +46,12 @@ def score(arguments: argparse.Namespace) -> int:
     scored = score_lists(
         model, tokenizer, [(p, found.texts) for p, found in zip(prompts, lists, strict=True)]
     )
+    if not model.is_normalized and not arguments.json:
+        print("this model is no distribution: its scores are no probabilities\n")
     if arguments.json:
         rows = zip(lists, prompts, scored, strict=True)
-        print_json({"lists": [_as_json(prompt, scores, found.more) for found, prompt, scores in rows]})
+        found = [_as_json(prompt, scores, one.more) for one, prompt, scores in rows]
+        print_json({"is_normalized": model.is_normalized, "lists": found})
         return 0
     for i, (prompt, scores) in enumerate(zip(prompts, scored, strict=True)):
         print("\n" * (i > 0) + "\n".join(table(prompt, scores)))
