@@ -58,20 +58,16 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
     if not config.model.can & {"next_token", "any_order"}:
         return made  # an encoder gives no text a probability: there is nothing to measure so, nor to write
     perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)
+    samples = stages.samples(config.samples, model=model, tokenizer=tokenizer)
     audited = {}
     if config.audit is not None:
         audited["audit"] = stages.audit(config.audit, model=model, tokenizer=tokenizer, corpus=corpus)
-    if "next_token" not in config.model.can:
-        return {
-            **made,
-            "perplexity": perplexity,
-            **audited,
-        }  # prompts compare likelihoods, and bounds cannot be compared
+    if "next_token" not in config.model.can:  # prompts compare likelihoods, and bounds cannot be compared
+        return {**made, "perplexity": perplexity, **audited, "samples": samples}
     baseline = stages.ngram(NGramConfig(order=2), corpus=corpus, tokenizer=tokenizer)
     prompts = stages.prompts(
         config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, baseline=baseline
     )
-    samples = stages.samples(config.samples, model=model, tokenizer=tokenizer)
     return {
         **made,
         "perplexity": perplexity,

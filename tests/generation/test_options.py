@@ -9,6 +9,9 @@ SamplingConfig.temperature = 1.0 >= 0
 SamplingConfig.top_k = None >= 1
 SamplingConfig.top_p = None > 0 <= 1
 SamplingConfig.stop = () (absent: ())
+SamplingConfig.suffix = '' (absent: '')
+SamplingConfig.steps = None >= 1 (absent: None)
+SamplingConfig.order = 'confidence' of confidence, random (absent: 'confidence')
 SamplingConfig.seed = 0 >= 0 <= 9223372036854775807
 SamplesConfig.prompts = ('',)
 SamplesConfig.num_samples = 3 >= 1 <= 1000

@@ -34,12 +34,26 @@ class SamplingConfig(Config):
     stop: tuple[str, ...] = option(default=(), absent_means=())
     """Texts before which a continuation ends, white space at its beginning apart."""
 
+    suffix: str = option(default="", absent_means="")
+    """A text that stands behind what is written, which fills the gap before it; only of a model that fills
+    gaps."""
+
+    steps: int | None = option(default=None, ge=1, absent_means=None)
+    """Passes in which a model that fills gaps writes a text, in each as many tokens; null means one a token.
+    Not read of a model that writes one token after another."""
+
+    order: str = option(default="confidence", choices=("confidence", "random"), absent_means="confidence")
+    """Which tokens a model that fills gaps tells first: those that it is surest of, or any. Not read of
+    a model that writes one token after another."""
+
     seed: int = option(default=0, ge=0, le=2**63 - 1)
     """Seeds the draws; the same seed gives the same text."""
 
     def check(self) -> None:
         if "" in self.stop:
             raise ConfigError("stop must name texts that are not empty.")
+        if any("\ud800" <= character <= "\udfff" for character in self.suffix):
+            raise ConfigError(f"suffix must be valid Unicode, was {self.suffix!r}.")
 
 
 class SamplesConfig(SamplingConfig, DeviceConfig):

@@ -7,6 +7,9 @@ which some models pad their embedding, are never chosen.
 
 Each text draws with a seed of its own, so that it is the one that it would be alone, as far as the model's
 logits are: a batch may round them otherwise.
+
+A model of any order fills gaps instead (`lmexp.generation.unmask`): it writes `max_new_tokens` tokens behind
+the prompt, and before `suffix` if there is one, one text after the other.
 """
 
 from collections.abc import Iterator, Sequence, Set
@@ -19,7 +22,9 @@ from lmexp.generation.config import SamplingConfig
 from lmexp.generation.sampling import filtered_log_probs, most_likely, sample
 from lmexp.generation.stops import cut, held_back, is_ended
 from lmexp.generation.stream import Choose, stream
-from lmexp.models.interface import LanguageModel, streaming
+from lmexp.generation.unmask import unmask
+from lmexp.models.interface import LanguageModel, require, streaming
+from lmexp.models.network import MaskedNetwork
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 BATCH_SIZE = 32
@@ -143,6 +148,11 @@ def _stream(
     batch_size: int,
 ) -> Iterator[tuple[int, int]]:
     ends: Set[int] = {tokenizer.eos_token_id, tokenizer.bos_token_id}
+    if "any_order" in model.can:
+        assert isinstance(model, MaskedNetwork), "a model of any order is a network with a mask"
+        return _filled(model, tokenizer, ids, config, seeds=seeds)
+    if config.suffix:
+        require(model, ["any_order"], "generation with a suffix")
 
     def stops(_row: int, written: Sequence[int]) -> bool:
         return bool(config.stop) and is_ended(tokenizer.decode(written), config.stop)
@@ -156,6 +166,22 @@ def _stream(
         stops=stops,
         batch_size=batch_size,
     )
+
+
+def _filled(
+    model: MaskedNetwork,
+    tokenizer: Tokenizer,
+    ids: Sequence[Sequence[int]],
+    config: SamplingConfig,
+    *,
+    seeds: Sequence[int],
+) -> Iterator[tuple[int, int]]:
+    """Yield (number of the prompt, token), text by text and from left to right."""
+    after = tokenizer.encode(config.suffix)
+    ends = {tokenizer.eos_token_id, tokenizer.bos_token_id}
+    for row, (before, seed) in enumerate(zip(ids, seeds, strict=True)):
+        written = unmask(model, before, after, config, seed=seed, vocab_size=tokenizer.vocab_size, never=ends)
+        yield from ((row, token) for token in written)
 
 
 def _chooser(config: SamplingConfig, seeds: Sequence[int], vocab_size: int | None) -> Choose:

@@ -47,12 +47,13 @@ def model_card(
     size, _, last = config.size.rpartition(" ")  # the break is where cards that are published have it
     own = NETWORKS.extension_of(config)
     load = _LOAD if own is None else _LOAD_OWN.format(file=own.name)
+    writes = bool(model.can & {"streams", "any_order"})
     rows = [f"| `{key}` | `{value}` |" for key, value in _flat(settings)]
     computes = f"It computes what transformers' {format_of(config).hf_class} computes, and" if known else "It"
     most = f"at most\n{longest:,} tokens." if longest is not None else "without\na limit."
     return f"""---
 library_name: {"transformers" if known else "lmexp"}
-pipeline_tag: {"text-generation" if "streams" in model.can else "fill-mask"}
+pipeline_tag: {"text-generation" if writes else "fill-mask"}
 tags:
 - lmexp
 ---
@@ -64,10 +65,10 @@ A language model of {model.num_parameters:,} parameters, {size}
 steps. {computes} reads {most}
 
 ```python
-{_PIPELINE if known else _GENERATE.format(load=load) if "streams" in model.can else load}
+{_PIPELINE if known else _GENERATE.format(load=load) if writes else load}
 ```
 
-It is a model of an experiment: {_DOES["streams" in model.can]}
+It is a model of an experiment: {_DOES[writes]}
 
 ## Made from
 

@@ -22,8 +22,8 @@ def _hints(config: PretrainConfig) -> list[str]:
         return []
     if "any_order" in config.model.can:
         return [
-            f"{config.model.label} gives a text a bound of its probability: it is trained and measured, and "
-            f"prompts, which compare probabilities, are left out"
+            f"{config.model.label} gives a text a bound of its probability: it is trained and measured, it "
+            f"writes, and prompts, which compare probabilities, are left out"
         ]
     return [
         f"{config.model.label} gives no next token a probability: it is trained, and what the main "

@@ -78,7 +78,14 @@ def test_a_model_that_gives_no_next_token_a_probability_is_trained_and_nothing_i
 
 def test_a_model_that_gives_a_bound_is_measured_by_it_and_asked_no_prompts():
     composition = compose(["+experiment=tiny", "model=diffusion", "objective=masked_diffusion"])
-    assert list(composition.handles) == ["corpus", "tokenizer", "packing", "pretrain", "perplexity"]
+    assert list(composition.handles) == [
+        "corpus",
+        "tokenizer",
+        "packing",
+        "pretrain",
+        "perplexity",
+        "samples",
+    ]
     (hint,) = composition.handles["pretrain"].stage.hints(composition.handles["pretrain"].config)
     assert "diffusion-4x256 gives a text a bound of its probability" in hint
     assert "draws" not in composition.handles["perplexity"].identity()

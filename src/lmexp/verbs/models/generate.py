@@ -21,7 +21,7 @@ def generate(arguments: argparse.Namespace) -> int:
         if key == "store" and equals:
             stores.append(word)
         elif equals and key.isidentifier() and not Path(word).is_dir():
-            values[key] = [value] if key == "stop" else number_or_text(value)
+            values[key] = {"stop": [value], "suffix": value}.get(key, number_or_text(value))
         else:
             names.append(word)
     config = build(SamplingConfig, values)
