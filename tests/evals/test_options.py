@@ -9,6 +9,7 @@ PerplexityConfig.context_length = None >= 1 (absent: None)
 PerplexityConfig.stride = None >= 1
 PerplexityConfig.score_ends = False (absent: False)
 PerplexityConfig.limit = None >= 1
+PerplexityConfig.continuous_cache = ContinuousCacheConfig (absent: ContinuousCacheConfig)
 PerplexityConfig.draws = 32 >= 2 <= 1000000 (absent: 32)
 PerplexityConfig.batch_size = None >= 1
 PromptsConfig.tasks = ('python_identifier', 'python_operator', 'python_bracket', 'python_argument')

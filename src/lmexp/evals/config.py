@@ -4,6 +4,7 @@ from lmexp.core.values.config import option
 from lmexp.errors import ConfigError
 from lmexp.evals.tasks.primer_tasks import PRIMER_TASKS
 from lmexp.models.device import DeviceConfig
+from lmexp.scoring.config import ContinuousCacheConfig, cannot_remember
 
 PYTHON_TASKS: dict[str, str] = {
     "python_identifier": "an identifier that is in scope, swapped for another one in scope",
@@ -42,6 +43,12 @@ class PerplexityConfig(DeviceConfig):
     limit: int | None = option(default=None, ge=1)
     """Documents scored of each split, in order of their hash; null scores all."""
 
+    continuous_cache: ContinuousCacheConfig = option(
+        default=ContinuousCacheConfig(), absent_means=ContinuousCacheConfig()
+    )
+    """Whether a memory of the document that is scored is mixed with the model, if it is a network that reads
+    without a limit."""
+
     draws: int = option(default=32, ge=2, le=1_000_000, absent_means=32)
     """Draws of hidden tokens by which a bound is estimated, in each window; read only of a model that gives
     a bound and not the likelihood itself. More of them make its error smaller and not its mean."""
@@ -50,6 +57,8 @@ class PerplexityConfig(DeviceConfig):
     """Most windows in one forward pass; null takes as many as a budget of tokens holds."""
 
     def check(self) -> None:
+        if self.continuous_cache.num_tokens is not None and self.context_length is not None:
+            raise ConfigError(cannot_remember(f"context_length ({self.context_length}) cuts it into windows"))
         if not self.splits or len(set(self.splits)) != len(self.splits):
             raise ConfigError(f"splits must name each split once, was {list(self.splits)}.")
         if self.stride is not None and self.context_length is not None and self.stride > self.context_length:

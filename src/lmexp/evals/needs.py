@@ -9,6 +9,7 @@ from lmexp.core.graph.stage import Upstream
 from lmexp.errors import ConfigError, DataError
 from lmexp.evals.config import PerplexityConfig, PromptsConfig
 from lmexp.evals.tasks.tasks import task_files
+from lmexp.scoring.config import cannot_remember
 
 
 def check_prompts(config: PromptsConfig, upstream: Mapping[str, Upstream]) -> None:
@@ -30,10 +31,14 @@ def no_room(who: str, max_new_tokens: int, context_length: int) -> str:
 
 
 def check_perplexity(config: PerplexityConfig, upstream: Mapping[str, Upstream]) -> None:
-    """Raise `ConfigError` where the window, or its stride, is wider than the model's context."""
+    """Raise `ConfigError` where the window, or its stride, is wider than the model's context, or
+    where a model with a context should remember."""
     length = _context_length(upstream)
-    if length is not None:
-        require_window(config, length)
+    if length is None:
+        return
+    require_window(config, length)
+    if config.continuous_cache.num_tokens is not None:
+        raise ConfigError(cannot_remember(f"this model has a context of {length} tokens"))
 
 
 def require_window(config: PerplexityConfig, context_length: int) -> None:

@@ -92,19 +92,29 @@ class NetworkScorer(PairScorer):
     def _score_batch(
         self, sequences: list[NDArray[np.int64]], lengths: list[int]
     ) -> list[NDArray[np.float64]]:
+        return self._own_scores(self._read(sequences), sequences, lengths)
+
+    def _read(self, sequences: list[NDArray[np.int64]]) -> Tensor:
+        """Return ``[B, T, D]`` after each token of the sequences but their last."""
         num_inputs = max(len(sequence) for sequence in sequences) - 1
         input_ids = np.full((len(sequences), num_inputs), self._bos, dtype=np.int64)
+        for i, sequence in enumerate(sequences):
+            input_ids[i, : len(sequence) - 1] = sequence[:-1]
+        return self._hidden_states(torch.from_numpy(input_ids).to(self._device))
+
+    def _own_scores(
+        self, hidden: Tensor, sequences: list[NDArray[np.int64]], lengths: list[int]
+    ) -> list[NDArray[np.float64]]:
+        """Return ln p of the last tokens, `lengths` of them, of each sequence after ``hidden [B, T, D]``."""
         rows, columns, targets = [], [], []
         for i, (sequence, length) in enumerate(zip(sequences, lengths, strict=True)):
             end = len(sequence) - 1
-            input_ids[i, :end] = sequence[:-1]
             rows.append(np.full(length, i))
             columns.append(np.arange(end - length, end))
             targets.append(sequence[-length:])
         row, column, target = (
             torch.from_numpy(np.concatenate(part)).to(self._device) for part in (rows, columns, targets)
         )  # [N] each
-        hidden = self._hidden_states(torch.from_numpy(input_ids).to(self._device))
         return np.split(log_probs(self._model, hidden[row, column], target), np.cumsum(lengths)[:-1])
 
     def _hidden_states(self, input_ids: Tensor) -> Tensor:

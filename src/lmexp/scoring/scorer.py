@@ -11,7 +11,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from lmexp.errors import DataError
 from lmexp.models.interface import LanguageModel, Pair, require
+from lmexp.scoring.config import ContinuousCacheConfig, cannot_remember
 from lmexp.scoring.pairs import PairScorer
 
 
@@ -60,6 +62,7 @@ def scorer_of(
     batch_size: int | None = None,
     context_length: int | None = None,
     draws: int | None = None,
+    cache: ContinuousCacheConfig | None = None,
     purpose: str = "scoring",
 ) -> Scorer:
     """Return what scores with `model`, for what needs it, its `purpose`.
@@ -67,8 +70,9 @@ def scorer_of(
     At most `batch_size` sequences go into one forward pass, by default what a budget of tokens holds
     (`lmexp.scoring.batches`). `context_length` narrows what is seen before a target, by default as much as
     the model can. Who can use a bound of the nats gives the number of `draws` for it: then a model of any
-    order gives that of `lmexp.scoring.bound`.
-    Errors: `DataError` for a model that gives no next token a probability, nor a bound that can be used.
+    order gives that of `lmexp.scoring.bound`. `cache` adds a memory of the document that is scored.
+    Errors: `DataError` for a model that gives no next token a probability, nor a bound that can be used, and
+    for one with which nothing can be remembered, where that is asked for.
     """
     if draws is not None and "any_order" in model.can:
         from lmexp.models.network import MaskedNetwork
@@ -81,6 +85,8 @@ def scorer_of(
             model, context_length=seen, batch_size=batch_size, bos_token_id=bos_token_id, draws=draws
         )
     require(model, ["next_token"], purpose)
+    if cache is not None and cache.num_tokens is not None:
+        return _remembering(model, cache, bos_token_id, batch_size, context_length)
     if isinstance(model, Scores):
         return CountScorer(model, bos_token_id)
     from lmexp.models.network import BranchingNetwork, CausalNetwork
@@ -91,3 +97,20 @@ def scorer_of(
     kind = SharedPrefixScorer if isinstance(model, BranchingNetwork) else NetworkScorer
     limit = context_length if context_length is not None else model.context_length
     return kind(model, context_length=limit, batch_size=batch_size, bos_token_id=bos_token_id)
+
+
+def _remembering(
+    model: LanguageModel,
+    cache: ContinuousCacheConfig,
+    bos_token_id: int,
+    batch_size: int | None,
+    context_length: int | None,
+) -> Scorer:
+    from lmexp.models.network import CausalNetwork
+    from lmexp.scoring.continuous_cache import ContinuousCacheScorer
+
+    if not isinstance(model, CausalNetwork):
+        raise DataError(cannot_remember(f"a model of the family {model.family} has none"))
+    if model.context_length is not None or context_length is not None:
+        raise DataError(cannot_remember("here it is read in windows"))
+    return ContinuousCacheScorer(model, cache=cache, batch_size=batch_size, bos_token_id=bos_token_id)

@@ -59,7 +59,8 @@ def perplexity(
     `context_length` and `stride` of the windows, for a model that reads in windows, and the number of `draws`
     of one whose figures are bounds. On text of known entropy ``<split>/entropy_bits_per_byte`` is the exact
     entropy, beside the figures of the true model. Of a model that is no distribution
-    ``<split>/is_normalized`` is 0, and `score_ends` is 1 where ends were scored. Where the tokenizer is not
+    ``<split>/is_normalized`` is 0, and `score_ends` is 1 where ends were scored; `cache_tokens` says how
+    many tokens of a document were remembered, if any. Where the tokenizer is not
     lossless ``<split>/lost_bytes`` and ``<split>/lost_share`` say what it loses. Chunks of documents that are
     done are kept, and a run that was killed or stopped goes on with the next.
     """
@@ -88,6 +89,7 @@ def _measured(
         batch_size=config.batch_size,
         bos_token_id=encoder.bos_token_id,
         draws=config.draws,
+        cache=config.continuous_cache,
         purpose="perplexity",
     )
     context_length = config.context_length or network.context_length
@@ -106,6 +108,8 @@ def _measured(
         if value is not None and (name != "draws" or network.is_bound)
     }
     metrics |= {"score_ends": 1} if config.score_ends else {}
+    cache_tokens = config.continuous_cache.num_tokens
+    metrics |= {} if cache_tokens is None else {"cache_tokens": cache_tokens}
     ends = (encoder.bos_token_id,) if config.score_ends else ()
     done = Conditions(run.work / "checkpoints", run.should_stop)
 
