@@ -10,6 +10,7 @@ NGramConfig.discount = None > 0 <= 1 (absent: None)
 NGramConfig.interpolation_weights = () >= 0 <= 1 (absent: ())
 NGramConfig.k = None > 0 (absent: None)
 NGramConfig.backoff = None > 0 <= 1 (absent: None)
+NGramConfig.cache = () >= 0 < 1 (absent: ())
 """
 
 

@@ -57,6 +57,10 @@ class NGramConfig(ModelConfig):
     backoff: float | None = option(default=None, gt=0, le=1, absent_means=None)
     """What `stupid_backoff` multiplies by at each order that does not know the n-gram; null is 0.4."""
 
+    cache: tuple[float, ...] = option(default=(), ge=0, lt=1, absent_means=())
+    """Weights of what the document has said so far: of its tokens, and of those after the same token as now,
+    [0.1] or [0.05,0.15] (`document_cache`). Empty leaves the cache out."""
+
     def check(self) -> None:
         for name, kind in _OWN.items():
             if getattr(self, name) not in (None, ()) and self.smoothing != kind:
@@ -64,6 +68,10 @@ class NGramConfig(ModelConfig):
                     f"{name} is read by smoothing={kind} alone, and smoothing is {self.smoothing}; leave it "
                     f"out, or set smoothing={kind}."
                 )
+        if len(self.cache) > 2 or sum(self.cache) >= 1:
+            raise ConfigError(
+                f"cache must be one or two weights that sum to less than 1, was {list(self.cache)}."
+            )
         weights = self.interpolation_weights
         if weights and len(weights) != self.order:
             raise ConfigError(
@@ -82,7 +90,7 @@ class NGramConfig(ModelConfig):
     @property
     def label(self) -> str:
         kind = "" if self.smoothing == "kneser_ney" else f"-{self.smoothing}"
-        return f"ngram-{self.order}{kind}"
+        return f"ngram-{self.order}{kind}{'-cache' if self.cache else ''}"
 
     @property
     def size(self) -> str:

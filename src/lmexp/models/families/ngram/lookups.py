@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmexp.models.families.ngram.counts import check_ids, reach
+from lmexp.models.families.ngram.document_cache import mixed_after, mixed_along
 from lmexp.models.families.ngram.grams import Ints, find
 from lmexp.models.families.ngram.smoothing import Floats, Smoothed, Weights
 from lmexp.models.families.ngram.state import NOTHING, State
@@ -38,7 +39,9 @@ class Lookups:
     """None: a text of any length is read; only its last order - 1 tokens are seen."""
     can: frozenset[Capability] = frozenset({"next_token", "streams"})
 
-    def __init__(self, keys: Sequence[Ints], smoothed: Smoothed, *, bos_token_id: int) -> None:
+    def __init__(
+        self, keys: Sequence[Ints], smoothed: Smoothed, *, bos_token_id: int, cache: Sequence[float] = ()
+    ) -> None:
         self.keys = keys
         """The n-grams of order 2, 3 and so on."""
         self.order = len(keys) + 1
@@ -47,13 +50,16 @@ class Lookups:
         """The weights beside them."""
         self.bos_token_id = bos_token_id
         """Id of the token that begins and ends documents."""
+        self.cache = cache
+        """Weights of what the document has said so far (`document_cache`); none without."""
         self.vocab_size = len(smoothed.unigram)
         """Number of ids, V."""
 
     def log_probs(self, contexts: NDArray[np.integer], targets: NDArray[np.integer]) -> Floats:
         """Return ln p(targets[i] | contexts[i]) of each i, [N], in nats.
 
-        `contexts` are the last K tokens before each target, right-aligned, -1 where there is nothing, [N, K].
+        `contexts` are the last K tokens before each target, right-aligned, -1 where there is nothing, [N, K],
+        which say nothing of the document before: a cache has no part in it.
         Errors: `DataError` for an id outside the vocabulary.
         """
         before, after = self._checked(contexts), np.asarray(targets, dtype=np.int64)
@@ -71,7 +77,10 @@ class Lookups:
 
         Errors: `DataError` for an id outside the vocabulary.
         """
-        before = self._checked(contexts)
+        return _log(self._distribution(self._checked(contexts)))
+
+    def _distribution(self, before: Ints) -> Floats:
+        """Return p of all tokens, [B, V], without a cache."""
         lengths = self._lengths(before)
         probs = np.tile(self.smoothed.unigram, (len(before), 1))
         for n, (keys, order) in enumerate(zip(self.keys, self.smoothed.orders, strict=True), start=2):
@@ -90,11 +99,11 @@ class Lookups:
                 probs[rows, tokens] = order.own[places]
             else:
                 probs[rows, tokens] += order.own[places]
-        return _log(probs)
+        return probs
 
     def begin(self, num_rows: int) -> State:
         """Return the state of `num_rows` rows that have read nothing."""
-        return State.new(num_rows, self.order)
+        return State.new(num_rows, self.order, bos_token_id=self.bos_token_id if self.cache else None)
 
     def step(self, ids: NDArray[np.integer], lengths: NDArray[np.integer], state: State) -> Floats:
         """Read on, moving `state`, and return ln p of each row's next token, [B, V], in nats.
@@ -104,18 +113,23 @@ class Lookups:
         """
         new, num_new = np.asarray(ids, dtype=np.int64), np.asarray(lengths, dtype=np.int64)
         state.read(new, num_new, self.vocab_size)
-        return self.distribution(state.tokens)
+        probs = self._distribution(state.tokens)
+        for row, document in zip(probs, state.documents or (), strict=bool(state.documents)):
+            row[:] = mixed_after(row, document, self.cache)
+        return _log(probs)
 
     def score(self, pairs: Sequence[Pair], bos_token_id: int) -> list[Floats]:
         """Return ln p, in nats, of each token of each continuation, given all that stands before it.
 
         An empty context stands for `bos_token_id`. Memory beyond the pairs: 25 bytes for each of their
-        tokens, and SCORED_AT_ONCE. Errors: `DataError` for an id outside the vocabulary.
+        tokens, some 150 with a cache, and SCORED_AT_ONCE. Errors: `DataError` for an id outside the
+        vocabulary.
         """
         num_back = self.order - 1
         rows = []
         for context, continuation in pairs:
-            visible = context[max(len(context) - num_back, 0) :] if len(context) else (bos_token_id,)
+            first = 0 if self.cache else max(len(context) - num_back, 0)
+            visible = context[first:] if len(context) else (bos_token_id,)
             rows.append((visible, continuation))
         if not rows:
             return []
@@ -127,13 +141,15 @@ class Lookups:
     def _along(self, ids: Ints, lengths: Ints) -> Floats:
         """Return ln p of each of `ids`, which are rows of `lengths` one after the other, within its row."""
         check_ids(ids, self.vocab_size)
-        visible = np.arange(1, len(ids) + 1) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        np.minimum(visible, reach(ids, self.bos_token_id), out=visible)
+        in_row = np.arange(1, len(ids) + 1) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        visible = np.minimum(in_row, reach(ids, self.bos_token_id))
         probs = np.empty(len(ids))
         for begin in range(0, len(ids), SCORED_AT_ONCE):
             first = max(begin - self.order + 1, 0)  # no n-gram of a later token begins before
             last = begin + SCORED_AT_ONCE
             probs[begin:last] = self._probs(ids[first:last], visible[first:last])[begin - first :]
+        if self.cache and len(ids):
+            probs = mixed_along(probs, ids, in_row == 1, self.bos_token_id, self.cache)
         return _log(probs)
 
     def _probs(self, ids: Ints, visible: Ints) -> Floats:

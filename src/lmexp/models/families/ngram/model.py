@@ -30,7 +30,10 @@ class NGram(Lookups):
         self.interpolation_weights = tuple(interpolation_weights)
         """Of orders 1, 2 and so on, given or fitted, of `jelinek_mercer` alone."""
         super().__init__(
-            counts.keys, smoothed(config, counts, self.interpolation_weights), bos_token_id=bos_token_id
+            counts.keys,
+            smoothed(config, counts, self.interpolation_weights),
+            bos_token_id=bos_token_id,
+            cache=config.cache,
         )
 
     @property

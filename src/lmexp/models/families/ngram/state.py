@@ -1,4 +1,4 @@
-"""What an n-gram model remembers of each row that it reads: the last order - 1 tokens."""
+"""What an n-gram model remembers of each row: the last order - 1 tokens, and with a cache its document."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +25,21 @@ class State:
     has_read: NDArray[np.bool_]
     """Whether a row read any token, [B]."""
 
+    documents: list[Ints] | None = None
+    """For a cache, all that each row has read from its last `bos` on, or behind -1; None without a cache."""
+
+    bos_token_id: int | None = None
+    """Where a document begins; None without a cache."""
+
     @classmethod
-    def new(cls, num_rows: int, order: int) -> Self:
-        """Return `num_rows` rows that have read nothing."""
-        return cls(tokens=np.full((num_rows, order - 1), NOTHING), has_read=np.zeros(num_rows, dtype=bool))
+    def new(cls, num_rows: int, order: int, *, bos_token_id: int | None = None) -> Self:
+        """Return `num_rows` rows that have read nothing; with `bos_token_id` they keep their documents."""
+        return cls(
+            tokens=np.full((num_rows, order - 1), NOTHING),
+            has_read=np.zeros(num_rows, dtype=bool),
+            documents=None if bos_token_id is None else [np.array([NOTHING])] * num_rows,
+            bos_token_id=bos_token_id,
+        )
 
     def read(self, ids: Ints, lengths: Ints, vocab_size: int) -> None:
         """Move on: row i reads the first `lengths[i]` of `ids[i]`, [B, T].
@@ -57,11 +68,25 @@ class State:
         every = np.concatenate((self.tokens, ids), axis=1)
         last = lengths[:, None] + np.arange(self.tokens.shape[1])
         self.tokens, self.has_read = np.take_along_axis(every, last, axis=1), has_read
+        if self.documents is not None:
+            rows = zip(self.documents, ids, lengths, strict=True)
+            self.documents = [self._document(known, row[:length]) for known, row, length in rows]
+
+    def _document(self, known: Ints, new: Ints) -> Ints:
+        """Return a row's document when it has read on."""
+        every = np.concatenate((known, new))
+        begins = np.flatnonzero(every == self.bos_token_id)
+        return every[begins[-1] :] if len(begins) else every
 
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Self:
         """Return a state of its own of `rows`, indices in any order, some of them twice or not at all."""
         which = np.asarray(rows, dtype=np.int64)
-        return type(self)(tokens=self.tokens[which], has_read=self.has_read[which])
+        return type(self)(
+            tokens=self.tokens[which],
+            has_read=self.has_read[which],
+            documents=None if self.documents is None else [self.documents[i] for i in which],
+            bos_token_id=self.bos_token_id,
+        )
 
     @classmethod
     def join(cls, states: Sequence[Self]) -> Self:
@@ -69,4 +94,6 @@ class State:
         return cls(
             tokens=np.concatenate([state.tokens for state in states]),
             has_read=np.concatenate([state.has_read for state in states]),
+            documents=None if states[0].documents is None else [d for s in states for d in s.documents or ()],
+            bos_token_id=states[0].bos_token_id,
         )
