@@ -8,6 +8,7 @@ PerplexityConfig.splits = ('test',) of validation, test
 PerplexityConfig.context_length = None >= 1 (absent: None)
 PerplexityConfig.stride = None >= 1
 PerplexityConfig.score_ends = False (absent: False)
+PerplexityConfig.as_one_text = False (absent: False)
 PerplexityConfig.limit = None >= 1
 PerplexityConfig.continuous_cache = ContinuousCacheConfig (absent: ContinuousCacheConfig)
 PerplexityConfig.draws = 32 >= 2 <= 1000000 (absent: 32)

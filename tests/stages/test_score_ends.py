@@ -2,15 +2,19 @@
 
 import json
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
 from lmexp import load_model, load_tokenizer, read_arpa, stages, write_arpa
 from lmexp.core.values.config import build
 from lmexp.corpus.config import CorpusConfig
-from lmexp.errors import DataError
+from lmexp.errors import ConfigError, DataError
 from lmexp.evals.config import PerplexityConfig
-from lmexp.models.families import NGramConfig
+from lmexp.models.build import build_model
+from lmexp.models.families import LSTMConfig, NGramConfig
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.tokenizer import MadeTokenizerConfig, TokenizerArtifact
@@ -81,6 +85,43 @@ def test_without_it_the_words_alone_are_scored(treebank, tmp_path):
     assert found["test/tokens"] == 16
     assert "score_ends" not in found
     assert found["test/loss"] == pytest.approx(sum(nats) / len(nats), rel=1e-12)
+
+
+@pytest.mark.parametrize("family", ["lstm", "ngram"])
+def test_documents_can_be_one_text_which_a_model_reads_in_one_pass(treebank, tmp_path, family):
+    encoder = treebank["tokenizer"].load()
+    end = encoder.bos_token_id
+    text = [end] + [i for line in TEST for i in (*encoder.encode(line), end)]
+    if family == "lstm":
+        model = build_model(LSTMConfig(num_layers=1, d_model=8, init_std=1.0), encoder.vocab_size, seed=1)
+        with torch.no_grad():
+            logits = model(torch.tensor([text[:-1]]))[0]
+        nats = torch.nn.functional.cross_entropy(logits, torch.tensor(text[1:]), reduction="none").numpy()
+        treebank = treebank | {"model": SimpleNamespace(load=lambda: model)}
+    else:
+        nats = -treebank["model"].load().score([((), text[1:])], end)[0]
+    found = measured(treebank, tmp_path / "out", score_ends=True, as_one_text=True)
+    assert (found["as_one_text"], found["test/tokens"], found["test/documents"]) == (1, 20, 4)
+    assert found["test/loss"] == pytest.approx(float(nats.mean()), rel=1e-6)
+    rows = [json.loads(line) for line in (tmp_path / "out" / "test.jsonl").read_text().splitlines()]
+    ends = np.cumsum([len(line.split()) + 1 for line in TEST])
+    expected = [float(part.sum()) for part in np.split(nats, ends[:-1])]
+    assert [row["nll_sum"] for row in rows] == pytest.approx(expected, rel=1e-6)
+    apart = measured(treebank, tmp_path / "apart", score_ends=True)
+    same = apart["test/loss"] == pytest.approx(found["test/loss"], rel=1e-9)
+    assert same == (family == "ngram"), "no n-gram reaches over the end of a text; an LSTM's state does"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({}, "as_one_text reads over the ends of documents; set score_ends=true"),
+        ({"score_ends": True, "limit": 3}, r"in their order, and limit \(3\) takes some .* set limit=null"),
+    ],
+)
+def test_one_text_needs_its_ends_and_all_of_its_documents(settings, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        PerplexityConfig(as_one_text=True, **settings)
 
 
 def test_windows_score_the_end_once(treebank, tmp_path):

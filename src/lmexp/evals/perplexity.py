@@ -36,6 +36,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmexp.errors import DataError
 from lmexp.models.interface import Pair
@@ -126,6 +127,33 @@ def score_documents(
     yield from map(_with_ratios, rows)
 
 
+def score_as_one_text(
+    scorer: Scorer,
+    documents: Iterable[EvalDocument],
+    *,
+    context_length: int | None,
+    stride: int | None = None,
+) -> list[Row]:
+    """Score `documents` as one text, in which each reads on where the one before it ended.
+
+    Returns the rows of `score_documents`, all in memory as the text's ids are. Not for a bound, of which a
+    document's own variance is not known.
+    """
+    assert not gives_estimates(scorer), "the stage refuses bounds"
+    rows: list[Row] = []
+    text: list[int] = []
+    for identifier, ids, num_bytes, num_words in documents:
+        rows.append(
+            {"id": identifier, "nll_sum": 0.0, "tokens": len(ids), "bytes": num_bytes, "words": num_words}
+        )
+        text.extend(ids)
+    scores = np.concatenate([np.empty(0), *scorer.score(list(_pairs(text, context_length, stride)))])
+    ends = np.cumsum([row["tokens"] for row in rows])
+    for row, own in zip(rows, np.split(scores, ends[:-1]), strict=True):
+        _count(row, own)
+    return list(map(_with_ratios, rows))
+
+
 def _add(scorer: Scorer, pairs: Sequence[Pair], owners: Sequence[Row]) -> None:
     """Add the nats of pairs, and the variance of a bound, to the rows of the documents that own them."""
     if gives_estimates(scorer):
@@ -136,10 +164,15 @@ def _add(scorer: Scorer, pairs: Sequence[Pair], owners: Sequence[Row]) -> None:
     else:
         found = scorer.score(pairs)
     for row, scores in zip(owners, found, strict=True):
-        is_zero = np.isneginf(scores)
-        if is_zero.any():
-            row["zero_tokens"] = row.get("zero_tokens", 0) + int(is_zero.sum())
-        row["nll_sum"] -= float(scores[~is_zero].sum())
+        _count(row, scores)
+
+
+def _count(row: Row, scores: NDArray[np.float64]) -> None:
+    """Add the log-probabilities of some tokens of a document to its row."""
+    is_zero = np.isneginf(scores)
+    if is_zero.any():
+        row["zero_tokens"] = row.get("zero_tokens", 0) + int(is_zero.sum())
+    row["nll_sum"] -= float(scores[~is_zero].sum())
 
 
 def perplexity_metrics(rows: Iterable[Mapping[str, Any]]) -> dict[str, float | int]:

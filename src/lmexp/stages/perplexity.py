@@ -59,7 +59,8 @@ def perplexity(
     `context_length` and `stride` of the windows, for a model that reads in windows, and the number of `draws`
     of one whose figures are bounds. On text of known entropy ``<split>/entropy_bits_per_byte`` is the exact
     entropy, beside the figures of the true model. Of a model that is no distribution
-    ``<split>/is_normalized`` is 0, and `score_ends` is 1 where ends were scored; `cache_tokens` says how
+    ``<split>/is_normalized`` is 0, and `score_ends` is 1 where ends were scored, `as_one_text` 1 where
+    documents were read on through; `cache_tokens` says how
     many tokens of a document were remembered, if any. Where the tokenizer is not
     lossless ``<split>/lost_bytes`` and ``<split>/lost_share`` say what it loses. Chunks of documents that are
     done are kept, and a run that was killed or stopped goes on with the next.
@@ -77,7 +78,12 @@ def _measured(
 ) -> Metrics:
     from lmexp.evals.compressors import compressor_bits_per_byte
     from lmexp.evals.lost import lost_metrics, with_lost
-    from lmexp.evals.perplexity import default_stride, perplexity_metrics, score_documents
+    from lmexp.evals.perplexity import (
+        default_stride,
+        perplexity_metrics,
+        score_as_one_text,
+        score_documents,
+    )
     from lmexp.scoring.scorer import scorer_of
     from lmexp.tokenizer.config import ByteConfig
 
@@ -108,13 +114,21 @@ def _measured(
         if value is not None and (name != "draws" or network.is_bound)
     }
     metrics |= {"score_ends": 1} if config.score_ends else {}
+    metrics |= {"as_one_text": 1} if config.as_one_text else {}
     cache_tokens = config.continuous_cache.num_tokens
     metrics |= {} if cache_tokens is None else {"cache_tokens": cache_tokens}
     ends = (encoder.bos_token_id,) if config.score_ends else ()
     done = Conditions(run.work / "checkpoints", run.should_stop)
 
+    if config.as_one_text and network.is_bound:
+        raise DataError(
+            f"perplexity.as_one_text cannot use this model, of the family {network.family}: it gives a "
+            f"bound, whose error is known by document; set as_one_text=false."
+        )
+    score = score_as_one_text if config.as_one_text else score_documents
+
     def scored(chunk: "Sequence[Document]") -> "list[dict[str, Any]]":
-        rows = score_documents(
+        rows: Iterable[dict[str, Any]] = score(
             scorer, encoded(chunk, encoder, ends), context_length=context_length, stride=stride
         )
         if not encoder.is_lossless:
@@ -123,9 +137,10 @@ def _measured(
             return list(rows)
         return list(_paired(rows, score_documents(truth, encoded(chunk, spelling), context_length=None)))
 
+    chunks = (lambda documents: [list(documents)]) if config.as_one_text else _chunks
     for split in config.splits:
         documents, path = held_out(corpus, split, config.limit), run.out / f"{split}.jsonl"
-        write_rows(path, done.each(split, _chunks(documents()), scored))
+        write_rows(path, done.each(split, chunks(documents()), scored))
         if done.stopped:
             return {"stopped": 1}
         found = perplexity_metrics(read_lines(path)) | lost_metrics(read_lines(path))
