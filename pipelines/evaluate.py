@@ -6,7 +6,7 @@ from lmexp.core.values.config import option
 from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.evals.audit.config import AuditConfig
-from lmexp.evals.config import PerplexityConfig, PromptsConfig
+from lmexp.evals.config import PerplexityConfig, PromptsConfig, SizeConfig
 from lmexp.models.families import NGramConfig
 from lmexp.stages.adopted import AdoptedConfig
 
@@ -20,6 +20,8 @@ class EvaluateExperiment(RunConfig):
     prompts: PromptsConfig = option(default=PromptsConfig())
     audit: AuditConfig | None = option(default=None)
     """Whether the figures mean what they say; null asks nothing."""
+    size: SizeConfig | None = option(default=None)
+    """How large the model is, and a text's code length together with it; null counts nothing."""
 
 
 def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:
@@ -32,9 +34,11 @@ def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:
     prompts = stages.prompts(
         config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, baseline=baseline
     )
-    audited = {}
+    asked = {}
     if config.audit is not None:
-        audited["audit"] = stages.audit(config.audit, model=model, tokenizer=tokenizer, corpus=corpus)
+        asked["audit"] = stages.audit(config.audit, model=model, tokenizer=tokenizer, corpus=corpus)
+    if config.size is not None:
+        asked["size"] = stages.size(config.size, model=model, tokenizer=tokenizer, corpus=corpus)
     return {
         "model": model,
         "tokenizer": tokenizer,
@@ -42,5 +46,5 @@ def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:
         "perplexity": perplexity,
         "baseline": baseline,
         "prompts": prompts,
-        **audited,
+        **asked,
     }

@@ -10,7 +10,7 @@ from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import ConfigError
 from lmexp.evals.audit.config import AuditConfig
-from lmexp.evals.config import PerplexityConfig, PromptsConfig
+from lmexp.evals.config import PerplexityConfig, PromptsConfig, SizeConfig
 from lmexp.generation.config import SamplesConfig
 from lmexp.models.config import ModelConfig
 from lmexp.models.families import MODELS, NGramConfig
@@ -31,6 +31,8 @@ class PretrainExperiment(PretrainConfig, RunConfig):
     samples: SamplesConfig = option(default=SamplesConfig())
     audit: AuditConfig | None = option(default=None)
     """Whether the figures mean what they say; null asks nothing."""
+    size: SizeConfig | None = option(default=None)
+    """How large the model is, and a text's code length together with it; null counts nothing."""
 
     def check(self) -> None:
         super().check()
@@ -59,11 +61,13 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
         return made  # an encoder gives no text a probability: there is nothing to measure so, nor to write
     perplexity = stages.perplexity(config.perplexity, model=model, tokenizer=tokenizer, corpus=corpus)
     samples = stages.samples(config.samples, model=model, tokenizer=tokenizer)
-    audited = {}
+    asked = {}
     if config.audit is not None:
-        audited["audit"] = stages.audit(config.audit, model=model, tokenizer=tokenizer, corpus=corpus)
+        asked["audit"] = stages.audit(config.audit, model=model, tokenizer=tokenizer, corpus=corpus)
+    if config.size is not None:
+        asked["size"] = stages.size(config.size, model=model, tokenizer=tokenizer, corpus=corpus)
     if "next_token" not in config.model.can:  # prompts compare likelihoods, and bounds cannot be compared
-        return {**made, "perplexity": perplexity, **audited, "samples": samples}
+        return {**made, "perplexity": perplexity, **asked, "samples": samples}
     baseline = stages.ngram(NGramConfig(order=2), corpus=corpus, tokenizer=tokenizer)
     prompts = stages.prompts(
         config.prompts, model=model, tokenizer=tokenizer, corpus=corpus, baseline=baseline
@@ -74,5 +78,5 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
         "baseline": baseline,
         "prompts": prompts,
         "samples": samples,
-        **audited,
+        **asked,
     }

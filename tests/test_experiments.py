@@ -88,7 +88,7 @@ def test_an_experiment_file_says_what_it_is_for(experiment):
         assert word in head, f"{experiment}.yaml does not state its {word}"
 
 
-def test_an_audit_is_added_on_request_and_changes_nothing_else():
-    found = identities(["+experiment=tiny", "+audit=default"])
-    assert found.pop("audit") == "37f753ae50a2"
+def test_an_audit_and_sizes_are_added_on_request_and_change_nothing_else():
+    found = identities(["+experiment=tiny", "+audit=default", "+size=default"])
+    assert (found.pop("audit"), found.pop("size")) == ("37f753ae50a2", "3178811acb6a")
     assert found == PINNED["tiny"]

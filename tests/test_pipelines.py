@@ -13,7 +13,10 @@ from lmexp.training.config import PretrainConfig
 
 def test_the_main_pipelines_keys_are_those_of_training_of_a_run_and_one_group_for_each_other_stage():
     keys = set(names(config_class(find_pipeline("pretrain"))))
-    stages = set(compose(["+experiment=tiny", "+audit=default"]).handles) - {"pretrain", "baseline"}
+    stages = set(compose(["+experiment=tiny", "+audit=default", "+size=default"]).handles) - {
+        "pretrain",
+        "baseline",
+    }
     assert keys == set(names(PretrainConfig)) | set(names(RunConfig)) | stages
 
 

@@ -13,6 +13,10 @@ PerplexityConfig.limit = None >= 1
 PerplexityConfig.continuous_cache = ContinuousCacheConfig (absent: ContinuousCacheConfig)
 PerplexityConfig.draws = 32 >= 2 <= 1000000 (absent: 32)
 PerplexityConfig.batch_size = None >= 1
+SizeConfig.split = 'test' of validation, test
+SizeConfig.limit = 64 >= 1
+SizeConfig.draws = 32 >= 2 <= 1000000
+SizeConfig.batch_size = None >= 1
 PromptsConfig.tasks = ('python_identifier', 'python_operator', 'python_bracket', 'python_argument')
     of python_identifier, python_operator, python_bracket, python_argument, primer_operator,
     primer_translation, primer_copy, primer_sort, primer_question, sentence_choice

@@ -22,9 +22,17 @@ from lmexp.analysis.statistics.bits import (
     remarks,
 )
 from lmexp.analysis.statistics.intervals import Interval, normal_interval, t_quantile
+from lmexp.analysis.statistics.sizes import size_rows
 
 _TRUE, _ENTROPY, _REGRET = "true", "entropy", "regret"
-_WHO = {"": "the model", **COMPRESSORS, _TRUE: "the source itself"}
+_WHO = {
+    "": "the model",
+    **COMPRESSORS,
+    _TRUE: "the source itself",
+    "two_part": "the model, told with the text",
+    "zstd_dictionary": "zstd -19, its dictionary known",
+    "zstd_dictionary_two_part": "zstd -19, told with its dictionary",
+}
 
 
 def quality_section(metrics: Metrics) -> Html:
@@ -39,6 +47,9 @@ def quality_section(metrics: Metrics) -> Html:
     parts = [tag("div", *found, class_="plots")] if found else []
     if any(t.gain or t.permutation_loss for t in several):
         parts.append(_differences(several))
+    if sizes := size_rows(metrics):
+        caption = "What the model and the text take, when both have to be told"
+        parts.append(table(sizes[0], sizes[1:], caption=caption, numeric=(2, 3, 4)))
     parts += [tag("p", f"{head}: {said}") for head, said in remarks(metrics).items()]
     return join(parts)
 

@@ -9,6 +9,7 @@ from lmexp.analysis.audits import audit_text, audits_of
 from lmexp.analysis.corpora import corpora
 from lmexp.analysis.drawing.formats import measured, ranged
 from lmexp.analysis.statistics.bits import bits_per_byte, loses_to_compressors, lost_share, remarks, sign
+from lmexp.analysis.statistics.sizes import size_rows
 from lmexp.core.provenance.drift import named
 from lmexp.core.records.runs import Run
 from lmexp.core.store.record import intact_file
@@ -30,6 +31,7 @@ _SHIPPED = frozenset(
         "samples",
         "adopted_model",
         "audit",
+        "size",
     )
 )
 """Stages whose numbers the tables above show as far as a person wants them."""
@@ -39,7 +41,14 @@ def summary(run: Run) -> str:
     """Return the run's stages, headline metrics and accuracies as text."""
     parts = [f"\n{run.name}  {run.status}", _stages(run)]
     metrics = run.metrics
-    for rows in (_corpora(metrics), _packing(metrics), _perplexity(metrics), _prompts(metrics), _own(run)):
+    for rows in (
+        _corpora(metrics),
+        _packing(metrics),
+        _perplexity(metrics),
+        _prompts(metrics),
+        size_rows(metrics),
+        _own(run),
+    ):
         if rows:
             parts.append(table(rows))
     parts += [audit_text(rows) for _, rows in audits_of(run)]

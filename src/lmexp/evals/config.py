@@ -78,6 +78,23 @@ class PerplexityConfig(DeviceConfig):
             )
 
 
+class SizeConfig(DeviceConfig):
+    """How large a model is, and the code length of a text together with it."""
+
+    split: str = option(default="test", choices=("validation", "test"))
+    """Held-out split whose code length is computed, beside that of the training text."""
+
+    limit: int | None = option(default=64, ge=1)
+    """Documents of each split, in order of their hash, by which bits per byte of the whole are estimated;
+    null scores all."""
+
+    draws: int = option(default=32, ge=2, le=1_000_000)
+    """Draws by which a bound is estimated, as `perplexity.draws`."""
+
+    batch_size: int | None = option(default=None, ge=1, placement=True)
+    """Most windows in one forward pass; null takes as many as a budget of tokens holds."""
+
+
 class PromptsConfig(DeviceConfig):
     """Prompts: choices scored by their log-likelihood, or generated answers compared."""
 

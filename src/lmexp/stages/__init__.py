@@ -3,6 +3,7 @@
 from lmexp.stages.adopted import adopted_model, adopted_tokenizer
 from lmexp.stages.corpus import CorpusArtifact, corpus
 from lmexp.stages.measures.audit import AuditArtifact, audit
+from lmexp.stages.measures.size import SizeArtifact, size
 from lmexp.stages.model import model
 from lmexp.stages.model_artifact import ModelArtifact
 from lmexp.stages.ngram import ngram
@@ -22,6 +23,7 @@ __all__ = [
     "PerplexityArtifact",
     "PromptsArtifact",
     "SamplesArtifact",
+    "SizeArtifact",
     "TokenizerArtifact",
     "adopted_model",
     "adopted_tokenizer",
@@ -35,6 +37,7 @@ __all__ = [
     "pretrain",
     "prompts",
     "samples",
+    "size",
     "tokenizer",
     "tokenizer_of",
 ]

@@ -15,7 +15,15 @@ COMPRESSORS = {"gzip": "gzip -9", "xz": "xz -9e", "zstd": "zstd -19"}
 
 
 _OF_NATS = frozenset(
-    ("bits_per_byte", "regret_bits_per_byte", "loss", "perplexity", "byte_perplexity", "word_perplexity")
+    (
+        "bits_per_byte",
+        "two_part_bits_per_byte",
+        "regret_bits_per_byte",
+        "loss",
+        "perplexity",
+        "byte_perplexity",
+        "word_perplexity",
+    )
 )
 """Figures that are greater where the nats of a text are."""
 
