@@ -19,6 +19,7 @@ from lmexp.verbs.replay import replay
 from lmexp.verbs.report import report
 from lmexp.verbs.show import show
 from lmexp.verbs.sync import sync
+from lmexp.verbs.tokens.compare import compare
 from lmexp.verbs.tokens.tokenize import tokenize
 from lmexp.verbs.tokens.trace import tokenizer
 from lmexp.verbs.verify import verify
@@ -60,7 +61,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--temperature": {"metavar": "T", "help": "divides the logits; 0 is greedy"},
     "--top-k": {"metavar": "K", "help": "most likely tokens that are kept"},
     "--top-p": {"metavar": "P", "help": "probability whose tokens are kept"},
-    "--limit": {"metavar": "N", "help": "how many are shown; default: 20"},
+    "--limit": {"metavar": "N", "help": "most that are shown (20), or read (compare: 1000)"},
     "--file": {"metavar": "FILE", "help": "texts from a file; score: lists of candidates; audit: paragraphs"},
     "--tokenizer": {
         "metavar": "WHAT",
@@ -68,6 +69,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": [],
         "help": "a run, an artifact, a directory, or a kind as word or byte_bpe:300",
     },
+    "--tokenizers": {"action": "store_true", "help": "what is compared"},
+    "--texts": {
+        "metavar": "FILE",
+        "action": "append",
+        "default": [],
+        "help": "a domain: one text a line",
+    },
+    "--corpus": {"metavar": "WHAT", "help": "a run or artifact: its validation split"},
     "--learn": {"metavar": "FILE", "help": "text that a kind of tokenizer is made of"},
     "--ties": {"metavar": "RULE", "help": "of equal pairs: reference (default) or first"},
     "--split": {"metavar": "RULE", "help": "no merge across: gpt2 (default) or space"},
@@ -99,6 +108,9 @@ VERBS: dict[str, Verb] = {
     "score": Verb(score, ("--prompt", "--file", "--json", "--with")),
     "audit": Verb(audit, ("--file", "--json", "--with")),
     "tokenize": Verb(tokenize, ("--tokenizer", "--learn", "--json", "--with")),
+    "compare": Verb(
+        compare, ("--tokenizers", "--texts", "--corpus", "--learn", "--limit", "--json", "--with")
+    ),
     "tokenizer": Verb(tokenizer, ("--ties", "--split", "--pieces", "--em", "--limit", "--file", "--json")),
     "adopt": Verb(adopt, ("--with",)),
     "sync": Verb(sync),

@@ -1,13 +1,13 @@
 """Shows the tokens of a text, under one tokenizer or several side by side: ids, pieces and bytes."""
 
 import argparse
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lmexp.core.values.terminal import width_of
-from lmexp.errors import ConfigError, DataError, nearest
-from lmexp.verbs.words import find_record, number_or_text, print_json, split_store, text_lines
+from lmexp.errors import ConfigError, DataError
+from lmexp.verbs.tokens.named import tokenizer_of
+from lmexp.verbs.words import print_json, text_lines
 
 if TYPE_CHECKING:
     from lmexp.tokenizer.tokenizer import Tokenizer
@@ -69,51 +69,3 @@ def lines_of(found: dict[str, Any]) -> Iterator[str]:
     for token in tokens:
         padding = " " * (width - width_of(token["text"]))
         yield f"{token['id']:8}  {token['text']}{padding}  {token['bytes']}".rstrip()
-
-
-def tokenizer_of(what: str, stores: Sequence[str], learnt: Sequence[str] | None) -> "Tokenizer":
-    """Return the tokenizer that a word names: by a directory, an artifact, a run, or a kind.
-
-    A kind, ``word`` or ``byte_bpe:300`` with its vocab_size, is made here: of the texts `learnt`.
-    Errors: `ConfigError` for a name that is none of these, with the nearest one.
-    """
-    from lmexp import load_tokenizer
-    from lmexp.core.records.runs import find_run
-    from lmexp.tokenizer.config import TOKENIZERS
-
-    kind, colon, size = what.partition(":")
-    if kind in TOKENIZERS.kinds and not Path(what).is_dir():
-        return _made(kind, size if colon else None, learnt)
-    if _holds_tokenizer(Path(what)):
-        return load_tokenizer(what)
-    near = nearest(what, TOKENIZERS.kinds)
-    if near or "/" in what:
-        raise ConfigError(
-            f"{what!r} is no tokenizer{near}; give a run, an artifact, a directory with a tokenizer.json, or "
-            f"one of the kinds {', '.join(TOKENIZERS.kinds)}."
-        )
-    _, store = split_store(stores)
-    record = find_record(store, what)
-    if record is not None and _holds_tokenizer(record.path):
-        return load_tokenizer(record.path)
-    run = find_run(store, what)
-    folders = sorted(run.artifact(stage) for stage in run.stages if stage.endswith("tokenizer"))
-    if len(folders) != 1 or not _holds_tokenizer(folders[0]):
-        raise ConfigError(f"run {what} has no tokenizer of its own; name an artifact, see lmexp ls.")
-    return load_tokenizer(folders[0])
-
-
-def _made(kind: str, size: str | None, learnt: Sequence[str] | None) -> "Tokenizer":
-    from lmexp.core.values.config import build
-    from lmexp.tokenizer.config import TOKENIZERS, TokenizerConfig
-
-    config: TokenizerConfig = build(
-        TOKENIZERS.kinds[kind], {} if size is None else {"vocab_size": number_or_text(size)}
-    )
-    if learnt is None and kind != "byte":
-        raise ConfigError(f"a tokenizer of the kind {kind} is learnt from text; give it with --learn FILE.")
-    return config.make(iter(learnt or ()))
-
-
-def _holds_tokenizer(path: Path) -> bool:
-    return (path / "tokenizer.json").is_file()
