@@ -100,6 +100,7 @@ def test_the_words_of_a_command_in_the_pages_compose(command, tmp_path, monkeypa
     shutil.copy(ROOT / "examples" / "own_model" / "window.py", tmp_path)
     (tmp_path / "ptb.train.txt").write_text(" no it was n't <unk> monday \n")
     (tmp_path / "words.py").write_text(blocks("add-a-tokenizer.md", "python")[0])
+    (tmp_path / "halves.py").write_text(blocks("add-a-tokenizer.md", "python")[1])
     (tmp_path / "smoothed.py").write_text(blocks("add-an-objective.md", "python")[0])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))

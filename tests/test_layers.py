@@ -95,6 +95,7 @@ def test_no_config_file_imports_anything_heavy():
             "dataclasses",
             "math",
             "os",
+            "pathlib",
             "re",
             "types",
             "urllib",

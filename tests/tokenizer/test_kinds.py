@@ -23,7 +23,7 @@ BYTES = ByteConfig().make(iter(()))
 @pytest.fixture
 def words(tmp_path):
     """The kind of the page, active for one test."""
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    block, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     file = tmp_path / "words.py"
     file.write_text(block)
     activate([file])

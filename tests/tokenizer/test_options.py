@@ -15,6 +15,7 @@ CharacterConfig.min_count = 1 >= 1
 PiecesConfig.vocab_size = 4096 >= 3 <= 1000000
 PiecesConfig.byte_fallback = True
 PiecesConfig.digits = 'keep' of keep, split
+WordPieceConfig.vocab_size = 4096 >= 3 <= 1000000
 """
 
 

@@ -47,7 +47,8 @@ def made_tokenizer(run: StageRun, config: MadeTokenizerConfig, *, corpus: Corpus
     """
     texts = (text for batch in corpus.text_batches("train") for text in batch.to_pylist())
     made = config.tokenizer.make(texts)
-    return _published(run, made, {}, corpus)
+    kind = TOKENIZERS.kind_of(config.tokenizer)
+    return _published(run, made, {}, corpus, kind=kind)
 
 
 @stage("tokenizer", version=1, produces=TokenizerArtifact, label=lambda config: config.label)
@@ -66,13 +67,17 @@ def tokenizer(run: StageRun, config: ByteBPEConfig, *, corpus: CorpusArtifact) -
 
 
 def _published(
-    run: StageRun, made: "Tokenizer", record: Mapping[str, Any], corpus: CorpusArtifact
+    run: StageRun, made: "Tokenizer", record: Mapping[str, Any], corpus: CorpusArtifact, *, kind: str = ""
 ) -> dict[str, float]:
     """Write a tokenizer and its report, `record` saying what trained it, and return what was measured."""
     from lmexp.tokenizer.encoders import choose_encoder
+    from lmexp.tokenizer.library import LibraryTokenizer
+    from lmexp.tokenizer.own import write_own
     from lmexp.tokenizer.report import RoundTripError, tokenizer_report
 
     made.save(run.out)
+    if not isinstance(made, LibraryTokenizer):
+        write_own(run.out, kind)
     sample = [text[:_SAMPLE_CHARACTERS] for text in next(corpus.text_batches("validation"))[:100].to_pylist()]
     encoder = choose_encoder(made, sample)
     try:

@@ -7,10 +7,12 @@ how its vocabulary comes about.
 
 import abc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmexp.core.values.config import Config, option
 from lmexp.core.values.one_of import OneOf
+from lmexp.errors import DataError
 
 if TYPE_CHECKING:
     from lmexp.tokenizer.tokenizer import Tokenizer
@@ -35,6 +37,14 @@ class TokenizerConfig(Config, abc.ABC):
     @abc.abstractmethod
     def make(self, texts: Iterator[str]) -> "Tokenizer":
         """Return the tokenizer. `texts`, those of the train split, are read at most once."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Tokenizer":
+        """Return what a tokenizer of this kind has saved in directory `path`.
+
+        Only a kind whose tokenizer the library does not run defines it.
+        """
+        raise DataError(f"{path} holds a tokenizer of {cls.__name__}, which defines no 'read' to read it by.")
 
 
 class ByteBPEConfig(TokenizerConfig):
@@ -169,6 +179,22 @@ class UnigramConfig(PiecesConfig):
         )
 
 
+class WordPieceConfig(TokenizerConfig):
+    """WordPiece, as in BERT: words and punctuation apart, and a word in pieces that are known."""
+
+    vocab_size: int = option(default=4096, ge=3, le=1_000_000)
+    """Most ids: ``<unk>``, the pieces and the end of a text. A small corpus may yield fewer."""
+
+    @property
+    def label(self) -> str:
+        return f"wordpiece-{self.vocab_size}"
+
+    def make(self, texts: Iterator[str]) -> "Tokenizer":
+        from lmexp.tokenizer.pieces.wordpiece import train_wordpiece
+
+        return train_wordpiece(texts, vocab_size=self.vocab_size)
+
+
 TOKENIZERS = OneOf(
     key="kind",
     kinds={
@@ -176,6 +202,7 @@ TOKENIZERS = OneOf(
         "byte": ByteConfig,
         "bpe": BPEConfig,
         "unigram": UnigramConfig,
+        "wordpiece": WordPieceConfig,
         "word": WordConfig,
         "character": CharacterConfig,
     },

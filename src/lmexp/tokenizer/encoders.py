@@ -62,7 +62,7 @@ class TextEncoder:
 
     def __init__(self, name: str, encode: _Encoder, reference: _Encoder, record: Mapping[str, Any]) -> None:
         self.name = name
-        """One of `ENCODERS`."""
+        """One of `ENCODERS`, or `own`."""
         self.record = dict(record)
         """`encoder`, its package's `version`, the `sample` it was compared on, and by name why a faster
         one was `rejected`."""
@@ -114,6 +114,8 @@ def choose_encoder(tokenizer: Tokenizer, sample: Sequence[str], wanted: str = "a
 
     texts = pa.array([*hard_texts(tokenizer), *sample], pa.string())
     reference = _tokenizers(tokenizer)
+    if not isinstance(tokenizer, LibraryTokenizer):
+        return _own(tokenizer, reference, wanted)
     expected = reference(texts)
     rejected: dict[str, str] = {}
     for name in ENCODERS if wanted == "auto" else (wanted,):
@@ -144,12 +146,22 @@ def text_buffers(texts: "pa.StringArray") -> tuple[NDArray[np.int64], NDArray[np
     return window.astype(np.int64) - begin, content[begin:end]
 
 
-def _attempt(name: str, tokenizer: Tokenizer, reference: _Encoder) -> tuple[_Encoder | None, str | None]:
+def _own(tokenizer: Tokenizer, encode: _Encoder, wanted: str) -> TextEncoder:
+    """Return the encoder of a tokenizer of a user's own file: it encodes by itself."""
+    if wanted != "auto":
+        kind = type(tokenizer).__name__
+        raise StageError(
+            f"packing.encoder={wanted} cannot be used: {kind} encodes by itself; set it to auto."
+        )
+    return TextEncoder("own", encode, encode, {"encoder": "own", "kind": type(tokenizer).__name__})
+
+
+def _attempt(
+    name: str, tokenizer: LibraryTokenizer, reference: _Encoder
+) -> tuple[_Encoder | None, str | None]:
     """Return an encoder, or why there is none."""
     if name == "tokenizers":
         return reference, None
-    if not isinstance(tokenizer, LibraryTokenizer):
-        return None, "does not know this kind of tokenizer"
     definition = tokenizer.definition()
     reason = _not_gpt2_bpe(definition)
     if reason is not None:

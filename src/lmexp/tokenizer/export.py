@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lmexp.core.values.foreign import read_object
 from lmexp.tokenizer.library import CONFIG_FILE
+from lmexp.tokenizer.own import is_own
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 
@@ -22,6 +23,8 @@ def export_tokenizer(files: Iterable[Path], folder: Path, *, model_max_length: i
     """
     for path in files:
         shutil.copyfile(path, folder / path.name)
+    if is_own(folder):
+        return  # transformers does not read it
     config = folder / CONFIG_FILE
     written = read_object(config) if config.exists() else {}
     tokenizer = Tokenizer.load(folder)

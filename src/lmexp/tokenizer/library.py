@@ -45,6 +45,7 @@ class LibraryTokenizer(Tokenizer):
         self.vocab_size = int(backend.get_vocab_size(with_added_tokens=True))
         self.is_lossless = self._structure.is_lossless
         self.joiner = self._structure.joiner
+        self.glued = self._structure.glued
 
     @classmethod
     def read(cls, path: Path) -> "LibraryTokenizer":
@@ -119,11 +120,11 @@ class LibraryTokenizer(Tokenizer):
     def _aligned(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield the pieces of a text in order, each with what its tokens stand for; they join to both."""
         encoding = self._backend.encode(text, add_special_tokens=False)
-        joiner, place = "", 0
-        for i, (begin, end) in zip(encoding.ids, encoding.offsets, strict=True):
-            yield text[place:begin], joiner
+        place, joiner = 0, self.joiner.decode()
+        for n, (i, (begin, end)) in enumerate(zip(encoding.ids, encoding.offsets, strict=True)):
+            yield text[place:begin], "" if n == 0 or i in self.glued else joiner
             yield text[begin:end], self.token_contents[i].decode()
-            joiner, place = self.joiner.decode(), end
+            place = end
         yield text[place:], ""
 
 

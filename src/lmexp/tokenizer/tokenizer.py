@@ -9,7 +9,8 @@ Three rules hold of every kind:
 - a model reads a text as `begun` gives it: behind a start token where the tokenizer puts one, as it is
   otherwise.
 
-`lmexp.tokenizer.library` has those that the library `tokenizers` runs, which all shipped kinds are.
+`lmexp.tokenizer.library` has those that the library `tokenizers` runs, which all shipped kinds are;
+`lmexp.tokenizer.own` reads those of a user's own file.
 """
 
 import abc
@@ -38,12 +39,19 @@ class Tokenizer(abc.ABC):
     joiner: bytes = b""
     """What stands between the texts of two tokens: nothing, or a space between words."""
 
+    glued: frozenset[int] = frozenset()
+    """Ids before which no joiner stands: pieces that go on with a word."""
+
     @staticmethod
     def load(path: Path) -> "Tokenizer":
-        """Read the tokenizer in directory `path`. Errors: `DataError` where there is none."""
+        """Read the tokenizer in directory `path`.
+
+        Errors: `DataError` where there is none, and for one of a kind that no active file defines.
+        """
+        from lmexp.tokenizer import own
         from lmexp.tokenizer.library import LibraryTokenizer
 
-        return LibraryTokenizer.read(path)
+        return own.read(path) if own.is_own(path) else LibraryTokenizer.read(path)
 
     @abc.abstractmethod
     def save(self, path: Path) -> None:
@@ -63,10 +71,10 @@ class Tokenizer(abc.ABC):
     def token_names(self) -> list[bytes]:
         """What is written for each id, vocab_size of them: its content, or the name of a special token."""
 
-    @property
-    @abc.abstractmethod
+    @functools.cached_property
     def token_strings(self) -> list[str]:
         """What the vocabulary calls each id, vocab_size of them; bytes and spaces may be letters there."""
+        return [name.decode("utf-8", "backslashreplace") for name in self.token_names]
 
     @property
     def eos_token_id(self) -> int:
@@ -89,8 +97,13 @@ class Tokenizer(abc.ABC):
 
         The first token of a text has no joiner before it.
         """
-        sizes = [len(content) + len(self.joiner) if content else 0 for content in self.token_contents]
-        return np.array(sizes, dtype=np.int64)
+        return np.array(
+            [
+                len(content) + (0 if i in self.glued else len(self.joiner)) if content else 0
+                for i, content in enumerate(self.token_contents)
+            ],
+            dtype=np.int64,
+        )
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`."""
@@ -109,13 +122,16 @@ class Tokenizer(abc.ABC):
         A special token is written out as its name, and an id past the vocabulary, which the padded
         embedding of a model may have, as nothing.
         """
-        names = self.token_names
-        written = (names[i] for i in map(int, ids) if 0 <= i < len(names))
-        return self.joiner.join(written).decode("utf-8", "replace")
+        written = [i for i in map(int, ids) if 0 <= i < self.vocab_size]
+        return self._joined(self.token_names, written).decode("utf-8", "replace")
+
+    def spelled(self, ids: Sequence[int]) -> bytes:
+        """Return the bytes of the text that `ids` stand for, special tokens standing for nothing."""
+        return self._joined(self.token_contents, [i for i in ids if self.token_contents[i]])
 
     def continuation(self, text: str, ids: Sequence[int]) -> str:
         """Return what `ids` add to `text`: their own text, behind the joiner where one belongs there."""
-        is_joined = bool(text) and not text[-1].isspace() and len(ids) > 0
+        is_joined = bool(text) and not text[-1].isspace() and len(ids) > 0 and ids[0] not in self.glued
         return (self.joiner.decode() if is_joined else "") + self.decode(ids)
 
     def lost(self, text: str) -> list[tuple[str, str]]:
@@ -129,6 +145,12 @@ class Tokenizer(abc.ABC):
         begin = _num_equal(text, found)
         end = _num_equal(text[begin:][::-1], found[begin:][::-1])
         return [(text[begin : len(text) - end], found[begin : len(found) - end])]
+
+    def _joined(self, texts: Sequence[bytes], ids: Sequence[int]) -> bytes:
+        if not self.glued:
+            return self.joiner.join(texts[i] for i in ids)
+        later = (texts[i] if i in self.glued else self.joiner + texts[i] for i in ids[1:])
+        return b"".join([*(texts[i] for i in ids[:1]), *later])
 
 
 def _num_equal(one: str, other: str) -> int:

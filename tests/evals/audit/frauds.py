@@ -33,10 +33,11 @@ class Bytes:
 
     token_contents = (*(bytes([i]) for i in range(256)), b"")
 
-    joiner = b""
-
     def encode(self, text):
         return list(text.encode())
+
+    def spelled(self, ids):
+        return b"".join(self.token_contents[i] for i in ids)
 
 
 class Honest(PairScorer):

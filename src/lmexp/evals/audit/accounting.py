@@ -49,11 +49,10 @@ def check_figures(subject: Subject) -> Finding:
 
 def check_bytes(subject: Subject) -> Finding:
     """Return whether the tokens of each text stand for its bytes, and it counts with as many."""
-    contents = subject.tokenizer.token_contents
     lost, reason = 0, ""
     for text, (_, ids, num_bytes, _) in subject.measured():
         expected = text.encode()
-        spelled = subject.tokenizer.joiner.join(contents[i] for i in ids)
+        spelled = subject.tokenizer.spelled(ids)
         size = len(expected)
         wrong = abs(size - len(spelled)) or int(spelled != expected)
         if wrong:

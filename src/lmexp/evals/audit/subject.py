@@ -29,9 +29,8 @@ class TokenContents(Protocol):
         """The bytes that each id stands for; none for a special token."""
         ...
 
-    @property
-    def joiner(self) -> bytes:
-        """What stands between the tokens of a text."""
+    def spelled(self, ids: Sequence[int]) -> bytes:
+        """Return the bytes of the text that `ids` stand for."""
         ...
 
 

@@ -26,10 +26,11 @@ def room_for(characters: Collection[str], vocab_size: int, first: Sequence[str])
     if not characters:
         raise DataError("the train split holds no text to learn pieces from; give more text.")
     if len(characters) > room:
+        least = len(characters) + len(first) + 1
         raise DataError(
-            f"tokenizer.vocab_size {vocab_size} leaves room for {max(room, 0)} pieces, and the train split "
-            f"has {len(characters)} different characters, each of which is one; raise it to at least "
-            f"{len(characters) + len(first) + 1}, or take tokenizer=byte_bpe."
+            f"tokenizer.vocab_size {vocab_size} leaves room for {max(room, 0)} pieces, and single characters "
+            f"of the train split take {len(characters)}; raise it to at least {least}, or take "
+            f"tokenizer=byte_bpe."
         )
     return room
 

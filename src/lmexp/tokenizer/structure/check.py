@@ -6,6 +6,7 @@ from typing import Any
 from lmexp.tokenizer.structure.byte_level import byte_level
 from lmexp.tokenizer.structure.parts import Structure, check_alone, check_whole, leaves
 from lmexp.tokenizer.structure.pieces import pieces
+from lmexp.tokenizer.structure.wordpiece import wordpiece
 from lmexp.tokenizer.structure.words import words
 
 
@@ -20,6 +21,8 @@ def check_structure(definition: Mapping[str, Any], where: str) -> Structure:
     kind = definition["model"].get("type")
     if kind == "WordLevel":
         return words(definition, where)
+    if kind == "WordPiece":
+        return wordpiece(definition, where)
     decoders = [part.get("type") for part in leaves(definition["decoder"], "decoders")]
     splits = [part.get("type") for part in leaves(definition["pre_tokenizer"], "pretokenizers")]
     if kind in ("BPE", "Unigram") and "Fuse" in decoders and "ByteLevel" not in splits:

@@ -24,6 +24,9 @@ class Structure:
     joiner: bytes
     """What stands between two tokens in a text: nothing, or a space."""
 
+    glued: frozenset[int] = frozenset()
+    """Ids before which no joiner stands: pieces that go on with a word."""
+
     is_lossless: bool
     """Whether every text is what its tokens stand for."""
 
