@@ -23,7 +23,9 @@ BYTES = ByteConfig().make(iter(()))
 
 
 def awake(vocab_size, context_length=12):
-    config = DiffusionConfig(context_length=context_length, num_layers=1, num_heads=2, d_model=8)
+    config = DiffusionConfig(
+        context_length=context_length, num_layers=1, num_heads=2, num_kv_heads=1, d_model=8
+    )
     model = build_model(config, vocab_size, seed=1).requires_grad_(False)
     generator = torch.Generator().manual_seed(2)
     for parameter in model.parameters():

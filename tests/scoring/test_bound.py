@@ -20,7 +20,7 @@ TEXTS = list(itertools.product(range(3), repeat=N))
 
 @pytest.fixture(scope="module")
 def model():
-    config = DiffusionConfig(context_length=N + 1, num_layers=1, num_heads=2, d_model=8)
+    config = DiffusionConfig(context_length=N + 1, num_layers=1, num_heads=2, num_kv_heads=1, d_model=8)
     model = build_model(config, V, seed=1).double().requires_grad_(False)
     generator = torch.Generator().manual_seed(2)
     for parameter in model.parameters():

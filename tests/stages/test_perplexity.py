@@ -114,7 +114,7 @@ def test_a_limit_takes_the_documents_of_lowest_hash_and_without_one_nothing_is_h
 
 def test_a_bound_is_measured_as_one_and_more_draws_leave_less_open(inputs, tmp_path):
     run, artifacts = inputs
-    config = DiffusionConfig(context_length=16, num_layers=1, num_heads=1, d_model=16)
+    config = DiffusionConfig(context_length=16, num_layers=1, num_heads=1, num_kv_heads=1, d_model=16)
     vocab_size = artifacts["tokenizer"].load().vocab_size + 1
     save_network(build_model(config, vocab_size), tmp_path, eos_token_id=0)
     artifacts = {**artifacts, "model": stages.ModelArtifact(tmp_path)}

@@ -16,7 +16,7 @@ MASKED = {
     "objective": {"name": "masked_token", "rate": 0.3},
 }
 DIFFUSION = {
-    "model": {**MASKED["model"], "architecture": "diffusion"},
+    "model": {**MASKED["model"], "architecture": "diffusion", "num_kv_heads": 1},
     "objective": {"name": "masked_diffusion"},
 }
 GRU = {"model": {"architecture": "gru", "num_layers": 1, "d_model": 16}, "sample_length": 8}

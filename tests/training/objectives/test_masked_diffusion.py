@@ -20,7 +20,14 @@ from lmexp.training.objectives.noise import Noise
 from tests.training.pretrain_runs import VOCAB, ArrayTokens, noise, run, tiny, train
 
 EOS, MASK = 0, VOCAB
-SHAPE = {"architecture": "diffusion", "context_length": 8, "num_layers": 1, "num_heads": 2, "d_model": 16}
+SHAPE = {
+    "architecture": "diffusion",
+    "context_length": 8,
+    "num_layers": 1,
+    "num_heads": 2,
+    "num_kv_heads": 1,
+    "d_model": 16,
+}
 CHANGES = {"model": SHAPE, "objective": {"name": "masked_diffusion"}}
 
 
@@ -166,4 +173,4 @@ def test_an_objective_that_the_model_cannot_do_is_refused_with_one_that_it_can()
     with pytest.raises(
         ConfigError, match=r"masked_diffusion .*architecture=encoder .* set objective=masked_token\."
     ):
-        tiny(**{**CHANGES, "model": {**SHAPE, "architecture": "encoder"}})
+        tiny(**{**CHANGES, "model": {"architecture": "encoder"}})

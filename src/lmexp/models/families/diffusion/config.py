@@ -1,11 +1,11 @@
 """The shape of a masked diffusion model."""
 
-from lmexp.models.families.encoder.config import EncoderConfig
+from lmexp.models.families.qwen3.config import GPTConfig
 from lmexp.models.interface import Capability
 
 
-class DiffusionConfig(EncoderConfig):
-    """An encoder whose noise hides tokens (Austin et al., arXiv 2107.03006; Sahoo et al., 2406.07524)."""
+class DiffusionConfig(GPTConfig):
+    """A Transformer that sees both sides and whose noise hides tokens (Sahoo et al., arXiv 2406.07524)."""
 
     @property
     def can(self) -> frozenset[Capability]:
@@ -18,3 +18,7 @@ class DiffusionConfig(EncoderConfig):
     @property
     def label(self) -> str:
         return f"diffusion-{self.num_layers}x{self.d_model}"
+
+    @property
+    def size(self) -> str:
+        return f"{self.num_layers} bidirectional layers of width {self.d_model}"

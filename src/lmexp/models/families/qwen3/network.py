@@ -27,7 +27,7 @@ from lmexp.models.layers.attention import attention
 from lmexp.models.layers.linear import Linear
 from lmexp.models.layers.norm import RMSNorm
 from lmexp.models.layers.visibility import Visibility
-from lmexp.models.network import BranchingNetwork
+from lmexp.models.network import BranchingNetwork, Network
 
 
 class Attention(nn.Module):
@@ -106,8 +106,8 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.d_model, config.norm_eps)
 
 
-class GPT(BranchingNetwork):
-    """The network: token ids in, logits out."""
+class Transformer(Network):
+    """Token ids in, logits out, whatever a token may see; of a network that says so."""
 
     config: GPTConfig
     embeddings: ClassVar[frozenset[str]] = frozenset({"model.embed_tokens.weight"})
@@ -168,6 +168,12 @@ class GPT(BranchingNetwork):
             std = self.config.init_std if is_embedding else parameter.shape[1] ** -0.5
             parameter.normal_(std=std, generator=generator)
         self.model.embed_tokens.weight[:, : self.config.d_model // 8] += self.config.init_offset
+
+
+class GPT(Transformer, BranchingNetwork):
+    """The network of which a token sees what stands before it."""
+
+    config: GPTConfig
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
