@@ -11,6 +11,7 @@ from lmexp.core.values.config import build
 from lmexp.evals.config import PerplexityConfig
 from lmexp.generation.config import SamplesConfig
 from lmexp.models.families import NGramConfig
+from lmexp.models.families.ngram import counts
 from lmexp.stages.model_artifact import ModelArtifact
 from tests.models.families.ngram.slow import SlowKneserNey
 from tests.stages.test_packing import inputs, run_in
@@ -84,6 +85,21 @@ def test_perplexity_counts_what_is_infinite_and_marks_what_is_no_distribution(in
     assert found["stupid_backoff"]["test/is_normalized"] == 0
     assert "test/is_normalized" not in found["modified_kneser_ney"]
     assert 0 < found["modified_kneser_ney"]["test/bits_per_byte"] < 8
+
+
+def test_a_text_past_memory_gives_the_same_files(inputs, counted, tmp_path, monkeypatch):
+    original = counts.count
+    monkeypatch.setattr(
+        "lmexp.models.families.ngram.model.count",
+        lambda *arguments, **names: original(*arguments, **names, chunk_tokens=4_000, most_chunks=2),
+    )
+    stages.ngram.function(run_in(tmp_path / "again"), NGramConfig(order=3), **inputs)
+    assert counted[0].load().counts.tokens.sum() > 9_000  # more than two chunks
+    for path in counted[0].path.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    assert sorted(p.name for p in (tmp_path / "again").iterdir()) == sorted(
+        p.name for p in counted[0].path.iterdir()
+    )
 
 
 def test_its_steps_are_its_scores(inputs, counted):

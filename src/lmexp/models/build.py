@@ -7,6 +7,8 @@ from lmexp.models.config import ModelConfig
 from lmexp.models.families import module_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -20,8 +22,16 @@ def build_model(config: ModelConfig, vocab_size: int, seed: int = 0) -> "Network
 
 
 def count_model(
-    config: ModelConfig, documents: "Iterable[NDArray[np.int64]]", *, vocab_size: int, bos_token_id: int
+    config: ModelConfig,
+    documents: "Iterable[NDArray[np.int64]]",
+    *,
+    vocab_size: int,
+    bos_token_id: int,
+    folder: "Path | None" = None,
 ) -> "CountedModel":
-    """Return the model that counts `documents`, the ids of each; `bos_token_id` begins and ends one."""
+    """Return the model that counts `documents`, the ids of each; `bos_token_id` begins and ends one.
+
+    What does not fit into memory is sorted in `folder`, which is empty and must stay as long as the model.
+    """
     model = module_of(config, "model").MODEL
-    return cast("CountedModel", model.fit(config, documents, vocab_size, bos_token_id))
+    return cast("CountedModel", model.fit(config, documents, vocab_size, bos_token_id, folder))

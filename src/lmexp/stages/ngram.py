@@ -1,5 +1,7 @@
 """The ngram stage: a corpus counted under a tokenizer."""
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmexp.core.graph.stage import Metrics, StageRun, stage
@@ -33,13 +35,15 @@ def ngram(
     from lmexp.tokenizer.export import export_tokenizer
 
     encoder = tokenizer.load()
-    counted = count_model(
-        config,
-        _documents(corpus, encoder),
-        vocab_size=encoder.vocab_size,
-        bos_token_id=encoder.bos_token_id,
-    )
-    save_counts(counted, run.out)
+    with tempfile.TemporaryDirectory(dir=run.work) as folder:
+        counted = count_model(
+            config,
+            _documents(corpus, encoder),
+            vocab_size=encoder.vocab_size,
+            bos_token_id=encoder.bos_token_id,
+            folder=Path(folder),
+        )
+        save_counts(counted, run.out)
     files = [*tokenizer.files("tokenizer*"), *tokenizer.files("special_tokens*")]
     export_tokenizer(files, run.out, model_max_length=None)
     return {"vocab_size": encoder.vocab_size, **counted.facts}

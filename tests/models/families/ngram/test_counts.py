@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmexp.errors import DataError
-from lmexp.models.families.ngram import counts
+from lmexp.models.families.ngram import counts, runs
 from lmexp.models.families.ngram.adjusted import adjusted
 from lmexp.models.families.ngram.counts import MOST_IDS, count
 from tests.models.families.ngram.slow import SlowKneserNey, arrays
@@ -77,6 +77,36 @@ def test_many_chunks_are_joined_in_tiers_to_the_same_levels(monkeypatch):
     for a, b in zip(one.levels, many.levels, strict=True):
         for name in ("keys", "counts", "suffixes"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def equal(one, other):
+    np.testing.assert_array_equal(one.tokens, other.tokens)
+    for a, b in zip(one.levels, other.levels, strict=True):
+        for name in ("keys", "counts", "suffixes"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+@pytest.mark.parametrize("most_chunks", [1, 4, 300])
+@pytest.mark.parametrize(("block", "most_held"), [(2, 10**6), (2**16, 90)])
+def test_a_text_past_memory_is_sorted_on_disk_to_the_same_levels(
+    monkeypatch, tmp_path, most_chunks, block, most_held
+):
+    monkeypatch.setattr(runs, "BLOCK", block)
+    monkeypatch.setattr(runs, "MOST_HELD", most_held)
+    rng = np.random.default_rng(1)
+    ids = np.where(rng.random(300) < 0.1, BOS, rng.integers(0, V, 300))
+    ids[0] = BOS
+    settings = {"order": 4, "vocab_size": V, "bos_token_id": BOS}
+    found = count([ids], **settings, chunk_tokens=40, folder=tmp_path, most_chunks=most_chunks)
+    assert any(tmp_path.iterdir()) == (most_chunks < 8)  # of 300 tokens and an end
+    equal(found, count([ids], **settings))
+
+
+def test_orders_that_no_chunk_holds_are_sorted_on_disk_too(tmp_path):
+    documents = [np.array([BOS, 1])] * 9
+    settings = {"order": 5, "vocab_size": V, "bos_token_id": BOS}
+    found = count(documents, **settings, chunk_tokens=2, folder=tmp_path, most_chunks=1)
+    equal(found, count(documents, **settings))
 
 
 @pytest.mark.parametrize(

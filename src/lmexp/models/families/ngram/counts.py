@@ -13,21 +13,27 @@ joined to one, four of those to one, and so on, so that each n-gram is moved log
 At the peak, a fit takes some 100 MB for a chunk and 50 to 60 bytes for each different n-gram of all orders,
 which is what grows; the text itself is not kept. 10 million words of English (V = 50,000) have 5.4 million at
 order 3, and took 2.7 CPU seconds and 0.4 GB; at order 5 they have 16.7 million, and took 8.6 and 0.9 GB; 10
-million bytes have 0.4 million at order 5, and took 2.5 and 0.2 GB. What does not fit into memory that way
-would need a sort on disk, which is not here.
+million bytes have 0.4 million at order 5, and took 2.5 and 0.2 GB. A text of more than CHUNKS_IN_MEMORY
+chunks is sorted on disk, where there is a folder for it (`runs`).
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmexp.errors import DataError
 from lmexp.models.families.ngram.grams import Ints, Level, is_first, joined
+from lmexp.models.families.ngram.runs import Runs
 
 CHUNK_TOKENS = 2**20
 """Most tokens that are sorted at once."""
+
+CHUNKS_IN_MEMORY = 64
+"""Chunks after which a text is sorted on disk."""
 
 MOST_IDS = 2**21
 """Largest vocabulary; see `_ranked`."""
@@ -54,11 +60,14 @@ def count(
     vocab_size: int,
     bos_token_id: int,
     chunk_tokens: int = CHUNK_TOKENS,
+    folder: Path | None = None,
+    most_chunks: int = CHUNKS_IN_MEMORY,
 ) -> Counts:
     """Return the counts of all n-grams of up to `order` tokens of `documents`, read once.
 
     Each array is one document or several, `bos t1 ... tk bos t1 ...`, without the `bos` that ends the last;
     ids in [0, vocab_size). `chunk_tokens`, at most CHUNK_TOKENS, changes memory and time, never the result.
+    A text of more than `most_chunks` is sorted on disk, in the empty `folder`, or in memory without one.
 
     Errors: `DataError` if there is no document, if an array does not begin with `bos_token_id`, for an id
     outside the vocabulary, and for a vocabulary of more than MOST_IDS.
@@ -71,13 +80,20 @@ def count(
         )
     check_ids(np.array([bos_token_id]), vocab_size)
     parts: list[list[Counts]] = [[]]  # at place i, of _FAN_IN^i chunks each
-    for chunk, num_seen in _chunks(documents, order - 1, vocab_size, bos_token_id, chunk_tokens):
-        parts[0].append(_counted(chunk, num_seen, order, vocab_size, bos_token_id))
+    chunks = (
+        _counted(chunk, num_seen, order, vocab_size, bos_token_id)
+        for chunk, num_seen in _chunks(documents, order - 1, vocab_size, bos_token_id, chunk_tokens)
+    )
+    for counted in chunks if folder is None else itertools.islice(chunks, most_chunks):
+        parts[0].append(counted)
         _carry(parts, vocab_size)
     every = [part for same in parts for part in same]
     if not every:
         raise DataError("An n-gram model needs at least one document to count, was given none.")
-    return _sum(every, vocab_size)
+    more = next(chunks, None)
+    if more is None or folder is None:
+        return _sum(every, vocab_size)
+    return _sum_on_disk(itertools.chain([more], chunks), every, folder, vocab_size)
 
 
 def reach(ids: Ints, bos_token_id: int) -> Ints:
@@ -175,6 +191,19 @@ def _sum(parts: Sequence[Counts], vocab_size: int) -> Counts:
         return parts[0]
     tokens = np.sum([part.tokens for part in parts], axis=0)
     return Counts(tokens=tokens, levels=joined([part.levels for part in parts], vocab_size))
+
+
+def _sum_on_disk(chunks: Iterable[Counts], before: list[Counts], folder: Path, vocab_size: int) -> Counts:
+    """Return the sum of `before`, what memory holds so far, and of the chunks that are still to come."""
+    runs, tokens = Runs(folder, vocab_size), np.zeros(vocab_size, dtype=np.int64)
+    while before:
+        part = before.pop()
+        tokens += part.tokens
+        runs.add(part.levels)
+    for part in chunks:
+        tokens += part.tokens
+        runs.add(part.levels)
+    return Counts(tokens=tokens, levels=runs.joined())
 
 
 def check_ids(ids: NDArray[np.integer], vocab_size: int, lowest: int = 0) -> None:

@@ -79,7 +79,7 @@ def joined(texts: Sequence[list[Level]], vocab_size: int) -> list[Level]:
 
 def _joined(parts: list[Level], below: list[Ints], vocab_size: int) -> tuple[Level, list[Ints]]:
     """Return one order's levels as one, and of each the new index of each of its n-grams."""
-    keys = [_rewritten(part.keys, new, vocab_size) for part, new in zip(parts, below, strict=True)]
+    keys = [rewritten(part.keys, new, vocab_size) for part, new in zip(parts, below, strict=True)]
     union = np.sort(np.concatenate(keys))
     union = union[is_first(union)]
     counts, suffixes = np.zeros((2, len(union)), dtype=np.int64)
@@ -92,7 +92,7 @@ def _joined(parts: list[Level], below: list[Ints], vocab_size: int) -> tuple[Lev
     return Level(keys=union, counts=counts, suffixes=suffixes), moved
 
 
-def _rewritten(keys: Ints, below: Ints, vocab_size: int) -> Ints:
+def rewritten(keys: Ints, below: Ints, vocab_size: int) -> Ints:
     """Return `keys` with each context's old index replaced by its new one in `below`."""
     contexts = keys // vocab_size
     return keys + (below[contexts] - contexts) * vocab_size

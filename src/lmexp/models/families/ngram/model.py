@@ -1,6 +1,7 @@
 """An n-gram model: counts, and what a kind of smoothing makes of them (`smoothing` states the formulas)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -67,9 +68,15 @@ class NGram(Lookups):
         documents: Iterable[NDArray[np.integer]],
         vocab_size: int,
         bos_token_id: int,
+        folder: Path | None = None,
     ) -> Self:
-        """Count `documents`, as `counts.count` reads them, and smooth. Errors: `DataError`, as there."""
-        counts = count(documents, order=config.order, vocab_size=vocab_size, bos_token_id=bos_token_id)
+        """Count `documents`, as `counts.count` reads them, and smooth. Errors: `DataError`, as there.
+
+        A text past memory is sorted in `folder`, which is empty and must stay as long as the model.
+        """
+        counts = count(
+            documents, order=config.order, vocab_size=vocab_size, bos_token_id=bos_token_id, folder=folder
+        )
         weights = config.interpolation_weights
         if config.smoothing == "jelinek_mercer" and not weights:
             weights = deleted_interpolation(counts, bos_token_id)
