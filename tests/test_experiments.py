@@ -10,6 +10,16 @@ EXPERIMENTS = sorted(p.stem for p in shipped("conf").glob("experiment/*.yaml"))
 DEBUG = sorted(p.stem for p in shipped("conf").glob("debug/*.yaml"))
 
 PINNED: dict[str, dict[str, str]] = {
+    "awd_lstm": {
+        "corpus": "dcfbda7c728f",
+        "tokenizer": "8273c5856e9a",
+        "packing": "e28a9bd318c2",
+        "pretrain": "880b1e81d71f",
+        "perplexity": "5609485353ca",
+        "baseline": "9a29f5d6ac86",
+        "prompts": "e18358d35e89",
+        "samples": "9f867e08e2dc",
+    },
     "gpt2_124m": {
         "corpus": "efd7980328fe",
         "tokenizer": "49c68554d4e6",
@@ -40,6 +50,16 @@ PINNED: dict[str, dict[str, str]] = {
         "prompts": "e18358d35e89",
         "samples": "9f867e08e2dc",
     },
+    "ptb_lstm_medium": {
+        "corpus": "dcfbda7c728f",
+        "tokenizer": "8273c5856e9a",
+        "packing": "e28a9bd318c2",
+        "pretrain": "47903a10c46b",
+        "perplexity": "5609485353ca",
+        "baseline": "9a29f5d6ac86",
+        "prompts": "e18358d35e89",
+        "samples": "9f867e08e2dc",
+    },
     "small_gpt": {
         "corpus": "4ddcebe55b2e",
         "tokenizer": "98cdd49a9fd9",
@@ -63,20 +83,36 @@ PINNED: dict[str, dict[str, str]] = {
 }
 
 
+GIVEN = ("awd_lstm", "ptb_lstm_medium")
+"""Experiments for files that their user gives, one a split."""
+
+
+@pytest.fixture
+def given(tmp_path):
+    """Return what to say besides an experiment's name: nothing, or files that are always the same."""
+    words = []
+    for split in ("train", "validation", "test"):
+        (tmp_path / f"{split}.txt").write_text(f"a text of words to {split} on\n")
+        words.append(f"corpus.sources.{split}.files=[{tmp_path / split}.txt]")
+    return lambda experiment: words if experiment in GIVEN else []
+
+
 def identities(overrides):
     handles = compose(overrides).handles
     return {name: digest([h.stage.name, h.stage.version, h.identity()])[:12] for name, h in handles.items()}
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_the_identity_of_a_shipped_experiment_is_pinned(experiment):
-    assert identities([f"+experiment={experiment}"]) == PINNED[experiment]
+def test_the_identity_of_a_shipped_experiment_is_pinned(experiment, given):
+    assert identities([f"+experiment={experiment}", *given(experiment)]) == PINNED[experiment]
 
 
 @pytest.mark.parametrize("debug", DEBUG)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_a_debug_preset_composes_with_every_experiment(debug, experiment):
-    assert identities([f"+experiment={experiment}", f"+debug={debug}"]) != PINNED[experiment]
+def test_a_debug_preset_composes_with_every_experiment(debug, experiment, given):
+    assert (
+        identities([f"+experiment={experiment}", f"+debug={debug}", *given(experiment)]) != PINNED[experiment]
+    )
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

@@ -42,7 +42,8 @@ class PerplexityConfig(DeviceConfig):
 
     as_one_text: bool = option(default=False, absent_means=False)
     """Whether the documents of a split are one text, each read after all before it, as recurrent models of
-    words are compared on Penn Treebank and WikiText; needs `score_ends`, which stand between them."""
+    words are compared on Penn Treebank and WikiText; needs `score_ends`, which stand between them. With a
+    `limit` its documents follow each other in the order of their hash."""
 
     limit: int | None = option(default=None, ge=1)
     """Documents scored of each split, in order of their hash; null scores all."""
@@ -63,11 +64,6 @@ class PerplexityConfig(DeviceConfig):
     def check(self) -> None:
         if self.as_one_text and not self.score_ends:
             raise ConfigError("as_one_text reads over the ends of documents; set score_ends=true.")
-        if self.as_one_text and self.limit is not None:
-            raise ConfigError(
-                f"as_one_text reads the documents in their order, and limit ({self.limit}) takes some of "
-                f"them; set limit=null."
-            )
         if self.continuous_cache.num_tokens is not None and self.context_length is not None:
             raise ConfigError(cannot_remember(f"context_length ({self.context_length}) cuts it into windows"))
         if not self.splits or len(set(self.splits)) != len(self.splits):
