@@ -36,7 +36,9 @@ def pipeline(config: EvaluateExperiment) -> dict[str, Handle]:
     )
     asked = {}
     if config.audit is not None:
-        asked["audit"] = stages.audit(config.audit, model=model, tokenizer=tokenizer, corpus=corpus)
+        asked["audit"] = stages.audit(
+            config.audit, model=model, tokenizer=tokenizer, corpus=corpus, perplexity=perplexity
+        )
     if config.size is not None:
         asked["size"] = stages.size(config.size, model=model, tokenizer=tokenizer, corpus=corpus)
     return {

@@ -63,7 +63,9 @@ def pipeline(config: PretrainExperiment) -> dict[str, Handle]:
     samples = stages.samples(config.samples, model=model, tokenizer=tokenizer)
     asked = {}
     if config.audit is not None:
-        asked["audit"] = stages.audit(config.audit, model=model, tokenizer=tokenizer, corpus=corpus)
+        asked["audit"] = stages.audit(
+            config.audit, model=model, tokenizer=tokenizer, corpus=corpus, perplexity=perplexity
+        )
     if config.size is not None:
         asked["size"] = stages.size(config.size, model=model, tokenizer=tokenizer, corpus=corpus)
     if "next_token" not in config.model.can:  # prompts compare likelihoods, and bounds cannot be compared

@@ -126,5 +126,5 @@ def test_an_experiment_file_says_what_it_is_for(experiment):
 
 def test_an_audit_and_sizes_are_added_on_request_and_change_nothing_else():
     found = identities(["+experiment=tiny", "+audit=default", "+size=default"])
-    assert (found.pop("audit"), found.pop("size")) == ("37f753ae50a2", "3178811acb6a")
+    assert (found.pop("audit"), found.pop("size")) == ("488508473bae", "c045fc1907a8")
     assert found == PINNED["tiny"]

@@ -35,7 +35,10 @@ def test_a_dictionary_helps_on_text_like_that_which_it_was_trained_on_and_its_by
     assert dictionary == trained_dictionary(iter(TRAIN))
     found = dictionary_bits_per_byte(dictionary, TEST, len(data))
     known = zstandard.ZstdCompressionDict(dictionary)
-    frame = zstandard.ZstdCompressor(level=19, dict_data=known).compress(data)
+    chosen = zstandard.ZstdCompressionParameters.from_level(
+        19, source_size=len(data), dict_size=len(dictionary)
+    )
+    frame = zstandard.ZstdCompressor(compression_params=chosen, dict_data=known).compress(data)
     assert zstandard.ZstdDecompressor(dict_data=known).decompress(frame) == data
     told = zstandard.ZstdCompressor(level=19).compress(dictionary)
     assert found["zstd_dictionary_bits_per_byte"] == pytest.approx(8 * len(frame) / len(data), rel=0.02)

@@ -14,7 +14,7 @@ PerplexityConfig.continuous_cache = ContinuousCacheConfig (absent: ContinuousCac
 PerplexityConfig.draws = 32 >= 2 <= 1000000 (absent: 32)
 PerplexityConfig.batch_size = None >= 1
 SizeConfig.split = 'test' of validation, test
-SizeConfig.limit = 64 >= 1
+SizeConfig.limit = 16 >= 1
 SizeConfig.draws = 32 >= 2 <= 1000000
 SizeConfig.batch_size = None >= 1
 PromptsConfig.tasks = ('python_identifier', 'python_operator', 'python_bracket', 'python_argument')
@@ -30,7 +30,6 @@ AuditConfig.split = 'test' of validation, test
 AuditConfig.documents = 16 >= 2 <= 10000
 AuditConfig.contexts = 6 >= 1 <= 10000
 AuditConfig.tokens = 48 >= 4 <= 4096
-AuditConfig.draws = 32 >= 2 <= 1000000
 AuditConfig.seed = 1234 >= 0 <= 9223372036854775807
 """
 

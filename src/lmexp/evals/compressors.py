@@ -68,7 +68,13 @@ def dictionary_bits_per_byte(dictionary: bytes, texts: Iterable[str], num_bytes:
     includes the dictionary, itself compressed by zstd -19.
     """
     known = zstandard.ZstdCompressionDict(dictionary)
-    compressor = zstandard.ZstdCompressor(level=19, dict_data=known).compressobj(size=num_bytes)
+    # of itself the library would choose them for the dictionary, with a window too small for the text
+    chosen = zstandard.ZstdCompressionParameters.from_level(
+        19, source_size=num_bytes, dict_size=len(dictionary)
+    )
+    compressor = zstandard.ZstdCompressor(compression_params=chosen, dict_data=known).compressobj(
+        size=num_bytes
+    )
     size = sum(len(compressor.compress(text.encode())) for text in texts) + len(compressor.flush())
     told = len(zstandard.ZstdCompressor(level=19).compress(dictionary))
     return {

@@ -80,7 +80,7 @@ class SizeConfig(DeviceConfig):
     split: str = option(default="test", choices=("validation", "test"))
     """Held-out split whose code length is computed, beside that of the training text."""
 
-    limit: int | None = option(default=64, ge=1)
+    limit: int | None = option(default=16, ge=1)
     """Documents of each split, in order of their hash, by which bits per byte of the whole are estimated;
     null scores all."""
 

@@ -84,20 +84,11 @@ def _measured(
         score_as_one_text,
         score_documents,
     )
-    from lmexp.scoring.scorer import scorer_of
     from lmexp.tokenizer.config import ByteConfig
 
     if network.context_length is not None:
         require_window(config, network.context_length)
-    scorer = scorer_of(
-        network,
-        context_length=config.context_length,
-        batch_size=config.batch_size,
-        bos_token_id=encoder.bos_token_id,
-        draws=config.draws,
-        cache=config.continuous_cache,
-        purpose="perplexity",
-    )
+    scorer = scorer_for(config, network, encoder)
     context_length = config.context_length or network.context_length
     if network.is_bound:  # what begins a document takes a place of its window
         context_length = scorer.context_length
@@ -149,6 +140,28 @@ def _measured(
         found |= {} if network.is_normalized else {"is_normalized": 0}
         metrics |= {f"{split}/{name}": value for name, value in found.items()}
     return metrics
+
+
+def scorer_for(
+    config: PerplexityConfig,
+    network: "LanguageModel",
+    encoder: "Tokenizer",
+    *,
+    draws: int | None = None,
+    purpose: str = "perplexity",
+) -> "Scorer":
+    """Return what makes the figures of `config`, which the audit asks again, a bound by so many `draws`."""
+    from lmexp.scoring.scorer import scorer_of
+
+    return scorer_of(
+        network,
+        context_length=config.context_length,
+        batch_size=config.batch_size,
+        bos_token_id=encoder.bos_token_id,
+        draws=config.draws if draws is None else draws,
+        cache=config.continuous_cache,
+        purpose=purpose,
+    )
 
 
 def _chunks(documents: "Iterable[Document]") -> "Iterator[list[Document]]":

@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from lmexp import stages
-from lmexp.core.values.config import build
+from lmexp.core.values.config import build, to_dict
+from lmexp.core.values.sealed import write_sealed
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import DataError
 from lmexp.evals.audit.config import AuditConfig
+from lmexp.evals.config import PerplexityConfig
 from lmexp.models.build import build_model, count_model
 from lmexp.models.families import MODELS, NETWORKS
 from lmexp.models.folder import save_counts, save_network
+from lmexp.scoring.config import ContinuousCacheConfig
 from lmexp.stages.tokenizer import MadeTokenizerConfig
 from lmexp.tokenizer.config import ByteBPEConfig, WordConfig
 
@@ -134,3 +137,27 @@ def test_a_tokenizer_that_loses_text_fails_by_the_bytes_that_it_loses(inputs, tm
     assert rows["bytes"]["figure"] > 0
     assert "and it has" in rows["bytes"]["reason"]
     assert rows["sums_to_one"]["verdict"] == "pass"
+
+
+def test_the_scorer_that_is_asked_is_that_of_the_perplexity_given(inputs, tmp_path, monkeypatch):
+    from lmexp.scoring.continuous_cache import ContinuousCacheScorer
+
+    run, artifacts = inputs
+    model = small("gru", artifacts, tmp_path / "model")
+    config = PerplexityConfig(continuous_cache=ContinuousCacheConfig(num_tokens=20, weight=0.3))
+    made = tmp_path / "perplexity"
+    made.mkdir()
+    write_sealed(made / "artifact.json", {"config": to_dict(config), "files": {}})
+    artifacts = {**artifacts, "model": model, "perplexity": stages.PerplexityArtifact(made)}
+    audit = AuditConfig(documents=5, contexts=3, tokens=20)
+    rows = {row["check"]: row for row in rows_of(run(stages.audit, audit, **artifacts))}
+    assert {row["verdict"] for row in rows.values()} == {"pass", "unknown"}
+    plain = ContinuousCacheScorer._remembered
+
+    def twice(self, *words):
+        return plain(self, *words) + np.log(2)
+
+    monkeypatch.setattr(ContinuousCacheScorer, "_remembered", twice)
+    rows = {row["check"]: row for row in rows_of(run(stages.audit, audit, **artifacts))}
+    assert rows["sums_to_one"]["verdict"] == "fail"
+    assert rows["sums_to_one"]["figure"] == pytest.approx(0.3, abs=1e-3), "the cache has a weight of 0.3"

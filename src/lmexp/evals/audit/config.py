@@ -33,8 +33,5 @@ class AuditConfig(DeviceConfig):
     tokens: int = option(default=48, ge=4, le=4096)
     """Tokens of each document that are asked about, at most the model's context, and most of a context."""
 
-    draws: int = option(default=32, ge=2, le=1_000_000)
-    """Draws by which a bound is estimated, as `perplexity.draws`."""
-
     seed: int = option(default=1234, ge=0, le=2**63 - 1)
     """Seeds the choice of contexts, of cuts and of what later tokens are changed to."""

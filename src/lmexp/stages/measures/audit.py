@@ -1,13 +1,17 @@
 """The audit stage: whether a model's figures mean what they say, asked of what makes them."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from lmexp.core.graph.stage import Artifact, Metrics, StageRun, stage
+from lmexp.core.store.record import read_record
+from lmexp.core.values.config import build
 from lmexp.evals.audit.config import AuditConfig
+from lmexp.evals.config import PerplexityConfig
 from lmexp.models.device import check_device, computing
 from lmexp.stages.corpus import CorpusArtifact
 from lmexp.stages.model_artifact import ModelArtifact
-from lmexp.stages.perplexity import encoded, held_out
+from lmexp.stages.perplexity import PerplexityArtifact, encoded, held_out, scorer_for
 from lmexp.stages.rows import write_rows
 from lmexp.stages.tokenizer import TokenizerArtifact
 
@@ -46,9 +50,12 @@ def audit(
     model: ModelArtifact,
     tokenizer: TokenizerArtifact,
     corpus: CorpusArtifact,
+    perplexity: PerplexityArtifact | None = None,
 ) -> Metrics:
     """Ask every question of `lmexp.evals.audit`; a check that fails is a result and no error.
 
+    Asked is the scorer of `perplexity`, with its window, its draws and its memory; without one, that of the
+    model as it is.
     Metrics are how many checks `passed`, `failed` and are `unknown`.
     Errors: `DataError` for a model that gives no next token a probability, and for a split without tokens.
     """
@@ -62,6 +69,7 @@ def audit(
             config,
             network,
             tokenizer.load(),
+            measured_by=_settings(perplexity),
             few=few,
             every=every,
             lineage=lineage_of(model.path),
@@ -72,21 +80,30 @@ def audit(
     return counts(rows)
 
 
+def _settings(perplexity: PerplexityArtifact | None) -> PerplexityConfig:
+    """Return the configuration by which figures were made."""
+    if perplexity is None:
+        return PerplexityConfig()
+    return build(PerplexityConfig, read_record(perplexity.path).data["config"])
+
+
 def findings(
     config: AuditConfig,
     model: "LanguageModel",
     encoder: "Tokenizer",
     *,
+    measured_by: PerplexityConfig,
     few: "Callable[[], Iterable[Document]]",
     every: "Callable[[], Iterable[Document]]",
     lineage: "Lineage",
     say: "Callable[[str], None]",
 ) -> "list[Finding]":
-    """Return what is found on a model: questions are about `few` documents, figures of `every`."""
+    """Return what is found on a model, `measured_by` some settings: questions are about `few` documents, and
+    figures are of `every` one."""
     from lmexp.evals.audit.audit import audit as ask
     from lmexp.evals.audit.contamination import check_test_split
 
-    subject = subject_of(config, model, encoder, few=few, every=every)
+    subject = subject_of(config, model, encoder, measured_by=measured_by, few=few, every=every)
     found = ask(subject, contexts=config.contexts, say=say)
     say("looks for its documents in what made it")
     return [*found, check_test_split(lineage, config.split, (document.text for document in every()))]
@@ -97,19 +114,22 @@ def subject_of(
     model: "LanguageModel",
     encoder: "Tokenizer",
     *,
+    measured_by: PerplexityConfig,
     few: "Callable[[], Iterable[Document]]",
     every: "Callable[[], Iterable[Document]]",
 ) -> "Subject":
     """Return a model as the perplexity stage measures it."""
     from lmexp.evals.audit.subject import Subject
     from lmexp.evals.perplexity import score_documents
-    from lmexp.scoring.scorer import scorer_of
 
-    def scorer(batch_size: int | None = None, draws: int = config.draws) -> "Scorer":
-        bos = encoder.bos_token_id
-        return scorer_of(model, batch_size=batch_size, bos_token_id=bos, draws=draws, purpose="audit")
+    def scorer(batch_size: int | None) -> "Scorer":
+        config = dataclasses.replace(measured_by, batch_size=batch_size)
+        return scorer_for(config, model, encoder, purpose="audit")
 
-    context_length = scorer().context_length
+    def bound(draws: int) -> "Scorer":
+        return scorer_for(measured_by, model, encoder, draws=draws)
+
+    context_length = scorer(None).context_length
 
     def measure(scorer: "Scorer", documents: "Iterable[EvalDocument]") -> "Iterator[Mapping[str, Any]]":
         return score_documents(scorer, documents, context_length=context_length)
@@ -129,5 +149,5 @@ def subject_of(
         pieces=[ids[:length] for _, ids, _, _ in encoded(few(), encoder) if len(ids)],
         nats=NATS[config.precision],
         seed=config.seed,
-        bound=(lambda draws: scorer(draws=draws)) if model.is_bound else None,
+        bound=bound if model.is_bound else None,
     )

@@ -27,6 +27,7 @@ def audit(arguments: argparse.Namespace) -> int:
     from lmexp.analysis.audits import audit_text
     from lmexp.evals.audit.config import AuditConfig
     from lmexp.evals.audit.lineage import lineage_of
+    from lmexp.evals.config import PerplexityConfig
     from lmexp.models.device import computing
     from lmexp.stages.corpus import CorpusArtifact
     from lmexp.stages.measures.audit import findings
@@ -43,7 +44,14 @@ def audit(arguments: argparse.Namespace) -> int:
         few, every = (held_out(corpus, config.split, limit) for limit in (config.documents, None))
     with computing(model, config, "audit") as placed:
         found = findings(
-            config, placed, tokenizer, few=few, every=every, lineage=lineage, say=lambda _text: None
+            config,
+            placed,
+            tokenizer,
+            measured_by=PerplexityConfig(),
+            few=few,
+            every=every,
+            lineage=lineage,
+            say=lambda _text: None,
         )
     rows = [finding.row() for finding in found]
     if arguments.json:
