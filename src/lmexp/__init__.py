@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lmexp.models.arpa import ArpaModel
     from lmexp.models.interface import LanguageModel
     from lmexp.scoring.texts import TextScore
+    from lmexp.tokenizer.spelling import Token
     from lmexp.tokenizer.tokenizer import Tokenizer
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "run_experiment",
     "run_sweep",
     "score",
+    "tokenize",
 ]
 
 
@@ -79,6 +81,16 @@ def score(
     from lmexp.scoring.texts import score_texts
 
     return score_texts(model, tokenizer, [texts] if isinstance(texts, str) else texts, prompt=prompt)
+
+
+def tokenize(tokenizer: "Tokenizer", text: str) -> "list[Token]":
+    """Return the tokens of `text`: of each its id, how it is shown and its bytes.
+
+    Errors: `DataError` for a text that is no Unicode.
+    """
+    from lmexp.tokenizer.spelling import tokens_of
+
+    return tokens_of(tokenizer, text)
 
 
 def load_model(path: str | Path, *, extensions: "Sequence[str | Path]" = ()) -> "LanguageModel":

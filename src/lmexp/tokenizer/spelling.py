@@ -6,10 +6,34 @@ A token of a byte-level vocabulary may hold a part of a character. Its bytes tha
 stands for one token's bytes alone.
 """
 
+from dataclasses import dataclass
+
 from lmexp.core.values.terminal import printable
+from lmexp.errors import DataError
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "'": "\\'"}
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of a text."""
+
+    id: int
+    text: str
+    """How it is shown."""
+    content: bytes
+    """The bytes that it stands for."""
+
+
+def tokens_of(tokenizer: Tokenizer, text: str) -> list[Token]:
+    """Return the tokens of a text. Errors: `DataError` for one that is no Unicode."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"the text is not valid UTF-8 at character {error.start}.") from None
+    contents = tokenizer.token_contents
+    return [Token(i, spelled_token(tokenizer, i), contents[i]) for i in tokenizer.encode(text)]
 
 
 def spelled(content: bytes) -> str:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lmexp import cli, load_tokenizer
+from lmexp import cli, load_tokenizer, tokenize
 from tests.tokenizer.families import written
 
 TEXT = "don't fine-tune 中文 é"
@@ -22,6 +22,8 @@ def test_ids_are_the_tokenizers_and_bytes_add_up_to_the_text(family, tmp_path, c
     found, _ = entry["texts"]
     assert [token["id"] for token in found["tokens"]] == load_tokenizer(folder).encode(TEXT)
     assert b"".join(bytes.fromhex(token["bytes"]) for token in found["tokens"]) == TEXT.encode()
+    own = tokenize(load_tokenizer(folder), TEXT)
+    assert [{"id": t.id, "text": t.text, "bytes": t.content.hex(" ")} for t in own] == found["tokens"]
     assert found["comes_back"] is True
     assert found["bytes"] == len(TEXT.encode())
 

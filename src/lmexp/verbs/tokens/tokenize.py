@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lmexp.core.values.terminal import width_of
-from lmexp.errors import ConfigError, DataError
+from lmexp.errors import ConfigError
 from lmexp.verbs.tokens.named import tokenizer_of
 from lmexp.verbs.words import print_json, text_lines
 
@@ -22,7 +22,7 @@ def tokenize(arguments: argparse.Namespace) -> int:
     learnt = None if arguments.learn is None else text_lines(arguments.learn)
     named = {what: tokenizer_of(what, stores, learnt) for what in arguments.tokenizer}
     found = [
-        {"tokenizer": what, "texts": [tokens_of(tokenizer, text) for text in texts]}
+        {"tokenizer": what, "texts": [_as_json(tokenizer, text) for text in texts]}
         for what, tokenizer in named.items()
     ]
     if arguments.json:
@@ -36,27 +36,16 @@ def tokenize(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def tokens_of(tokenizer: "Tokenizer", text: str) -> dict[str, Any]:
-    """Return the tokens of a text: of each its id, how it is shown and its bytes in hexadecimal digits.
+def _as_json(tokenizer: "Tokenizer", text: str) -> dict[str, Any]:
+    """Return the tokens of a text, with their bytes in hexadecimal digits, and whether it comes back."""
+    from lmexp.tokenizer.spelling import tokens_of
 
-    `comes_back` says whether the tokens decode to the text.
-    Errors: `DataError` for a text that is no Unicode.
-    """
-    from lmexp.tokenizer.spelling import spelled_token
-
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise DataError(f"the text is not valid UTF-8 at character {error.start}.") from None
-    ids = tokenizer.encode(text)
-    contents = tokenizer.token_contents
+    tokens = tokens_of(tokenizer, text)
     return {
         "text": text,
-        "bytes": size,
-        "comes_back": tokenizer.decode(ids) == text,
-        "tokens": [
-            {"id": i, "text": spelled_token(tokenizer, i), "bytes": contents[i].hex(" ")} for i in ids
-        ],
+        "bytes": len(text.encode()),
+        "comes_back": tokenizer.decode([token.id for token in tokens]) == text,
+        "tokens": [{"id": t.id, "text": t.text, "bytes": t.content.hex(" ")} for t in tokens],
     }
 
 
