@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 _MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", *_TOKENIZER_FILES)
+_TIKTOKEN = ".tiktoken"
 _REQUIRED = ("config.json", "model.safetensors", "tokenizer.json")
 _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.npz")
 """What files of weights are called; of these only `model.safetensors` is read."""
@@ -41,7 +42,8 @@ class AdoptedConfig(Config):
 
     path: str = option(by_content=True)
     """A directory in Hugging Face's layout: `tokenizer.json` for a tokenizer; with `config.json` and
-    `model.safetensors` beside it for a model."""
+    `model.safetensors` beside it for a model. For a tokenizer also a file of tiktoken, such as
+    ``cl100k_base.tiktoken``."""
 
 
 def _content(names: tuple[str, ...], config: AdoptedConfig, hasher: FileHasher) -> dict[str, str]:
@@ -103,6 +105,9 @@ def _check_header(path: Path) -> None:
 
 
 def _tokenizer_content(config: AdoptedConfig, hasher: FileHasher) -> dict[str, str]:
+    path = Path(config.path)
+    if path.suffix == _TIKTOKEN and path.is_file():
+        return {path.name: hasher(path)}
     return _content(_TOKENIZER_FILES, config, hasher)
 
 
@@ -121,10 +126,13 @@ def _label(config: AdoptedConfig) -> str:
 
 @stage("adopted_tokenizer", version=2, produces=TokenizerArtifact, content=_tokenizer_content, label=_label)
 def adopted_tokenizer(run: StageRun, config: AdoptedConfig) -> Metrics:
-    """Take a byte-level tokenizer into the store.
+    """Take a tokenizer into the store.
 
-    Errors: `DataError` for one that does not give every text back.
+    Errors: `DataError` for one that loses text unseen.
     """
+    given = Path(config.path)
+    if given.name in run.content and given.suffix == _TIKTOKEN:
+        return {"vocab_size": _converted_file(run, given)}
     _copy(run, config)
     with _named_as_given(run, config):
         return {"vocab_size": _tokenizer(run.out).vocab_size}
@@ -152,6 +160,17 @@ def adopted_model(run: StageRun, config: AdoptedConfig) -> Metrics:
         )
     longest = {} if model.context_length is None else {"context_length": model.context_length}
     return {"parameters": model.num_parameters, "vocab_size": model.vocab_size, **longest}
+
+
+def _converted_file(run: StageRun, path: Path) -> int:
+    """Write a file of tiktoken as a tokenizer.json, and return its vocabulary size."""
+    from lmexp.tokenizer.foreign.tiktoken_file import read_tiktoken
+
+    tokenizer = read_tiktoken(path)
+    if FileHasher()(path) != run.content[path.name]:
+        raise DataError(f"{path} changed while being read; give the command again.")
+    tokenizer.save(run.out)
+    return tokenizer.vocab_size
 
 
 def _tokenizer(folder: Path) -> "Tokenizer":

@@ -1,0 +1,1 @@
+"""Reads tokenizers that other programs wrote in forms of their own."""
