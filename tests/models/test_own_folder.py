@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from lmexp.errors import DataError
 from lmexp.models.build import build_model
-from lmexp.models.families import EncoderConfig, GRUConfig, LSTMConfig, MLPConfig, RNNConfig
+from lmexp.models.families import DiffusionConfig, EncoderConfig, GRUConfig, LSTMConfig, MLPConfig, RNNConfig
 from lmexp.models.folder import load_model, save_network
 
 CONFIGS = [
@@ -17,8 +17,11 @@ CONFIGS = [
     RNNConfig(num_layers=1, d_model=8),
     MLPConfig(order=3, d_model=4, d_ff=6, direct=True),
     EncoderConfig(context_length=8, num_layers=1, num_heads=2, d_model=8),
+    DiffusionConfig(context_length=8, num_layers=1, num_heads=2, num_kv_heads=1, d_model=8),
 ]
-families = pytest.mark.parametrize("config", CONFIGS, ids=["gru", "lstm", "rnn", "mlp", "encoder"])
+families = pytest.mark.parametrize(
+    "config", CONFIGS, ids=["gru", "lstm", "rnn", "mlp", "encoder", "diffusion"]
+)
 
 
 @families

@@ -7,6 +7,7 @@ from lmexp.core.graph.plan import make_plan
 from lmexp.core.store.store import Store
 from lmexp.errors import ConfigError
 from lmexp.models.families import GPT2Config, GPTConfig, GRUConfig, NGramConfig
+from lmexp.training.objectives.config import MaskedTokenConfig
 
 TINY = GPTConfig(
     context_length=128,
@@ -89,6 +90,28 @@ def test_a_model_that_gives_a_bound_is_measured_by_it_and_asked_no_prompts():
     (hint,) = composition.handles["pretrain"].stage.hints(composition.handles["pretrain"].config)
     assert "diffusion-4x256 gives a text a bound of its probability" in hint
     assert "draws" not in composition.handles["perplexity"].identity()
+
+
+@pytest.mark.parametrize(
+    ("model", "objective"), [("encoder", "masked_token"), ("diffusion", "masked_diffusion")]
+)
+def test_a_model_that_is_good_for_one_objective_has_it_where_nothing_names_one(model, objective):
+    named = compose(["+experiment=tiny", f"model={model}", f"objective={objective}"])
+    left_out = compose(["+experiment=tiny", f"model={model}"])
+    by_its_key = compose(["+experiment=tiny", f"model.architecture={model}"])
+    assert left_out.config == named.config
+    assert left_out.handles["pretrain"].identity() == named.handles["pretrain"].identity()
+    assert by_its_key.values["objective"]["name"] == objective
+    with pytest.raises(ConfigError, match=rf"objective=next_token .* set objective={objective}\."):
+        compose(["+experiment=tiny", f"model={model}", "objective=next_token"])
+
+
+def test_a_key_of_an_objective_that_goes_with_a_model_holds():
+    config = compose(["+experiment=tiny", "model=encoder", "objective.rate=0.3"]).config
+    assert config.objective == MaskedTokenConfig(rate=0.3)
+    with pytest.raises(ConfigError, match=r"objective.rte"):
+        compose(["+experiment=tiny", "model=encoder", "+objective.rte=0.3"])
+    assert "objective" not in compose(["+experiment=tiny"]).handles["pretrain"].identity()
 
 
 def test_another_kind_has_its_own_defaults_and_group_file_and_what_is_shared():

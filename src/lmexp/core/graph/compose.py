@@ -35,7 +35,7 @@ from omegaconf import DictConfig, OmegaConf
 from lmexp.core.graph.composing_errors import KEYS, OWN, REFUSED, ROOTS, translated_errors
 from lmexp.core.graph.extensions import activate_given, refuse_name_of_extension
 from lmexp.core.graph.extensions import signature as extensions_signature
-from lmexp.core.graph.kinds import Words, settle, unions
+from lmexp.core.graph.kinds import Words, go_together, settle, unions
 from lmexp.core.graph.loading import config_class, load_file
 from lmexp.core.graph.plan import differences
 from lmexp.core.graph.removed import refuse_removed
@@ -291,6 +291,8 @@ def _values(
         for path, one_of in unions(cls):
             words = None if origin is None else _words(origin, path, choices)
             left |= {f"{path}.{k}": v for k, v in settle(masked, path, one_of, words).items()}
+        if origin is not None:
+            go_together(masked, cls, origin.overrides)
         values = OmegaConf.to_container(masked, resolve=True)
     assert isinstance(values, dict), "the primary configuration is a mapping"
     values.pop(VARIABLES, None)  # they have been put where they are used

@@ -4,6 +4,9 @@ An experiment's keys in such a configuration belong to the kind that it chose. W
 chooses another, that kind's own defaults and group file hold, then the keys that mean the same in all kinds
 (`OneOf.shared`) as the experiment has them, then the command line's own. A shared key that the kind lacks
 goes to the key beside it that says the same (`OneOf.beside`). What was left behind is named.
+
+A kind may be good for one kind of another configuration alone, as an encoder for hidden tokens: then that is
+the kind of the other one where nothing names any (`Config.goes_with`), as if it had been named.
 """
 
 import dataclasses
@@ -64,6 +67,28 @@ def settle(composed: DictConfig, path: str, one_of: OneOf, words: Words | None) 
     with open_dict(composed):
         OmegaConf.update(composed, path, whole, merge=False, force_add=True)
     return left
+
+
+def go_together(composed: DictConfig, cls: type[Config], given: Sequence[str]) -> None:
+    """Give what the words `given` name no kind of the one that goes with what was chosen beside it."""
+    places = dict(unions(cls))
+    for path, one_of in places.items():
+        if not isinstance(OmegaConf.select(composed, path), DictConfig):
+            continue
+        kind = OmegaConf.select(composed, f"{path}.{one_of.key}")
+        for name, goes_with in one_of.kinds[kind].goes_with.items():
+            place = ".".join((*path.split(".")[:-1], name))
+            node, own = OmegaConf.select(composed, place), _given(given, place)
+            if place not in places or not isinstance(node, DictConfig):
+                continue
+            key, usual = places[place].key, _defaults(places[place], places[place].unnamed or goes_with)
+            named = place.replace(".", "/") in own.keys or key in own.names
+            if named or node[key] != places[place].unnamed:
+                continue
+            kept = {k: v for k, v in _raw(node).items() if k != key and (k not in usual or usual[k] != v)}
+            whole = {**_defaults(places[place], goes_with), **kept, key: goes_with}
+            with open_dict(composed):
+                OmegaConf.update(composed, place, whole, merge=False, force_add=True)
 
 
 def _settled(

@@ -83,6 +83,9 @@ class Config:
     former_unhashed: typing.ClassVar[frozenset[str]] = frozenset()
     """Names in `former` that the identity left out at that value."""
 
+    goes_with: typing.ClassVar[Mapping[str, str]] = {}
+    """Names of configurations beside this one, each with its kind where nothing names one."""
+
     def __init_subclass__(cls) -> None:
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 

@@ -1,11 +1,16 @@
 """The shape of a masked diffusion model."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from lmexp.models.families.qwen3.config import GPTConfig
 from lmexp.models.interface import Capability
 
 
 class DiffusionConfig(GPTConfig):
     """A Transformer that sees both sides and whose noise hides tokens (Sahoo et al., arXiv 2406.07524)."""
+
+    goes_with: ClassVar[Mapping[str, str]] = {"objective": "masked_diffusion"}
 
     @property
     def can(self) -> frozenset[Capability]:

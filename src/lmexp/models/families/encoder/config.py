@@ -1,5 +1,8 @@
 """The shape of a bidirectional encoder."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from lmexp.core.values.config import option
 from lmexp.errors import ConfigError
 from lmexp.models.config import ContextConfig
@@ -8,6 +11,8 @@ from lmexp.models.interface import Capability
 
 class EncoderConfig(ContextConfig):
     """A bidirectional Transformer (BERT: Devlin et al., arXiv 1810.04805)."""
+
+    goes_with: ClassVar[Mapping[str, str]] = {"objective": "masked_token"}
 
     num_layers: int = option(default=4, ge=1, le=1024)
     """Number of Transformer blocks."""
