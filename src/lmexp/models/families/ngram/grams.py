@@ -47,7 +47,7 @@ def find(keys: Ints, contexts: Ints, tokens: NDArray[np.integer], vocab_size: in
     if not len(keys):
         return np.full(len(contexts), -1, dtype=np.int64)
     wanted = contexts * vocab_size + tokens  # below 0 where there is no context, and no key is
-    order = np.argsort(wanted)  # in order, a search finds the last one's path in the cache, and takes a third
+    order = _nearly_ascending(wanted)  # a search finds the last one's path in the cache, and takes a third
     ascending = wanted[order]
     found = np.searchsorted(keys, ascending)
     found[found == len(keys)] = 0
@@ -55,6 +55,17 @@ def find(keys: Ints, contexts: Ints, tokens: NDArray[np.integer], vocab_size: in
     places = np.empty(len(wanted), dtype=np.int64)
     places[order] = found
     return places
+
+
+def _nearly_ascending(values: Ints) -> Ints:
+    """Return the places of `values` in ascending order, but for bits too low to matter to a cache, [N].
+
+    High bits and place are sorted as one integer, in a fraction of the time of an argsort.
+    """
+    place_bits = len(values).bit_length()
+    spare = max(int(values.max(initial=0)).bit_length() + place_bits - 63, 0)
+    both = np.sort((values >> spare) << place_bits | np.arange(len(values)))
+    return np.asarray(both & (2**place_bits - 1))
 
 
 def is_first(ascending: Ints) -> NDArray[np.bool_]:

@@ -54,6 +54,10 @@ class Lookups:
         """Weights of what the document has said so far (`document_cache`); none without."""
         self.vocab_size = len(smoothed.unigram)
         """Number of ids, V."""
+        self._leaves_all = smoothed.rule == "interpolate" and all(
+            o.left_over[-1] == 1 for o in smoothed.orders
+        )
+        """Whether a context that is not there leaves all to what is below, so that it needs no mask."""
 
     def log_probs(self, contexts: NDArray[np.integer], targets: NDArray[np.integer]) -> Floats:
         """Return ln p(targets[i] | contexts[i]) of each i, [N], in nats.
@@ -173,6 +177,8 @@ class Lookups:
 
         `has_context` is false where the text has fewer tokens than the order's context.
         """
+        if self._leaves_all:
+            return np.asarray(order.left_over[contexts] * below + order.own[places])
         if self.smoothed.rule == "backoff":
             probs = np.where(places >= 0, order.own[places], order.left_over[contexts] * below)
         else:
