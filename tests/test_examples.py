@@ -124,3 +124,28 @@ def test_kill_it_ends_in_the_same_bits_and_by_turns_in_the_same_curve(example):
     assert apart < 1e-4
     assert done.stdout.count("killed at step") == 6
     assert (folder / "outputs" / "curves.html").read_text().count('class="line c') == 2
+
+
+def test_the_lie_detector_names_each_record_that_cannot_be(example):
+    _, done = example("lie_detector")
+    entropy, least, *claims = re.findall(r"^(\d\.\d{4})  (.+)$", done.stdout, flags=re.MULTILINE)
+    assert entropy == ("0.9784", "the entropy of the source, in bits per byte")
+    assert least[0] == "0.9789"
+    said = {
+        name: (float(bits), verdict) for bits, words in claims for verdict, name in [words.split(None, 1)]
+    }
+    honest, verdict = said.pop("honest")
+    assert verdict == "possible"
+    assert 0.9789 < honest < 1.01
+    assert len(said) == 3
+    assert all(bits < 0.9784 and verdict == "impossible" for bits, verdict in said.values())
+    assert re.findall(r"^ +(every check|\w+:)", done.stdout, flags=re.MULTILINE) == [
+        "every check",
+        "sums_to_one:",
+        "next_bytes:",
+        "bytes:",
+        "bytes:",
+    ]
+    page = (EXAMPLES / "lie_detector" / "README.md").read_text(encoding="utf-8")
+    for bits, _ in claims:
+        assert bits in page
