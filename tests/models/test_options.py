@@ -10,6 +10,7 @@ MODULES = (
     "lmexp.models.families.mlp.config",
     "lmexp.models.families.recurrent.config",
     "lmexp.models.families.encoder.config",
+    "lmexp.models.families.hugging_face.config",
     "lmexp.models.families.diffusion.config",
 )
 OPTIONS = """\
@@ -55,6 +56,7 @@ EncoderConfig.d_model = 256 >= 2 <= 1048576
 EncoderConfig.d_ff = None >= 1 <= 8388608
 EncoderConfig.norm_eps = 1e-12 > 0 < 1
 EncoderConfig.init_std = 0.02 > 0 <= 10
+HuggingFaceConfig.model_type
 """
 
 

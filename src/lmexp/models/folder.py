@@ -57,6 +57,23 @@ def load_model(directory: Path) -> LanguageModel:
     return module_of_kind(family, "folder").load(directory)  # type: ignore[no-any-return]
 
 
+def load_any(directory: Path) -> LanguageModel:
+    """Return the model that `directory` holds, one that only transformers computes, too.
+
+    Such a model is asked for probabilities and nothing else; it is not adopted.
+    Errors: `DataError` as `load_model`, and for what transformers cannot read.
+    """
+    values = read_object(directory / CONFIG)
+    if "family" not in values:
+        from lmexp.models import transformers_folder
+
+        if not transformers_folder.computes(values):
+            from lmexp.models.families.hugging_face import network
+
+            return network.load(directory, values)
+    return load_model(directory)
+
+
 def _unknown(path: Path, family: object, file: object) -> str:
     """Return the sentence about a family that is not there, with the `file` that its model names, if any."""
     if file is None:

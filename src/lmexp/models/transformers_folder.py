@@ -100,6 +100,11 @@ def format_of(config: ModelConfig) -> TransformersFormat:
     return module_of(config, "transformers").FORMAT  # type: ignore[no-any-return]
 
 
+def computes(values: Mapping[str, Any]) -> bool:
+    """Return whether lmexp has a family for the architecture that a config.json names."""
+    return values.get("model_type", NETWORKS.unnamed) in _formats()
+
+
 def _formats() -> dict[str, TransformersFormat]:
     """Return the format of each `model_type` that lmexp computes."""
     shapes = [typing.cast(ModelConfig, cls()) for cls in NETWORKS.kinds.values()]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmexp.errors import ConfigError, DataError
-from lmexp.verbs.models.folder import load, model_folder
+from lmexp.verbs.models.folder import model_folder
 from lmexp.verbs.words import print_json
 
 if TYPE_CHECKING:
@@ -22,17 +22,21 @@ def audit(arguments: argparse.Namespace) -> int:
     if len(words) != 1:
         raise ConfigError("audit takes one RUN or the PATH of a model; see lmexp ls.")
     folder = model_folder(words[0], stores)
-    model, tokenizer = load(words[0], stores)
 
+    from lmexp import load_tokenizer
     from lmexp.analysis.audits import audit_text
+    from lmexp.core.store.record import require_published
     from lmexp.evals.audit.config import AuditConfig
     from lmexp.evals.audit.lineage import lineage_of
     from lmexp.evals.config import PerplexityConfig
     from lmexp.models.device import computing
+    from lmexp.models.folder import load_any
     from lmexp.stages.corpus import CorpusArtifact
     from lmexp.stages.measures.audit import findings
     from lmexp.stages.perplexity import held_out
 
+    require_published(folder)
+    model, tokenizer = load_any(folder), load_tokenizer(folder)
     few: Callable[[], Iterable[Document]]
     every: Callable[[], Iterable[Document]]
     config, lineage = AuditConfig(), lineage_of(folder)
