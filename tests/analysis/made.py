@@ -39,7 +39,7 @@ class Made:
         traceback: str = "",
         **more: Any,
     ) -> Run:
-        """Write a run; a stage is its record's extras (curve, samples, rows, gone, fingerprint), or None if
+        """Write a run; a stage is its extras (curve, samples, rows, record, gone, fingerprint), or None if
         it did not end."""
         stages = stages if stages is not None else {"perplexity": {}}
         data = {
@@ -101,6 +101,8 @@ class Made:
                 "files": {"x": {"size": 1500}},
                 "segments": [segment],
                 "environment": ENVIRONMENT,
+                "fingerprint": identity,
+                **extras.get("record", {}),
             }
             written = {file: extras[k] for k, file in CURVES.items() if k in extras} | extras.get("rows", {})
             for file, points in written.items():

@@ -24,6 +24,7 @@ from lmexp.analysis.corpora import corpus_section
 from lmexp.analysis.curves import curve_figures
 from lmexp.analysis.drawing.formats import duration, measured
 from lmexp.analysis.drawing.markup import Html, escape, join, tag
+from lmexp.analysis.leaderboard.section import leaderboard_section
 from lmexp.analysis.quality import quality_section
 from lmexp.analysis.records import RunRecords
 from lmexp.analysis.statistics.bits import COMPRESSORS, bits_per_byte, lost_share, sign
@@ -41,6 +42,7 @@ def run_page(records: RunRecords) -> str:
     """Return the page of a run."""
     run = records.run
     sections = [
+        ("leaderboard", "Leaderboard", leaderboard_section(records)),
         ("quality", "Results", quality_section(records.metrics)),
         ("audit", "Audit", audits_section(records.audits)),
         ("samples", "What it writes", samples_section(records.samples)),

@@ -8,6 +8,10 @@ from lmexp.analysis.accuracies import Task, tasks
 from lmexp.analysis.audits import audit_text, audits_of
 from lmexp.analysis.corpora import corpora
 from lmexp.analysis.drawing.formats import measured, ranged
+from lmexp.analysis.leaderboard.rows import Leaderboard, leaderboards
+from lmexp.analysis.leaderboard.section import in_a_sentence
+from lmexp.analysis.leaderboard.terminal import leaderboard_rows
+from lmexp.analysis.records import read_run
 from lmexp.analysis.statistics.bits import bits_per_byte, loses_to_compressors, lost_share, remarks, sign
 from lmexp.analysis.statistics.sizes import size_rows
 from lmexp.core.provenance.drift import named
@@ -41,16 +45,11 @@ def summary(run: Run) -> str:
     """Return the run's stages, headline metrics and accuracies as text."""
     parts = [f"\n{run.name}  {run.status}", _stages(run)]
     metrics = run.metrics
-    for rows in (
-        _corpora(metrics),
-        _packing(metrics),
-        _perplexity(metrics),
-        _prompts(metrics),
-        size_rows(metrics),
-        _own(run),
-    ):
-        if rows:
-            parts.append(table(rows))
+    parts += [table(rows) for rows in (_corpora(metrics), _packing(metrics)) if rows]
+    parts += _measured(run)
+    if _boards(run):
+        return "\n\n".join(parts)
+    parts += [table(rows)] if (rows := size_rows(metrics)) else []
     parts += [audit_text(rows) for _, rows in audits_of(run)]
     parts += [lost] if (lost := _lost(metrics)) else []
     parts += _sample(run)
@@ -59,8 +58,22 @@ def summary(run: Run) -> str:
 
 def headline(run: Run) -> str:
     """Return the run's name and what was measured, in a few lines."""
-    rows = (_perplexity(run.metrics), _prompts(run.metrics), _own(run))
-    return "\n\n".join([f"{run.name}  {run.status}", *(table(found) for found in rows if found)])
+    return "\n\n".join([f"{run.name}  {run.status}", *_measured(run)])
+
+
+def _measured(run: Run) -> list[str]:
+    """Return tables of what was measured: of several models on one text, a leaderboard."""
+    boards = _boards(run)
+    of_texts = [_perplexity(run.metrics)] if not boards else [leaderboard_rows(board) for board in boards]
+    parts = [table(rows) for rows in (*of_texts, _prompts(run.metrics), _own(run)) if rows]
+    said = [textwrap.fill(in_a_sentence(board), _SAMPLE_WIDTH) for board in boards]
+    return [*said, *parts]
+
+
+def _boards(run: Run) -> list[Leaderboard]:
+    """Return the leaderboards of a run; those of one with one perplexity need not be looked for."""
+    several = sum(entry["stage"] == "perplexity" for entry in run.stages.values()) > 1
+    return leaderboards(read_run(run)) if several else []
 
 
 def _stages(run: Run) -> str:

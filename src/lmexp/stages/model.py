@@ -10,10 +10,13 @@ from lmexp.stages.pretrain import pretrain
 from lmexp.training.config import PretrainConfig
 
 
-def model(config: PretrainConfig, packed: PackingConfig, *, corpus: Handle, tokenizer: Handle) -> Handle:
+def model(
+    config: PretrainConfig, packed: PackingConfig | Handle, *, corpus: Handle, tokenizer: Handle
+) -> Handle:
     """Return the handle of `config.model`. Counts need a corpus and a tokenizer alone; what only training
-    needs, `packed` too, is read where a network is trained."""
+    needs is read where a network is trained: `packed`, how to pack, or what is packed for several models."""
     if isinstance(config.model, NGramConfig):
         return ngram(config.model, corpus=corpus, tokenizer=tokenizer)
-    samples = packing(packed, corpus=corpus, tokenizer=tokenizer)
-    return pretrain(part(config, PretrainConfig), packing=samples, tokenizer=tokenizer)
+    if not isinstance(packed, Handle):
+        packed = packing(packed, corpus=corpus, tokenizer=tokenizer)
+    return pretrain(part(config, PretrainConfig), packing=packed, tokenizer=tokenizer)

@@ -147,7 +147,8 @@ class OneOf:
         Errors: `ConfigError` with the nearest kind for one that is not known.
         """
         kind = values.get(self.key)
-        kind = kind if kind is not None else otherwise or self.unnamed
+        if kind is None:
+            kind = self.unnamed if self.unnamed is not None and otherwise not in self.kinds else otherwise
         if not isinstance(kind, str) or kind not in self.kinds:
             known = ", ".join(self.kinds)
             files = [made.file for made in every_registration() if made.one_of is self and made.name == kind]
