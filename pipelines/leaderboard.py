@@ -1,7 +1,8 @@
 """Models of many families on one text: each made, measured on the same documents, and written with.
 
-Every row is the experiment with what the row names changed: a model at least, and where that needs it an
-objective, an optimizer or another length of training. All read one corpus under one tokenizer.
+Every row is the experiment with what the row names in its place: a model at least, and where that needs it
+an objective, an optimizer or another length of training. A group that a row names is its own as a whole, with
+the defaults of that group's configuration. All rows read one corpus under one tokenizer.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ from lmexp.training.optimization.config import OptimizerConfig, ScheduleConfig
 
 
 class RowConfig(Config):
-    """One model of the leaderboard; what is null is the experiment's."""
+    """One model of the leaderboard; what is null is the experiment's, and a group that is given is whole."""
 
     model: ModelConfig = option(default=MODELS.default(), one_of=MODELS)
     """The model."""
@@ -116,8 +117,7 @@ def pipeline(config: LeaderboardExperiment) -> dict[str, Handle]:
             made[f"perplexity_{name}"] = stages.perplexity(config.perplexity, **measured)
             made[f"audit_{name}"] = stages.audit(config.audit, **measured)
             made[f"size_{name}"] = stages.size(config.size, **measured)
+            made[f"samples_{name}"] = stages.samples(config.samples, model=model, tokenizer=tokenizer)
         if "next_token" in can and (config.prompts.tasks or config.prompts.task_files):
             made[f"prompts_{name}"] = stages.prompts(config.prompts, **measured)
-        if {"next_token", "streams"} <= can:
-            made[f"samples_{name}"] = stages.samples(config.samples, model=model, tokenizer=tokenizer)
     return made
