@@ -159,13 +159,16 @@ def _measured(records: RunRecords, stage: StageRecord, split: str) -> _Measured:
     bound = is_bound(own, key)
     audit, fails = _audit(records, _input(stage, "model"))
     why = f"its audit fails: {fails}" if fails else why
+    sizes = _size(records, _input(stage, "model"))
+    both = [value for key, value in sizes.items() if key.startswith("train/two_part_bits_per_byte/")]
     row = dataclasses.replace(
         _row_of(model),
         bits=bits,
         error=own.get(f"{key}/stderr"),
         is_bound=bound,
         audit=audit,
-        **_size(records, _input(stage, "model")),
+        stored_bytes=sizes.get("stored_bytes"),
+        two_part=min(both, default=None),
         unranked=why or ("its figure is a bound" if bound else ""),
         scored_per_second=_rate(own.get(f"{split}/tokens"), stage.record.get("cpu_seconds")),
     )
@@ -183,15 +186,10 @@ def _audit(records: RunRecords, model: str) -> tuple[str, str]:
     return "", ""
 
 
-def _size(records: RunRecords, model: str) -> dict[str, float]:
-    """Return the fields of a row that the size stage of a model counted."""
-    for stage in records.stages:
-        if stage.stage == "size" and _input(stage, "model") == model:
-            own = _metrics(stage)
-            both = [value for key, value in own.items() if key.startswith("train/two_part_bits_per_byte/")]
-            found = {"stored_bytes": own["stored_bytes"]}
-            return {**found, "two_part": min(both)} if both else found
-    return {}
+def _size(records: RunRecords, model: str) -> Mapping[str, float]:
+    """Return what the size stage of a model counted; nothing where there is none."""
+    sized = (one for one in records.stages if one.stage == "size" and _input(one, "model") == model)
+    return next(map(_metrics, sized), {})
 
 
 def _row_of(model: StageRecord) -> Row:

@@ -28,8 +28,8 @@ def leaderboard_section(records: RunRecords) -> Html:
 def _board(board: Leaderboard) -> Html:
     caption = (
         f"{board.text}, {board.num_documents:,} documents. ± is the standard error over documents; "
-        "differences are paired over them, with 95 % intervals. Two-part are the bits per byte of the training "
-        "text with the model told first, in its shortest form. Rates are tokens in a CPU second."
+        "differences are paired over them, with 95 % intervals. Two-part are the bits per byte of the "
+        "training text where the model is told first, in its shortest form. Rates are tokens in a CPU second."
     )
     marked = [i for i, row in enumerate(board.rows) if board.ranked and row is board.ranked[0]]
     cells = [(rank, *described) for rank, *described in cells_of(board)]
