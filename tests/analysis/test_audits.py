@@ -9,7 +9,14 @@ from lmexp.analysis.summary import summary
 from lmexp.errors import VerificationError
 
 ROWS = [
-    {"check": "bytes", "verdict": "pass", "figure": 0.0, "tolerance": 0.0, "reason": ""},
+    {
+        "check": "bytes",
+        "about": "the bytes of the tokens are the bytes of the text",
+        "verdict": "pass",
+        "figure": 0.0,
+        "tolerance": 0.0,
+        "reason": "",
+    },
     {
         "check": "sums_to_one",
         "verdict": "fail",

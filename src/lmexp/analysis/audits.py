@@ -9,7 +9,6 @@ from lmexp.core.records.runs import Run
 from lmexp.core.store.record import intact_file
 from lmexp.core.values.files import read_lines
 from lmexp.core.values.numbers import number
-from lmexp.evals.audit.config import CHECKS
 
 Rows = Sequence[Mapping[str, Any]]
 """Those of `audit.jsonl`."""
@@ -55,7 +54,7 @@ def audits_section(audits: Mapping[str, Rows]) -> Html:
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    about = CHECKS.get(row["check"], row["check"])
+    about = row.get("about", row["check"])
     return (about, row["verdict"], _number(row["figure"]), _number(row["tolerance"]))
 
 

@@ -55,10 +55,5 @@ class ContextConfig(ModelConfig):
     """Longest sequence that the model sees, in tokens."""
 
     @property
-    def is_normalized(self) -> bool:
-        """Whether its probabilities sum to one; what does not is no distribution, shown and never ranked."""
-        return True
-
-    @property
     def longest(self) -> int | None:
         return self.context_length

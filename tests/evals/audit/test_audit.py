@@ -197,6 +197,7 @@ def test_a_row_says_what_json_has_no_number_for_as_a_word():
     (failed,) = [f for f in audit(subject(frauds.PaddingScored), contexts=1) if f.check == "figures"]
     assert failed.row() == {
         "check": "figures",
+        "about": CHECKS["figures"],
         "verdict": "fail",
         "figure": "inf",
         "tolerance": 1e-6,

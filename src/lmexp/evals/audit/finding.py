@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lmexp.evals.audit.config import CHECKS
+
 Verdict = Literal["pass", "fail", "unknown"]
 
 
@@ -27,7 +29,7 @@ class Finding:
 
     def row(self) -> dict[str, Any]:
         """Return what `audit.jsonl` says of it; a figure that is no finite number stands as a word."""
-        row = dataclasses.asdict(self)
+        row = {**dataclasses.asdict(self), "about": CHECKS[self.check]}
         if self.figure is not None and not math.isfinite(self.figure):
             row["figure"] = str(self.figure)
         return row
