@@ -5,13 +5,10 @@ an objective, an optimizer or another length of training. A group that a row nam
 the defaults of that group's configuration. All rows read one corpus under one tokenizer.
 """
 
-import dataclasses
-from collections.abc import Mapping
-
 from lmexp import stages
 from lmexp.core.graph.stage import Handle
 from lmexp.core.values.config import Config, option, part, replace
-from lmexp.core.values.one_of import OneOf
+from lmexp.core.values.one_of import OneOf, names
 from lmexp.core.values.settings import RunConfig
 from lmexp.corpus.config import CorpusConfig
 from lmexp.errors import ConfigError
@@ -68,7 +65,7 @@ class ModelTraining(PretrainConfig):
 class LeaderboardExperiment(ModelTraining, RunConfig):
     """The keys of this pipeline: those of training hold for all rows that do not set them."""
 
-    rows: Mapping[str, RowConfig] = option(each_of=ROWS)
+    rows: dict[str, RowConfig] = option(each_of=ROWS)
     corpus: CorpusConfig = option(default=CorpusConfig())
     tokenizer: TokenizerConfig = option(default=TOKENIZERS.default(), one_of=TOKENIZERS)
     packing: PackingConfig = option(default=PackingConfig())
@@ -94,7 +91,7 @@ class LeaderboardExperiment(ModelTraining, RunConfig):
     def of(self, name: str) -> ModelTraining:
         """Return the training of a row. Errors: `ConfigError` for what cannot be trained."""
         row = self.rows[name]
-        given = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+        given = {key: getattr(row, key) for key in names(RowConfig)}
         changed = {key: value for key, value in given.items() if value is not None}
         try:
             return replace(part(self, ModelTraining), **changed)
