@@ -57,7 +57,7 @@ def test_hello_counts_words_once_and_again_only_what_changed(example):
 
 
 def test_own_data_trains_and_measures_on_the_texts_of_the_folder(example):
-    folder, done = example("own_data")
+    folder, done = example("own_data", "trainer.max_steps=10", "prompts.limit=5", "samples.max_new_tokens=4")
     run = find_run(Store(folder / "outputs"), "last")
     assert 0 < run.metrics["perplexity/test/bits_per_byte"] < 8
     sources = json.loads((run.artifact("corpus") / "card.json").read_text())["sources"]
