@@ -46,3 +46,8 @@ def test_bytes_per_token_are_bytes_over_tokens_of_each_domain(kind):
 def test_without_text_there_is_nothing_to_compare():
     with pytest.raises(DataError, match=r"no text to compare tokenizers on; give some with --texts"):
         compared(made("byte"), {"none": [""]})
+
+
+def test_of_white_space_alone_words_make_no_token_and_lose_all():
+    found = compared(made("word", min_count=1), {"blank": ["   ", " "]})
+    assert (found.lost_share, found.vocab_used) == (1, 0)

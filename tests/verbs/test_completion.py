@@ -3,10 +3,12 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
 from lmexp import cli, run
+from lmexp.generation.config import SamplingConfig
 from lmexp.verbs import completion
 from lmexp.verbs.table import VERBS
 
@@ -38,8 +40,16 @@ def test_a_word_is_completed_up_to_its_next_part(line, expected, tmp_path, monke
 
 def test_runs_are_completed_where_a_verb_takes_one(monkeypatch):
     monkeypatch.setattr(completion, "_runs", lambda: ["tiny-1", "known-2"])
-    assert query("lmexp show ") == ["last", "tiny-1", "known-2"]
-    assert query("lmexp show t") == ["tiny-1"]
+    takes_runs = [name for name, verb in VERBS.items() if verb.about.lstrip("[").startswith("RUN")]
+    assert {"show", "audit"} <= set(takes_runs)
+    for verb in takes_runs:
+        assert query(f"lmexp {verb} ") == ["last", "tiny-1", "known-2"]
+        assert query(f"lmexp {verb} t") == ["tiny-1"]
+
+
+def test_the_help_of_generate_names_every_key():
+    (note,) = VERBS["generate"].notes
+    assert note.removeprefix("KEY=VALUE: ").split(", ") == [field.name for field in fields(SamplingConfig)]
 
 
 def test_scripts_are_printed_by_the_verb_and_by_hydras_option_and_an_unknown_shell_is_a_sentence(capsys):

@@ -55,7 +55,7 @@ def compared(tokenizer: Tokenizer, domains: Mapping[str, Sequence[str]]) -> Comp
     total = sum(sizes.values())
     return Compared(
         vocab_size=tokenizer.vocab_size,
-        bytes_per_token=total / sum(tokens.values()),
+        bytes_per_token=total / max(sum(tokens.values()), 1),
         domains={name: sizes[name] / max(count, 1) for name, count in tokens.items()},
         vocab_used=float(occurs[ordinary].mean()),
         lost_share=lost / total,

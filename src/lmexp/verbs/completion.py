@@ -26,7 +26,7 @@ _FISH = """\
 complete -c lmexp -f -a '(lmexp completion query -- (commandline -c) 2>/dev/null)'"""
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 _COMPOSED = ("run", "plan", "why")
-_OF_RUNS = ("show", "report", "verify", "replay", "generate", "next", "score", "sync")
+_OF_RUNS = ("show", "report", "verify", "replay", "generate", "next", "score", "audit", "sync")
 
 
 def complete(words: Sequence[str], verbs: Mapping[str, Sequence[str]]) -> int:

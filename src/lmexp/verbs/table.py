@@ -100,7 +100,9 @@ VERBS: dict[str, Verb] = {
     "verify": Verb(verify, ("--json",)),
     "replay": Verb(replay, ("--pipeline", "--with")),
     "generate": Verb(
-        generate, ("--prompt", "--with"), ("KEY=VALUE: max_new_tokens, temperature, top_k, top_p, seed",)
+        generate,
+        ("--prompt", "--with"),
+        ("KEY=VALUE: max_new_tokens, temperature, top_k, top_p, stop, suffix, steps, order, seed",),
     ),
     "next": Verb(
         next_token, ("--prompt", "--temperature", "--top-k", "--top-p", "--limit", "--json", "--with")

@@ -46,9 +46,11 @@ pieces_of = st.dictionaries(
 @given(st.text("abc", min_size=1, max_size=8), pieces_of)
 def test_all_ways_their_sum_and_the_best_one_are_those_of_cutting_everywhere(text, pieces):
     expected = every_way(text, pieces)
-    found = list(segmentations(text, pieces))
+    found = segmentations(text, pieces)
     assert {way.pieces: way.prob for way in found} == expected
     assert len(found) == len(expected)
+    assert [way.prob for way in found] == sorted(expected.values(), reverse=True)
+    assert segmentations(text, pieces, 3) == found[:3]
     assert probability(text, pieces) == sum(expected.values())
     best = best_segmentation(text, pieces)
     assert best.prob == max(expected.values()) == expected[best.pieces]
@@ -79,3 +81,14 @@ def test_a_text_that_the_pieces_cannot_spell_is_named():
     for ask in (lambda: best_segmentation("abd", TEXTBOOK), lambda: next(em(["ab", "abd"], TEXTBOOK))):
         with pytest.raises(DataError, match=r"'abd' cannot be split into the pieces"):
             ask()
+
+
+def test_a_long_text_has_its_likeliest_ways_and_no_likelihood_in_floating_point():
+    pieces = {"a": Fraction(1, 2), "aa": Fraction(1, 4), "b": Fraction(1, 4)}
+    text = "a" * 2000
+    found = segmentations(text, pieces, 3)
+    assert {way.prob for way in found} == {Fraction(1, 2) ** 2000}, "aa costs what a a does"
+    assert len({way.pieces for way in found}) == 3
+    assert {"".join(way.pieces) for way in found} == {text}
+    with pytest.raises(DataError, match=r"the probability of 'b{80}' is below any float's; cut it"):
+        next(em(["b" * 2000], pieces))

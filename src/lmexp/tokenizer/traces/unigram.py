@@ -14,6 +14,7 @@ split anywhere, white space is a character like any other.
 """
 
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -44,19 +45,24 @@ class Step:
     """The probability of each piece after the step."""
 
 
-def segmentations(text: str, pieces: Pieces) -> Iterator[Segmentation]:
-    """Yield all ways to split `text` into pieces whose probability is not 0; there may be very many."""
+def segmentations(text: str, pieces: Pieces, number: int | None = None) -> list[Segmentation]:
+    """Return the `number` likeliest ways to split `text` into pieces, or all, which may be very many.
 
-    def ways(begin: int) -> Iterator[tuple[str, ...]]:
-        if begin == len(text):
-            yield ()
-        for piece in pieces:
-            if piece and pieces[piece] and text.startswith(piece, begin):
-                for rest in ways(begin + len(piece)):
-                    yield (piece, *rest)
-
-    for way in ways(0):
-        yield Segmentation(way, math.prod((pieces[piece] for piece in way), start=_one(pieces)))
+    The likeliest comes first, of equal ones the one whose last piece is longest. A piece of probability 0
+    is none.
+    """
+    longest = max([1, *map(len, pieces)])
+    ways = deque([[Segmentation((), _one(pieces))]], maxlen=longest)  # to the last places before `end`
+    for end in range(1, len(text) + 1):
+        found = [
+            (before.prob * prob, before, text[begin:end])
+            for begin, befores in enumerate(ways, start=end - len(ways))
+            if (prob := pieces.get(text[begin:end], 0))
+            for before in befores
+        ]
+        found.sort(key=lambda way: -way[0])
+        ways.append([Segmentation((*before.pieces, piece), prob) for prob, before, piece in found[:number]])
+    return ways[-1]
 
 
 def best_segmentation(text: str, pieces: Pieces) -> Segmentation:
@@ -64,15 +70,10 @@ def best_segmentation(text: str, pieces: Pieces) -> Segmentation:
 
     Errors: `DataError` for a text that the pieces cannot spell.
     """
-    best: list[Segmentation | None] = [Segmentation((), _one(pieces)), *[None] * len(text)]
-    for end in range(1, len(text) + 1):
-        for begin in range(end):
-            before, prob = best[begin], pieces.get(text[begin:end], 0)
-            if before is not None and prob:
-                found, here = Segmentation((*before.pieces, text[begin:end]), before.prob * prob), best[end]
-                if here is None or found.prob > here.prob:
-                    best[end] = found
-    return _spelled(text, best[-1])
+    found = segmentations(text, pieces, 1)
+    if not found:
+        raise DataError(f"{text[:80]!r} cannot be split into the pieces; add one for each character of it.")
+    return found[0]
 
 
 def probability(text: str, pieces: Pieces) -> Fraction | float:
@@ -83,7 +84,8 @@ def probability(text: str, pieces: Pieces) -> Fraction | float:
 def em(texts: Sequence[str], pieces: Pieces) -> Iterator[Step]:
     """Yield the steps of expectation maximisation, without end.
 
-    Errors: `DataError` for a text that the pieces cannot spell.
+    Errors: `DataError` for a text that the pieces cannot spell, and for one too long to have a probability
+    above 0 in floating point.
     """
     probs = {piece: float(prob) for piece, prob in pieces.items()}
     while True:
@@ -92,7 +94,10 @@ def em(texts: Sequence[str], pieces: Pieces) -> Iterator[Step]:
             forward, backward = _forward(text, probs), _forward(text[::-1], _reversed(probs))[::-1]
             total = float(forward[-1])
             if not total:
-                _spelled(text, None)
+                best_segmentation(text, probs)  # says so where there is none
+                raise DataError(
+                    f"the probability of {text[:80]!r} is below any float's; cut it into shorter texts."
+                )
             log_likelihood += math.log(total)
             for begin in range(len(text)):
                 for end in range(begin + 1, len(text) + 1):
@@ -120,9 +125,3 @@ def _reversed(pieces: Pieces) -> dict[str, Fraction | float]:
 def _one(pieces: Pieces) -> Fraction | float:
     """Return 1 as a fraction where all probabilities are."""
     return Fraction(1) if all(isinstance(prob, Fraction) for prob in pieces.values()) else 1.0
-
-
-def _spelled(text: str, found: Segmentation | None) -> Segmentation:
-    if found is None:
-        raise DataError(f"{text!r} cannot be split into the pieces; add one for each character of it.")
-    return found

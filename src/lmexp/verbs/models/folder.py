@@ -40,15 +40,18 @@ def model_folder(name: str, stores: Sequence[str] = ()) -> Path:
     path = Path(name)
     if _is_model(path):
         return path
-    _, store = split_store(stores)
+    missing = f"{name} is not the directory of a model, which holds config.json and model.safetensors"
+    try:
+        _, store = split_store(stores)
+    except ConfigError:
+        if stores or "/" not in name:
+            raise
+        raise ConfigError(f"{missing}.") from None  # a directory, which needs no store
     record = find_record(store, name)
     if record is not None and _is_model(record.path):
         return record.path
     if record is not None or path.is_dir() or "/" in name:
-        raise ConfigError(
-            f"{name} is not the directory of a model, which holds config.json and model.safetensors"
-            f"{_nearest(store, name)}; see lmexp ls."
-        )
+        raise ConfigError(f"{missing}{_nearest(store, name)}; see lmexp ls.")
     run = find_run(store, name)
     folders = sorted({run.artifact(stage) for stage in run.stages if stage != "baseline"})
     models = [folder for folder in folders if _is_model(folder)]

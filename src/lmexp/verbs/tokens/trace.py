@@ -18,6 +18,9 @@ LIMIT = 20
 """Merges or segmentations that are shown where nothing else is said."""
 
 _WORDS_SHOWN = 12
+_DENOMINATORS = 10**9
+"""Denominators below this are written; a fraction of a long text has thousands of digits."""
+
 _Choice = TypeVar("_Choice", bound=str)
 
 
@@ -84,7 +87,7 @@ def _unigram(texts: list[str], arguments: argparse.Namespace) -> int:
     lines: list[str] = []
     for text in texts:
         best, total = best_segmentation(text, pieces), probability(text, pieces)
-        ways = sorted(islice(segmentations(text, pieces), 10_000), key=lambda way: -way.prob)[:limit]
+        ways = segmentations(text, pieces, limit)
         result["texts"].append(
             {
                 "text": text,
@@ -141,13 +144,13 @@ def _choice(option: str, value: str, choices: Sequence[_Choice]) -> _Choice:
 
 
 def _written(prob: Fraction | float) -> str:
-    if isinstance(prob, Fraction) and len(str(prob)) <= 20 and prob.denominator > 1:
+    if isinstance(prob, Fraction) and 1 < prob.denominator < _DENOMINATORS:
         return f"{prob} = {number(float(prob))}"
     return number(float(prob))
 
 
 def _value(prob: Fraction | float) -> str | float:
-    return str(prob) if isinstance(prob, Fraction) and len(str(prob)) <= 20 else float(prob)
+    return str(prob) if isinstance(prob, Fraction) and prob.denominator < _DENOMINATORS else float(prob)
 
 
 def _as_json(merge: "Merge") -> dict[str, Any]:
