@@ -110,10 +110,12 @@ def fit(text: Path, order: int, saved: Path) -> None:
     times = [time.process_time()]
     ids = list(numbered(text, words))
     times.append(time.process_time())
-    model = NGram.fit(NGramConfig(order=order, smoothing="modified_kneser_ney"), ids, len(words), END)
-    times.append(time.process_time())
-    save(model, saved)
-    times.append(time.process_time())
+    config = NGramConfig(order=order, smoothing="modified_kneser_ney")
+    with tempfile.TemporaryDirectory(dir=saved.parent) as folder:
+        model = NGram.fit(config, ids, len(words), END, Path(folder))
+        times.append(time.process_time())
+        save(model, saved)
+        times.append(time.process_time())
     tokens, grams = sum(map(len, ids)), sum(map(len, model.keys))
     print(f"  {tokens:,} words and ends, {len(words):,} different, {grams:,} n-grams")
     print("  CPU s: numbering {:.1f}, fitting {:.1f}, saving {:.1f}".format(*np.diff(times)))

@@ -14,7 +14,8 @@ At the peak, a fit takes some 100 MB for a chunk and 50 to 60 bytes for each dif
 which is what grows; the text itself is not kept. 10 million words of English (V = 50,000) have 5.4 million at
 order 3, and took 2.7 CPU seconds and 0.4 GB; at order 5 they have 16.7 million, and took 8.6 and 0.9 GB; 10
 million bytes have 0.4 million at order 5, and took 2.5 and 0.2 GB. 19.4 million words drawn from a 4-gram
-have 49 million at order 5, and took 40.7 with their smoothing, and 3.3 GB (`benchmarks/ngram.py`). A text of
+have 49 million at order 5, and took 40.7 with their smoothing, and 3.3 GB (`benchmarks/ngram.py`); sorted on
+disk, 29.4 and 2.9 GB, of which the system can take back what is mapped. A text of
 more than CHUNKS_IN_MEMORY chunks is sorted on disk, where there is a folder for it (`runs`).
 """
 
@@ -33,8 +34,8 @@ from lmexp.models.families.ngram.runs import Runs
 CHUNK_TOKENS = 2**20
 """Most tokens that are sorted at once."""
 
-CHUNKS_IN_MEMORY = 64
-"""Chunks after which a text is sorted on disk."""
+CHUNKS_IN_MEMORY = 8
+"""Chunks after which a text is sorted on disk, which costs no more CPU seconds, and less memory."""
 
 MOST_IDS = 2**21
 """Largest vocabulary; see `_ranked`."""
