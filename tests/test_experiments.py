@@ -69,7 +69,7 @@ PINNED: dict[str, dict[str, str]] = {
         "audit_bigram": "488508473bae",
         "size_bigram": "84a4a8e78ad9",
         "samples_bigram": "dff2fca13e2c",
-        "diffusion": "2d5270d62710",
+        "diffusion": "1eda4d15c3f2",
         "perplexity_diffusion": "ecc5f5c67480",
         "audit_diffusion": "488508473bae",
         "size_diffusion": "84a4a8e78ad9",
