@@ -115,9 +115,14 @@ def whole_number(option: str, text: str | None, default: int, *, least: int = 1)
 
 
 def text_lines(file: str) -> list[str]:
-    """Return the lines of a text file. Errors: `DataError` where it cannot be read as UTF-8."""
+    """Return the lines of a text file. Errors: those of `text_of`."""
+    return text_of(file).splitlines()
+
+
+def text_of(file: str | Path) -> str:
+    """Return what a text file holds. Errors: `DataError` where it cannot be read as UTF-8."""
     try:
-        return Path(file).read_text(encoding="utf-8").splitlines()
+        return Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror}); give a text file.") from None
     except UnicodeDecodeError as error:

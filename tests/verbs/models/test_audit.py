@@ -53,10 +53,14 @@ def test_a_model_of_a_run_is_asked_about_the_corpus_that_it_was_made_from(finish
 
 def test_what_is_wrong_with_the_words_is_said(model, capsys, tmp_path):
     Store(tmp_path / "store").prepare()
+    (tmp_path / "blank.txt").write_text("  \n\n \n")
+    (tmp_path / "bytes.txt").write_bytes(b"a\xff")
     for words, said in (
         ([], "audit takes one RUN or the PATH of a model"),
         ([str(model)], "was made from 0 corpora of this store"),
-        ([str(model), "--file", str(tmp_path / "none.txt")], "cannot be read as text"),
+        ([str(model), "--file", str(tmp_path / "none.txt")], "none.txt cannot be read (No such file"),
+        ([str(model), "--file", str(tmp_path / "blank.txt")], "blank.txt holds no text; give a file of"),
+        ([str(model), "--file", str(tmp_path / "bytes.txt")], "bytes.txt is not UTF-8 at byte 1; write"),
     ):
         assert cli.main(["audit", *words, f"store={tmp_path / 'store'}"]) == 2
         assert said in capsys.readouterr().err

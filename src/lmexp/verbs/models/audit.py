@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmexp.errors import ConfigError, DataError
 from lmexp.verbs.models.folder import model_folder
-from lmexp.verbs.words import print_json
+from lmexp.verbs.words import print_json, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,12 +77,10 @@ def _corpus(lineage: "Lineage", name: str) -> Path:
 
 
 def _paragraphs(path: Path) -> "list[Document]":
-    """Return the paragraphs of a text file as documents. Errors: `DataError` for one that is no text."""
+    """Return the paragraphs of a text file as documents. Errors: `DataError` for one that holds none."""
     from lmexp.corpus.documents import Document
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from None
-    parts = [part for part in text.split("\n\n") if part.strip()]
+    parts = [part for part in text_of(path).split("\n\n") if part.strip()]
+    if not parts:
+        raise DataError(f"{path} holds no text; give a file of paragraphs with an empty line between them.")
     return [Document(text=part, id=str(i)) for i, part in enumerate(parts)]
