@@ -24,7 +24,6 @@ from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
 from lmexp.scoring.scorer import scorer_of
 from lmexp.tokenizer.config import ByteBPEConfig
-from lmexp.tokenizer.train import train_tokenizer
 
 Keys = Mapping[str, Any]
 _CONTEXT_LENGTH = 256
@@ -138,7 +137,7 @@ def _row(path: Path, out: Path, items: int, score: Any) -> str:
 
 def _scoring() -> Any:
     """Return what gives the share of right answers of a task's items, with an untrained model."""
-    tokenizer = train_tokenizer(ByteBPEConfig(vocab_size=300), iter(["the cat sat on the mat\n" * 99]))
+    tokenizer = ByteBPEConfig(vocab_size=300).make(iter(["the cat sat on the mat\n" * 99]))
     shape = GPTConfig(context_length=_CONTEXT_LENGTH, num_layers=1, num_heads=1, num_kv_heads=1, d_model=16)
     model = build_model(shape, tokenizer.vocab_size, seed=0)
     scorer = scorer_of(

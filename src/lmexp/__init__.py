@@ -112,9 +112,9 @@ def load_model(path: str | Path, *, extensions: "Sequence[str | Path]" = ()) -> 
 
 def load_tokenizer(path: str | Path) -> "Tokenizer":
     """Return the tokenizer in the directory of a tokenizer or pretrain artifact."""
-    from lmexp.tokenizer.tokenizer import Tokenizer
+    from lmexp.tokenizer.folder import load_tokenizer as load
 
-    return Tokenizer.load(Path(path))
+    return load(Path(path))
 
 
 def write_arpa(model: "LanguageModel", tokenizer: "Tokenizer", path: str | Path) -> None:

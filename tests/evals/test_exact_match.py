@@ -16,7 +16,6 @@ from lmexp.evals.tasks.items import ExactMatch, Item, Task
 from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
 from lmexp.tokenizer.config import ByteBPEConfig
-from lmexp.tokenizer.train import train_tokenizer
 
 EOS = 0
 SHAPE = GPTConfig(context_length=16, num_layers=2, num_heads=2, num_kv_heads=1, d_model=16)
@@ -93,7 +92,7 @@ def test_comparison_forgives_white_space_and_what_the_task_says():
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(ByteBPEConfig(vocab_size=280), iter(["one two three four\n" * 9]))
+    return ByteBPEConfig(vocab_size=280).make(iter(["one two three four\n" * 9]))
 
 
 def task_of(answers, **how):
@@ -126,7 +125,7 @@ WORDS = ["one", "two", "three", "four", "five", "six"]
 @pytest.fixture(scope="module")
 def reader():
     """A tokenizer whose words begin with their space, and a model that goes on from a word with the next."""
-    tokenizer = train_tokenizer(ByteBPEConfig(vocab_size=300), iter([" ".join(WORDS * 40)]))
+    tokenizer = ByteBPEConfig(vocab_size=300).make(iter([" ".join(WORDS * 40)]))
     following = {}
     for word, after in zip(WORDS, WORDS[1:] + WORDS[:1], strict=True):
         ids = tokenizer.encode(f" {word} {after}")

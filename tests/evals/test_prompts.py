@@ -13,13 +13,12 @@ from lmexp.evals.prompts import ROW_CHARACTERS, Prompt, encode_choices, prompts_
 from lmexp.evals.tasks.items import Item, Task
 from lmexp.scoring.pairs import PairScorer
 from lmexp.tokenizer.config import ByteBPEConfig
-from lmexp.tokenizer.train import train_tokenizer
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
     corpus = [f"def f{i}(a, b):\n    return a + b  # {i}\n" for i in range(30)]
-    return train_tokenizer(ByteBPEConfig(vocab_size=320), iter(corpus))
+    return ByteBPEConfig(vocab_size=320).make(iter(corpus))
 
 
 ITEMS = tuple(

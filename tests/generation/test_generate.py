@@ -13,6 +13,7 @@ from lmexp.models.families import GPTConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.models.folder import save_network
 from lmexp.tokenizer.config import WordConfig
+from lmexp.tokenizer.folder import load_tokenizer
 from lmexp.tokenizer.library import LibraryTokenizer
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.tokenizer import Tokenizer
@@ -171,7 +172,7 @@ def test_padded_ids_are_never_chosen_however_likely(tokenizer):
 
 
 def test_a_text_begins_and_ends_as_its_tokenizer_says(tmp_path):
-    tokenizer = Tokenizer.load(written(tmp_path, "llama3"))
+    tokenizer = load_tokenizer(written(tmp_path, "llama3"))
     model = awake(vocab_size=tokenizer.vocab_size)
     ids = [tokenizer.bos_token_id, *tokenizer.encode("The cats")]
     (expected,) = generate_ids(model, [ids], GREEDY, eos_token_id=tokenizer.eos_token_id)

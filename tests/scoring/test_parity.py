@@ -14,8 +14,7 @@ from lmexp.models.families import GPTConfig
 from lmexp.models.folder import load_model, save_network
 from lmexp.scoring.scorer import scorer_of
 from lmexp.tokenizer.config import ByteBPEConfig
-from lmexp.tokenizer.tokenizer import Tokenizer
-from lmexp.tokenizer.train import train_tokenizer
+from lmexp.tokenizer.folder import load_tokenizer
 
 CONTEXT_LENGTH = 48
 TASK = r"""
@@ -45,7 +44,7 @@ def folder(tmp_path_factory):
     """An exported model with its tokenizer, and the task."""
     folder = tmp_path_factory.mktemp("parity")
     text = ["Q: the dog\nA: barks\n\nPick the sound of a cat that meows and sings.\n" * 20]
-    tokenizer = train_tokenizer(ByteBPEConfig(vocab_size=320), iter(text))
+    tokenizer = ByteBPEConfig(vocab_size=320).make(iter(text))
     shape = GPTConfig(context_length=CONTEXT_LENGTH, num_layers=2, num_heads=2, num_kv_heads=1, d_model=32)
     model = build_model(shape, tokenizer.vocab_size, seed=5)
     with torch.no_grad():
@@ -106,7 +105,7 @@ def convention(folder, num_fewshot, seed):
 @pytest.mark.parametrize("num_fewshot", [0, 2])
 def test_rows_are_those_of_lm_eval_s_conventions(folder, num_fewshot):
     task = read_task_file(folder / "toy.yaml").task(limit=None, seed=7)
-    tokenizer = Tokenizer.load(folder)
+    tokenizer = load_tokenizer(folder)
     scorer = scorer_of(
         load_model(folder), context_length=CONTEXT_LENGTH, batch_size=4, bos_token_id=tokenizer.eos_token_id
     )

@@ -12,7 +12,6 @@ from lmexp.known.config import ProcessConfig
 from lmexp.known.process import entropy_bits_per_byte, log_probs
 from lmexp.scoring.truth import TrueScorer
 from lmexp.tokenizer.config import ByteBPEConfig
-from lmexp.tokenizer.train import train_tokenizer
 
 PROCESSES = {
     "markov": ProcessConfig(process="markov", num_symbols=6, order=2, line_length=9),
@@ -24,7 +23,7 @@ PROCESSES = {
 @pytest.fixture(params=[257, 400], ids=["bytes", "merges"])
 def tokenizer(request):
     texts = (text for config in PROCESSES.values() for text in islice(draw_texts(config, 16), 20))
-    return train_tokenizer(ByteBPEConfig(vocab_size=request.param), texts)
+    return ByteBPEConfig(vocab_size=request.param).make(texts)
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lmexp import stages
+from lmexp import cli, stages
 from lmexp.core.graph.extensions import activate
 from lmexp.core.values.config import build
 from lmexp.corpus.config import CorpusConfig
@@ -17,6 +17,7 @@ from lmexp.models.families import NGramConfig
 from lmexp.packing.config import PackingConfig
 from lmexp.stages.tokenizer import MadeTokenizerConfig
 from lmexp.tokenizer.config import TOKENIZERS
+from lmexp.tokenizer.folder import load_tokenizer
 from lmexp.tokenizer.tokenizer import Tokenizer
 
 from .by_hand import Stages
@@ -62,11 +63,20 @@ def test_it_goes_through_every_stage(file, corpus):
     assert run.metrics["test/lost_bytes"] == sum(len(piece.encode()) for pairs in lost for piece, _ in pairs)
     samples = run(stages.samples, SamplesConfig(prompts=("to be",)), model=model, tokenizer=tokenizer)
     assert (samples.path / "samples.jsonl").read_text()
-    assert type(Tokenizer.load(model.path)).__name__ == "Halves", "the model's folder holds it, too"
+    assert type(load_tokenizer(model.path)).__name__ == "Halves", "the model's folder holds it, too"
     with pytest.raises(
         StageError, match=r"packing\.encoder=tiktoken cannot be used: Halves encodes by itself"
     ):
         run(stages.packing, PackingConfig(encoder="tiktoken"), corpus=text, tokenizer=tokenizer)
+
+
+def test_verbs_take_it_by_its_directory(file, corpus, capsys):
+    run, text = corpus
+    kind = TOKENIZERS.kinds["halves"]()
+    tokenizer = run(stages.made_tokenizer, MadeTokenizerConfig(tokenizer=kind), corpus=text)
+    words = ["tokenize", "to be", "--tokenizer", str(tokenizer.path), "--with", str(file)]
+    assert cli.main(words) == 0
+    assert f"{len(tokenizer.load().encode('to be'))} tokens of 5 bytes" in capsys.readouterr().out
 
 
 def test_without_its_file_it_is_named_and_not_read(file, corpus):

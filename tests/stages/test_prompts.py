@@ -23,7 +23,6 @@ from lmexp.models.families import GPTConfig, NGramConfig
 from lmexp.models.families.qwen3.network import GPT
 from lmexp.stages.prompts import prompts
 from lmexp.tokenizer.config import ByteBPEConfig
-from lmexp.tokenizer.train import train_tokenizer
 
 PYTHON = [("shlex", Path(shlex.__file__).read_text()), ("textwrap", Path(textwrap.__file__).read_text())]
 PROSE = [("a.txt", "It was the best of times, it was the worst of times.\n" * 20)]
@@ -32,7 +31,7 @@ CONFIG = PromptsConfig(tasks=("python_operator",), num_fewshot=(0, 2), limit=6)
 
 @pytest.fixture(scope="module")
 def encoder():
-    return train_tokenizer(ByteBPEConfig(vocab_size=300), iter([text for _, text in PYTHON]))
+    return ByteBPEConfig(vocab_size=300).make(iter([text for _, text in PYTHON]))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from lmexp.errors import DataError
 from lmexp.tokenizer.config import CharacterConfig, WordConfig
-from lmexp.tokenizer.tokenizer import Tokenizer
+from lmexp.tokenizer.folder import load_tokenizer
 from tests.tokenizer.families import write
 
 TEXT = "the cat sat on the mat the cat sat"
@@ -86,7 +86,7 @@ def test_what_breaks_a_promise_is_refused(tmp_path, kind, change, sentence):
     definition = deepcopy(MADE[kind].definition())
     change(definition)
     with pytest.raises(DataError) as error:
-        Tokenizer.load(write(tmp_path, definition, {"unk_token": "<unk>"}))
+        load_tokenizer(write(tmp_path, definition, {"unk_token": "<unk>"}))
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -98,12 +98,12 @@ def test_merges_of_characters_are_taken_and_those_that_give_the_unknown_token_ar
         token["id"] += 2
     vocab |= {"th": len(vocab), "the": len(vocab) + 1}
     definition["model"]["merges"] = [["t", "h"], ["th", "e"]]
-    made = Tokenizer.load(write(tmp_path / "merged", definition, {"unk_token": "<unk>"}))
+    made = load_tokenizer(write(tmp_path / "merged", definition, {"unk_token": "<unk>"}))
     assert [made.decode([i]) for i in made.encode("the th")] == ["the", " ", "th"]
     assert made.lost("the xthe") == [("x", "<unk>")]
     definition["model"] |= {"unk_token": "the"}
     with pytest.raises(DataError, match=r"model\.unk_token the: ordinary text becomes it, too"):
-        Tokenizer.load(write(tmp_path / "unknown", definition, {}))
+        load_tokenizer(write(tmp_path / "unknown", definition, {}))
 
 
 def test_roles_are_those_of_special_tokens_alone(tmp_path):
@@ -115,10 +115,10 @@ def test_roles_are_those_of_special_tokens_alone(tmp_path):
     ]
     config = {f"{name.strip('<>')}_token": name for name in names}
     config |= {"unk_token": {"content": "<unk>"}, "pad_token": "the"}
-    made = Tokenizer.load(write(tmp_path / "given", definition, config))
+    made = load_tokenizer(write(tmp_path / "given", definition, config))
     roles = made.roles
     assert (roles.unk_token_id, roles.pad_token_id) == (0, None)
     found = (roles.mask_token_id, roles.cls_token_id, roles.sep_token_id, roles.user_token_id)
     assert (*found, roles.assistant_token_id) == tuple(range(first + 1, first + 6))
     made.save(tmp_path / "saved")
-    assert Tokenizer.load(tmp_path / "saved").roles == roles
+    assert load_tokenizer(tmp_path / "saved").roles == roles

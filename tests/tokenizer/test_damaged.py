@@ -11,7 +11,7 @@ from lmexp.errors import DataError
 from lmexp.models.build import build_model
 from lmexp.models.families import GPTConfig
 from lmexp.models.folder import load_model, save_network
-from lmexp.tokenizer.tokenizer import Tokenizer
+from lmexp.tokenizer.folder import load_tokenizer
 from tests.tokenizer.families import written
 
 ODD = (
@@ -51,7 +51,7 @@ def change(value, draw: random.Random):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    tokenizer = Tokenizer.load(written(folder, "llama3"))
+    tokenizer = load_tokenizer(written(folder, "llama3"))
     config = GPTConfig(context_length=16, num_layers=1, num_heads=2, num_kv_heads=1, d_model=8)
     save_network(build_model(config, tokenizer.vocab_size), folder, eos_token_id=0)
     return folder
@@ -68,7 +68,7 @@ def put(folder):
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
 def test_a_json_file_changed_at_random_is_read_or_refused_in_a_sentence(folder, put, name):
-    read = load_model if name == "config.json" else Tokenizer.load
+    read = load_model if name == "config.json" else load_tokenizer
     whole = json.loads((folder / name).read_text(encoding="utf-8"))
     for seed in range(100):
         draw = random.Random(seed)
@@ -81,7 +81,7 @@ def test_a_json_file_changed_at_random_is_read_or_refused_in_a_sentence(folder, 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
 def test_a_file_that_is_no_json_object_is_refused_in_a_sentence(folder, put, name):
-    read = load_model if name == "config.json" else Tokenizer.load
+    read = load_model if name == "config.json" else load_tokenizer
     data = (folder / name).read_bytes()
     cuts = [data[: len(data) * i // 9] for i in range(9)]
     for raw in (*RAW, *cuts):

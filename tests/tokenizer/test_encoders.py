@@ -18,7 +18,6 @@ from lmexp.tokenizer.encoders import choose_encoder, text_buffers
 from lmexp.tokenizer.library import LibraryTokenizer
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.structure import byte_characters
-from lmexp.tokenizer.train import train_tokenizer
 from tests.tokenizer.families import trained
 
 CORPUS = [
@@ -31,7 +30,7 @@ UNICODE_17_LETTER = "\u088f"
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(ByteBPEConfig(vocab_size=400), iter(CORPUS))
+    return ByteBPEConfig(vocab_size=400).make(iter(CORPUS))
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +175,7 @@ def test_an_interruption_is_no_failure_of_an_encoder(monkeypatch, tokenizer):
     ],
 )
 def test_a_tokenizer_of_another_kind_is_encoded_by_the_reference(change, reason):
-    backend = train_tokenizer(ByteBPEConfig(vocab_size=300), iter(CORPUS))._backend
+    backend = ByteBPEConfig(vocab_size=300).make(iter(CORPUS))._backend
     change(backend)
     tokenizer = LibraryTokenizer(backend)
     encoder = choose_encoder(tokenizer, CORPUS)

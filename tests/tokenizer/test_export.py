@@ -9,7 +9,7 @@ from lmexp.models.build import build_model
 from lmexp.models.families import GPT2Config, GPTConfig
 from lmexp.models.folder import save_network
 from lmexp.tokenizer.export import export_tokenizer
-from lmexp.tokenizer.tokenizer import Tokenizer
+from lmexp.tokenizer.folder import load_tokenizer
 from tests.tokenizer.families import TEXTS, written
 
 PROMPTS = ["The 3 cats", "a", "sit on naïve mats, 中", TEXTS[7][:30], "7 x"]
@@ -20,7 +20,7 @@ CONFIGS = {"qwen3": GPTConfig, "gpt2": GPT2Config}
 def test_a_pipeline_of_transformers_continues_a_batch_as_each_prompt_alone(tmp_path, architecture):
     transformers = pytest.importorskip("transformers")
     source, folder = written(tmp_path / "tokenizer", "qwen2"), tmp_path / "model"
-    tokenizer = Tokenizer.load(source)
+    tokenizer = load_tokenizer(source)
     heads = {"num_kv_heads": 1} if architecture == "qwen3" else {}
     config = CONFIGS[architecture](context_length=64, num_layers=2, num_heads=2, d_model=16, **heads)
     model = build_model(config, tokenizer.vocab_size, seed=1)

@@ -13,7 +13,6 @@ from lmexp.tokenizer import fast_train
 from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.fast_train import spread_texts, train_on_batches
 from lmexp.tokenizer.roles import END_OF_TEXT
-from lmexp.tokenizer.train import train_tokenizer
 
 CORPUS = [f"def function_{i}(argument):\n    return {i} * argument  # été {END_OF_TEXT}" for i in range(40)]
 
@@ -38,7 +37,7 @@ def test_gigatoken_trains_the_tokenizer_that_the_reference_trains():
     assert found.record["trained_by"] == "gigatoken"
     assert found.record["rejected"] == {}
     assert found.record["bytes"] == sum(len(text.encode()) for text in CORPUS)
-    assert_same(found.tokenizer, train_tokenizer(ByteBPEConfig(vocab_size=330), iter(CORPUS)))
+    assert_same(found.tokenizer, ByteBPEConfig(vocab_size=330).make(iter(CORPUS)))
 
 
 @given(
@@ -50,7 +49,7 @@ def test_gigatoken_trains_the_tokenizer_that_the_reference_trains():
 @settings(max_examples=60, deadline=None)
 def test_small_texts_full_of_ties_train_the_reference_tokenizer(texts, vocab_size):
     found = train(texts, vocab_size=vocab_size).tokenizer
-    assert_same(found, train_tokenizer(ByteBPEConfig(vocab_size=vocab_size), iter(texts)))
+    assert_same(found, ByteBPEConfig(vocab_size=vocab_size).make(iter(texts)))
 
 
 def test_nothing_is_printed_while_training(capfd):
@@ -82,7 +81,7 @@ def test_a_trainer_that_differs_or_fails_is_not_believed(monkeypatch, broken, re
     found = train(CORPUS, vocab_size=330)
     assert found.record["trained_by"] == "tokenizers"
     assert re.search(reason, found.record["rejected"]["gigatoken"])
-    assert_same(found.tokenizer, train_tokenizer(ByteBPEConfig(vocab_size=330), iter(CORPUS)))
+    assert_same(found.tokenizer, ByteBPEConfig(vocab_size=330).make(iter(CORPUS)))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_the_reference_trains_where_gigatoken_cannot(monkeypatch, change, reason
     change(monkeypatch)
     found = train(CORPUS, vocab_size=300)
     assert reason in found.record["rejected"]["gigatoken"]
-    assert_same(found.tokenizer, train_tokenizer(ByteBPEConfig(vocab_size=300), iter(CORPUS)))
+    assert_same(found.tokenizer, ByteBPEConfig(vocab_size=300).make(iter(CORPUS)))
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=80), st.integers(1, 2000))
@@ -123,7 +122,7 @@ def test_a_limit_reads_documents_from_all_over_the_split():
     numbers = [int(text[:4]) for batch in batches for text in batch.to_pylist()]
     assert [sum(low <= n < low + 250 for n in numbers) for low in range(0, 1000, 250)] == [25] * 4
     kept = [texts[n] for n in numbers]
-    assert_same(found.tokenizer, train_tokenizer(ByteBPEConfig(vocab_size=260), iter(kept)))
+    assert_same(found.tokenizer, ByteBPEConfig(vocab_size=260).make(iter(kept)))
 
 
 def test_a_limit_below_every_document_is_a_sentence():

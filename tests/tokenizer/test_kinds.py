@@ -14,7 +14,7 @@ from lmexp.core.graph.extensions import activate
 from lmexp.errors import ConfigError, DataError
 from lmexp.tokenizer.config import TOKENIZERS, ByteBPEConfig, ByteConfig
 from lmexp.tokenizer.library import LibraryTokenizer
-from lmexp.tokenizer.train import train_tokenizer
+from lmexp.tokenizer.train import train_byte_bpe
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-a-tokenizer.md"
 BYTES = ByteConfig().make(iter(()))
@@ -47,9 +47,12 @@ def test_bytes_are_256_and_the_end_of_a_text():
 
 
 def test_bpe_is_made_by_its_configuration_as_by_its_training():
-    texts = ["the cat sat on the mat\n" * 9]
-    made = ByteBPEConfig(vocab_size=280).make(iter(texts))
-    assert made.definition() == train_tokenizer(ByteBPEConfig(vocab_size=280), iter(texts)).definition()
+    texts = ["the cat sat on the mat 12 12 12\n" * 9]
+    for digits in ("keep", "split"):
+        made = ByteBPEConfig(vocab_size=280, digits=digits).make(iter(texts))
+        trained = train_byte_bpe(iter(texts), vocab_size=280, digits=digits)
+        assert made.definition() == trained.definition()
+        assert (len(made.encode(" 12")) == 1) is (digits == "keep")
 
 
 def test_the_kind_of_the_page_has_its_words_as_tokens(words):

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from lmexp.errors import DataError
 from lmexp.tokenizer.config import BPEConfig, ByteBPEConfig, UnigramConfig
+from lmexp.tokenizer.folder import load_tokenizer
 from lmexp.tokenizer.lost import lost_bytes
 from lmexp.tokenizer.pieces.lattice import Lattice
 from lmexp.tokenizer.pieces.split import count_words
 from lmexp.tokenizer.pieces.unigram import cut_words, learn_pieces
 from lmexp.tokenizer.roles import END_OF_TEXT, UNKNOWN
-from lmexp.tokenizer.tokenizer import Tokenizer
 from lmexp.tokenizer.traces.bpe import trace_bpe
 from lmexp.tokenizer.traces.unigram import best_segmentation, em, segmentations
 from tests.tokenizer.families import TEXTS
@@ -132,7 +132,7 @@ def test_a_folder_is_read_back_and_by_transformers_with_equal_ids(name, tmp_path
     transformers = pytest.importorskip("transformers")
     made = MADE[name]
     made.save(tmp_path)
-    again, theirs = Tokenizer.load(tmp_path), transformers.AutoTokenizer.from_pretrained(tmp_path)
+    again, theirs = load_tokenizer(tmp_path), transformers.AutoTokenizer.from_pretrained(tmp_path)
     assert (again.roles, again.is_lossless) == (made.roles, made.is_lossless)
     assert again.token_contents == made.token_contents
     for text in (*TEXTS[:3], "", f"a  b é\n{UNKNOWN}the {END_OF_TEXT} <0x41>", "한 \x1c 😀😁"):

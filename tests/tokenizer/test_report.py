@@ -10,7 +10,6 @@ from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.encoders import EncodedTexts, choose_encoder
 from lmexp.tokenizer.report import RoundTripError, first_changed, tokenizer_report
 from lmexp.tokenizer.roles import END_OF_TEXT
-from lmexp.tokenizer.train import train_tokenizer
 
 CORPUS = [f"def function_{i}(argument):\n    return {i} * argument  # été 😀" for i in range(40)]
 HELD_OUT = ["def f():", "", f"naïve {END_OF_TEXT} 😀😀", "return return return", "été"]
@@ -18,7 +17,7 @@ HELD_OUT = ["def f():", "", f"naïve {END_OF_TEXT} 😀😀", "return return ret
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(ByteBPEConfig(vocab_size=320), iter(CORPUS))
+    return ByteBPEConfig(vocab_size=320).make(iter(CORPUS))
 
 
 @pytest.fixture(scope="module")

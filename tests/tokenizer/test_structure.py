@@ -10,6 +10,7 @@ from tokenizers import AddedToken, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as Backend
 
 from lmexp.errors import DataError
+from lmexp.tokenizer.folder import load_tokenizer
 from lmexp.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.families import BEGIN, END, FAMILIES, trained, write, written
 
@@ -23,7 +24,7 @@ texts = st.lists(st.one_of(st.sampled_from(NAMES), st.text(max_size=8)), max_siz
 @pytest.fixture(scope="module")
 def accepted(tmp_path_factory) -> dict[str, Tokenizer]:
     folder = tmp_path_factory.mktemp("families")
-    return {family: Tokenizer.load(written(folder / family, family)) for family in FAMILIES}
+    return {family: load_tokenizer(written(folder / family, family)) for family in FAMILIES}
 
 
 @given(texts)
@@ -71,7 +72,7 @@ def test_the_special_tokens_have_the_roles_that_the_configuration_gives_them(acc
 def test_a_text_begins_as_transformers_begins_it(tmp_path):
     transformers = pytest.importorskip("transformers")
     for family in FAMILIES:
-        ours = Tokenizer.load(written(tmp_path / family, family))
+        ours = load_tokenizer(written(tmp_path / family, family))
         theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / family)
         for text in ("The cats can't sit", " été\n", "7"):
             assert ours.begun(ours.encode(text)) == theirs(text)["input_ids"], family
@@ -81,7 +82,7 @@ def test_a_text_begins_as_transformers_begins_it(tmp_path):
 def test_a_saved_tokenizer_is_read_back_with_its_roles(accepted, tmp_path):
     for family, tokenizer in accepted.items():
         tokenizer.save(tmp_path / family)
-        again = Tokenizer.load(tmp_path / family)
+        again = load_tokenizer(tmp_path / family)
         assert again.definition() == tokenizer.definition()
         for role in ("eos_token_id", "bos_token_id", "start_ids", "vocab_size"):
             assert getattr(again, role) == getattr(tokenizer, role)
@@ -252,7 +253,7 @@ def test_a_structure_that_breaks_a_promise_is_refused_with_its_field_and_value(t
     change(definition)
     Backend.from_str(json.dumps(definition))  # the library takes it
     with pytest.raises(DataError) as error:
-        Tokenizer.load(write(tmp_path, definition, {}))
+        load_tokenizer(write(tmp_path, definition, {}))
     message = str(error.value)
     assert sentence in message
     assert str(tmp_path / "tokenizer.json") in message
@@ -262,7 +263,7 @@ def test_a_structure_that_breaks_a_promise_is_refused_with_its_field_and_value(t
 def test_a_special_token_in_the_vocabulary_is_refused_where_merges_are_ignored(tmp_path):
     backend = trained(BYTES, special=["<|endoftext|>"], ignore_merges=True)
     with pytest.raises(DataError, match=r"the special token '<\|endoftext\|>': model\.vocab"):
-        Tokenizer.load(write(tmp_path, json.loads(backend.to_str()), {}))
+        load_tokenizer(write(tmp_path, json.loads(backend.to_str()), {}))
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,7 @@ def test_a_special_token_in_the_vocabulary_is_refused_where_merges_are_ignored(t
 )
 def test_a_configuration_that_says_something_else_is_refused(tmp_path, change, sentence):
     with pytest.raises(DataError) as error:
-        Tokenizer.load(write(tmp_path, GPT2, change))
+        load_tokenizer(write(tmp_path, GPT2, change))
     assert sentence in str(error.value)
 
 
@@ -289,13 +290,13 @@ def test_a_configuration_that_denies_the_start_token_is_refused(tmp_path):
     backend, config = FAMILIES["llama3"]()
     folder = write(tmp_path, json.loads(backend.to_str()), config | {"add_bos_token": False})
     with pytest.raises(DataError, match=r"add_bos_token False, but the post_processor .* puts a token first"):
-        Tokenizer.load(folder)
+        load_tokenizer(folder)
 
 
 def test_the_token_that_is_put_first_begins_a_text_whatever_else_is_named(tmp_path):
     backend, config = FAMILIES["llama3"]()
     config |= {"bos_token": "<|reserved_0|>"}
-    tokenizer = Tokenizer.load(write(tmp_path, json.loads(backend.to_str()), config))
+    tokenizer = load_tokenizer(write(tmp_path, json.loads(backend.to_str()), config))
     assert tokenizer.decode([tokenizer.bos_token_id]) == "<|begin_of_text|>"
     assert tokenizer.start_ids == (tokenizer.bos_token_id,)
 
@@ -303,7 +304,7 @@ def test_the_token_that_is_put_first_begins_a_text_whatever_else_is_named(tmp_pa
 def test_a_token_that_begins_a_document_need_not_begin_a_prompt(tmp_path):
     backend, config = FAMILIES["qwen2"]()
     config |= {"bos_token": "<|im_start|>"}
-    tokenizer = Tokenizer.load(write(tmp_path, json.loads(backend.to_str()), config))
+    tokenizer = load_tokenizer(write(tmp_path, json.loads(backend.to_str()), config))
     assert tokenizer.decode(tokenizer.begun([])) == "<|im_start|>"
     assert tokenizer.begun([5, 6]) == [5, 6]
     assert tokenizer.start_ids == ()
@@ -313,11 +314,11 @@ def test_a_tokenizer_without_an_end_of_text_is_refused(tmp_path):
     definition = deepcopy(GPT2)
     definition["added_tokens"][0]["content"] = "<|stop|>"
     with pytest.raises(DataError, match=r"no special token '<\|endoftext\|>'; name another one"):
-        Tokenizer.load(write(tmp_path, definition, {}))
-    assert Tokenizer.load(write(tmp_path, definition, {"eos_token": "<|stop|>"})).eos_token_id == 320
+        load_tokenizer(write(tmp_path, definition, {}))
+    assert load_tokenizer(write(tmp_path, definition, {"eos_token": "<|stop|>"})).eos_token_id == 320
     definition["added_tokens"] = [{**ADDED, "id": 320, "content": "<|endoftext|>"}]
     with pytest.raises(DataError, match="no special token"):
-        Tokenizer.load(write(tmp_path, definition, {}))
+        load_tokenizer(write(tmp_path, definition, {}))
 
 
 def test_what_means_nothing_here_may_have_any_value(tmp_path):
@@ -326,5 +327,5 @@ def test_what_means_nothing_here_may_have_any_value(tmp_path):
     definition = json.loads(backend.to_str())
     definition["model"] |= {"dropout": 0.0, "fuse_unk": True, "byte_fallback": True, "unk_token": "!"}
     definition["normalizer"] = {"type": "Sequence", "normalizers": []}
-    tokenizer = Tokenizer.load(write(tmp_path, definition, {}))
+    tokenizer = load_tokenizer(write(tmp_path, definition, {}))
     assert tokenizer.decode(tokenizer.encode("é CATS")) == "é CATS"

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from lmexp.errors import DataError
 from lmexp.tokenizer.config import ByteBPEConfig
+from lmexp.tokenizer.folder import load_tokenizer
 from lmexp.tokenizer.roles import END_OF_TEXT
-from lmexp.tokenizer.tokenizer import Tokenizer
-from lmexp.tokenizer.train import train_tokenizer
 
 CORPUS = [
     f"def function_{i}(argument, other):\n    return argument + {i} * other  # été 😀\n" for i in range(50)
@@ -24,7 +23,7 @@ CORPUS = [
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(ByteBPEConfig(vocab_size=300), iter(CORPUS))
+    return ByteBPEConfig(vocab_size=300).make(iter(CORPUS))
 
 
 @given(st.text())
@@ -50,7 +49,7 @@ def test_ids_are_the_special_token_then_bytes_then_merges(tokenizer):
 
 def test_merges_are_those_of_a_slow_implementation():
     text = "low lower lowest low slow slower"
-    trained = train_tokenizer(ByteBPEConfig(vocab_size=262), iter([text]))
+    trained = ByteBPEConfig(vocab_size=262).make(iter([text]))
     words = [list(w) for w in ("low", "Ġlower", "Ġlowest", "Ġlow", "Ġslow", "Ġslower")]
     merges = []
     for _ in range(5):
@@ -80,9 +79,8 @@ def test_training_twice_in_separate_processes_gives_the_same_bytes(tokenizer, tm
     code = (
         "import sys, pathlib, json;"
         "from lmexp.tokenizer.config import ByteBPEConfig;"
-        "from lmexp.tokenizer.train import train_tokenizer;"
         "texts = json.load(sys.stdin);"
-        "train_tokenizer(ByteBPEConfig(vocab_size=300), iter(texts)).save(pathlib.Path(sys.argv[1]))"
+        "ByteBPEConfig(vocab_size=300).make(iter(texts)).save(pathlib.Path(sys.argv[1]))"
     )
     digests = set()
     for name in ("one", "two"):
@@ -95,14 +93,14 @@ def test_training_twice_in_separate_processes_gives_the_same_bytes(tokenizer, tm
 
 
 def test_a_small_corpus_yields_fewer_tokens_than_asked():
-    assert train_tokenizer(ByteBPEConfig(vocab_size=4096), iter(["ab ab"])).vocab_size < 270
+    assert ByteBPEConfig(vocab_size=4096).make(iter(["ab ab"])).vocab_size < 270
 
 
 def test_transformers_loads_the_folder_and_gives_the_same_ids(tokenizer, tmp_path):
     transformers = pytest.importorskip("transformers")
     tokenizer.save(tmp_path)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    ours = Tokenizer.load(tmp_path)
+    ours = load_tokenizer(tmp_path)
     assert theirs.is_fast
     assert theirs.bos_token_id == theirs.eos_token_id == ours.eos_token_id == 0
     for text in (*CORPUS[:5], "", " a", f"x{END_OF_TEXT}y", "naïve 😀\n\n  z"):
@@ -112,7 +110,7 @@ def test_transformers_loads_the_folder_and_gives_the_same_ids(tokenizer, tmp_pat
 
 def test_a_folder_without_a_tokenizer_and_a_broken_file_are_sentences(tmp_path):
     with pytest.raises(DataError, match=r"holds no tokenizer\.json"):
-        Tokenizer.load(tmp_path)
+        load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(DataError, match="cannot be read as JSON"):
-        Tokenizer.load(tmp_path)
+        load_tokenizer(tmp_path)

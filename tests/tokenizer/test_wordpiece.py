@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lmexp.errors import DataError
 from lmexp.tokenizer.config import WordPieceConfig
+from lmexp.tokenizer.folder import load_tokenizer
 from lmexp.tokenizer.lost import lost_bytes
 from lmexp.tokenizer.roles import END_OF_TEXT, UNKNOWN
-from lmexp.tokenizer.tokenizer import Tokenizer
 from tests.tokenizer.families import TEXTS, write
 
 MADE = WordPieceConfig(vocab_size=90).make(iter(TEXTS))
@@ -128,7 +128,7 @@ def test_pieces_that_go_on_with_a_word_have_no_space_before_them():
 def test_a_folder_is_read_back_and_by_transformers_with_equal_ids(tmp_path):
     transformers = pytest.importorskip("transformers")
     MADE.save(tmp_path)
-    again, theirs = Tokenizer.load(tmp_path), transformers.AutoTokenizer.from_pretrained(tmp_path)
+    again, theirs = load_tokenizer(tmp_path), transformers.AutoTokenizer.from_pretrained(tmp_path)
     assert (again.roles, again.glued, again.joiner) == (MADE.roles, MADE.glued, b" ")
     for text in (*TEXTS[:3], "", f"a  b é\n{UNKNOWN}the {END_OF_TEXT} ##s", "한 \x1c 😀"):
         ids = MADE.encode(text)
@@ -149,7 +149,7 @@ def test_a_folder_is_read_back_and_by_transformers_with_equal_ids(tmp_path):
 )
 def test_what_breaks_a_promise_is_refused(tmp_path, change, sentence):
     with pytest.raises(DataError) as error:
-        Tokenizer.load(write(tmp_path, MADE.definition() | change, {}))
+        load_tokenizer(write(tmp_path, MADE.definition() | change, {}))
     assert sentence in str(error.value)
 
 
@@ -157,6 +157,6 @@ def test_another_prefix_and_too_small_a_vocabulary_are_refused(tmp_path):
     definition = MADE.definition()
     definition["model"]["continuing_subword_prefix"] = "@@"
     with pytest.raises(DataError, match=r"model\.continuing_subword_prefix @@: pieces within"):
-        Tokenizer.load(write(tmp_path, definition, {}))
+        load_tokenizer(write(tmp_path, definition, {}))
     with pytest.raises(DataError, match=r"room for 2 pieces.* split take 5; raise it to at least 7"):
         WordPieceConfig(vocab_size=4).make(iter(["abc"]))

@@ -174,9 +174,9 @@ def _converted_file(run: StageRun, path: Path) -> int:
 
 
 def _tokenizer(folder: Path) -> "Tokenizer":
-    from lmexp.tokenizer.tokenizer import Tokenizer
+    from lmexp.tokenizer.folder import load_tokenizer
 
-    return Tokenizer.load(folder)
+    return load_tokenizer(folder)
 
 
 def _copy(run: StageRun, config: AdoptedConfig) -> None:

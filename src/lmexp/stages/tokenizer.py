@@ -26,9 +26,9 @@ class TokenizerArtifact(Artifact):
 
     def load(self) -> "Tokenizer":
         """Return the tokenizer."""
-        from lmexp.tokenizer.tokenizer import Tokenizer
+        from lmexp.tokenizer.folder import load_tokenizer
 
-        return Tokenizer.load(self.path)
+        return load_tokenizer(self.path)
 
 
 class MadeTokenizerConfig(Config):
@@ -71,8 +71,8 @@ def _published(
 ) -> dict[str, float]:
     """Write a tokenizer and its report, `record` saying what trained it, and return what was measured."""
     from lmexp.tokenizer.encoders import choose_encoder
+    from lmexp.tokenizer.folder import write_own
     from lmexp.tokenizer.library import LibraryTokenizer
-    from lmexp.tokenizer.own import write_own
     from lmexp.tokenizer.report import RoundTripError, tokenizer_report
 
     made.save(run.out)

@@ -73,9 +73,9 @@ class ByteBPEConfig(TokenizerConfig):
         return self.path
 
     def make(self, texts: Iterator[str]) -> "Tokenizer":
-        from lmexp.tokenizer.train import train_tokenizer
+        from lmexp.tokenizer.train import train_byte_bpe
 
-        return train_tokenizer(self, texts)
+        return train_byte_bpe(texts, vocab_size=self.vocab_size, digits=self.digits)
 
 
 class ByteConfig(TokenizerConfig):

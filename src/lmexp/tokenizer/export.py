@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lmexp.core.values.foreign import read_object
+from lmexp.tokenizer.folder import is_own, load_tokenizer
 from lmexp.tokenizer.library import CONFIG_FILE
-from lmexp.tokenizer.own import is_own
-from lmexp.tokenizer.tokenizer import Tokenizer
 
 
 def export_tokenizer(files: Iterable[Path], folder: Path, *, model_max_length: int | None) -> None:
@@ -27,7 +26,7 @@ def export_tokenizer(files: Iterable[Path], folder: Path, *, model_max_length: i
         return  # transformers does not read it
     config = folder / CONFIG_FILE
     written = read_object(config) if config.exists() else {}
-    tokenizer = Tokenizer.load(folder)
+    tokenizer = load_tokenizer(folder)
     padding = {"pad_token": tokenizer.decode([tokenizer.eos_token_id]), "padding_side": "left"}
     named = {key: value for key, value in written.items() if value is not None}
     longest = {} if model_max_length is None else {"model_max_length": model_max_length}

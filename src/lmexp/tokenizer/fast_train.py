@@ -1,6 +1,6 @@
 """Trains on a corpus of any size, with the fastest trainer that can be believed.
 
-`train.train_tokenizer` is the reference. `gigatoken`, where it is installed, finds the same merges
+`train.train_byte_bpe` is the reference. `gigatoken`, where it is installed, finds the same merges
 many times faster, and is believed only as far as it can be checked: it is compared on a part of
 the texts, takes no text with a character newer than Python's Unicode table, and its last merge
 must occur in the encoded texts, because unlike the reference it goes on when no pair is left.
@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmexp.core.values.config import replace
 from lmexp.errors import DataError
 from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.encoders import OldCharacters, choose_encoder, text_buffers
 from lmexp.tokenizer.library import LibraryTokenizer, raise_unless_foreign
 from lmexp.tokenizer.structure import byte_characters
-from lmexp.tokenizer.train import tokenizer_of_merges, train_tokenizer
+from lmexp.tokenizer.train import tokenizer_of_merges, train_byte_bpe
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +54,7 @@ class Trained:
 def train_on_batches(config: ByteBPEConfig, batches: _Batches, num_bytes: int) -> Trained:
     """Train on the texts of `batches()`, which hold `num_bytes` bytes and may be read several times.
 
-    With `config.train_bytes`, read only so much. The tokenizer is that of `train_tokenizer`.
+    With `config.train_bytes`, read only so much. The tokenizer is that of `train_byte_bpe`.
     Errors: `DataError` where no document is that short.
     """
     limit = num_bytes if config.train_bytes is None else min(config.train_bytes, num_bytes)
@@ -73,7 +72,8 @@ def train_on_batches(config: ByteBPEConfig, batches: _Batches, num_bytes: int) -
         tokenizer = _train_fast(config, chosen, limit)
     except _NotTrustedError as error:
         by, rejected = "tokenizers", {"gigatoken": str(error)}
-        tokenizer = train_tokenizer(config, (text for batch in chosen() for text in batch.to_pylist()))
+        texts = (text for batch in chosen() for text in batch.to_pylist())
+        tokenizer = train_byte_bpe(texts, vocab_size=config.vocab_size, digits=config.digits)
     record = {
         "trained_by": by,
         "version": importlib.metadata.version(by),
@@ -112,10 +112,10 @@ def _train_fast(config: ByteBPEConfig, batches: _Batches, num_bytes: int) -> Lib
             f"holds all text in memory and may take {_IN_MEMORY_BYTES:,} bytes; set tokenizer.train_bytes"
         )
     sample = _checked_sample(batches())
-    small = replace(config, vocab_size=min(config.vocab_size, _COMPARED_VOCAB_SIZE))
-    expected = train_tokenizer(small, iter(sample)).definition()["model"]["merges"]
+    vocab_size = min(config.vocab_size, _COMPARED_VOCAB_SIZE)
+    expected = train_byte_bpe(iter(sample), vocab_size=vocab_size).definition()["model"]["merges"]
     try:
-        found = _merges(small.vocab_size, _SEPARATOR.join(text.encode() for text in sample))
+        found = _merges(vocab_size, _SEPARATOR.join(text.encode() for text in sample))
         if [list(pair) for pair in found[: len(expected)]] != expected:
             raise _NotTrustedError("finds other merges in a part of the text")
         parts = (_SEPARATOR.join(_as_bytes(batch)) for batch in batches())

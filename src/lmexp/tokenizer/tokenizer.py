@@ -10,7 +10,7 @@ Three rules hold of every kind:
   otherwise.
 
 `lmexp.tokenizer.library` has those that the library `tokenizers` runs, which all shipped kinds are;
-`lmexp.tokenizer.own` reads those of a user's own file.
+`lmexp.tokenizer.folder` reads them, and those of a user's own file.
 """
 
 import abc
@@ -42,20 +42,9 @@ class Tokenizer(abc.ABC):
     glued: frozenset[int] = frozenset()
     """Ids before which no joiner stands: pieces that go on with a word."""
 
-    @staticmethod
-    def load(path: Path) -> "Tokenizer":
-        """Read the tokenizer in directory `path`.
-
-        Errors: `DataError` where there is none, and for one of a kind that no active file defines.
-        """
-        from lmexp.tokenizer import own
-        from lmexp.tokenizer.library import LibraryTokenizer
-
-        return own.read(path) if own.is_own(path) else LibraryTokenizer.read(path)
-
     @abc.abstractmethod
     def save(self, path: Path) -> None:
-        """Write what `load` reads into directory `path`."""
+        """Write what `lmexp.tokenizer.folder` reads into directory `path`."""
 
     @abc.abstractmethod
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:

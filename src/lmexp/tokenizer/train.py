@@ -14,24 +14,23 @@ from collections.abc import Iterator
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.library import LibraryTokenizer
 from lmexp.tokenizer.roles import END_OF_TEXT
 from lmexp.tokenizer.structure import byte_characters
 
 
-def train_tokenizer(config: ByteBPEConfig, texts: Iterator[str]) -> LibraryTokenizer:
+def train_byte_bpe(texts: Iterator[str], *, vocab_size: int, digits: str = "keep") -> LibraryTokenizer:
     """Train on `texts`, read once.
 
     ``<|endoftext|>`` has id 0, the 256 bytes follow, then the merges. A small corpus may run out
-    of pairs before `config.vocab_size`; `vocab_size` says what was reached.
+    of pairs before `vocab_size`; the tokenizer's own says what was reached.
     """
     backend = _empty_backend(models.BPE())
-    if config.digits == "split":
-        digits = pre_tokenizers.Digits(individual_digits=True)
-        backend.pre_tokenizer = pre_tokenizers.Sequence([digits, backend.pre_tokenizer])
+    if digits == "split":
+        apart = pre_tokenizers.Digits(individual_digits=True)
+        backend.pre_tokenizer = pre_tokenizers.Sequence([apart, backend.pre_tokenizer])
     trainer = trainers.BpeTrainer(
-        vocab_size=config.vocab_size,
+        vocab_size=vocab_size,
         special_tokens=[END_OF_TEXT],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,

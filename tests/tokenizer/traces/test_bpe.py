@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from lmexp.tokenizer.config import ByteBPEConfig
 from lmexp.tokenizer.structure import byte_characters
 from lmexp.tokenizer.traces.bpe import merged, trace_bpe, words_of
-from lmexp.tokenizer.train import train_tokenizer
 
 THE = ("the car", "the cat", "the rat")
 
@@ -16,7 +15,7 @@ THE = ("the car", "the cat", "the rat")
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.text("abc é\n'", max_size=20), min_size=1, max_size=6))
 def test_merges_equal_those_of_the_reference_trainer(texts):
-    definition = train_tokenizer(ByteBPEConfig(vocab_size=280), iter(texts)).definition()
+    definition = ByteBPEConfig(vocab_size=280).make(iter(texts)).definition()
     written = byte_characters()
     found = [
         ["".join(written[byte] for byte in part) for part in merge.pair]

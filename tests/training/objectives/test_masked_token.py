@@ -13,7 +13,6 @@ from lmexp.models.build import build_model
 from lmexp.packing.samples import IGNORED_LABEL, StreamSamples
 from lmexp.training.config import PretrainConfig
 from lmexp.training.objectives.config import MaskedTokenConfig
-from lmexp.training.objectives.masked_token import MaskedToken
 from lmexp.training.objectives.noise import Noise
 from tests.training.pretrain_runs import VOCAB, ArrayTokens, noise, run, tiny
 
@@ -23,8 +22,7 @@ CHANGES = {"model": ENCODER, "objective": {"name": "masked_token", "rate": 0.3}}
 
 
 def objective(documents=False, **settings):
-    config = MaskedTokenConfig(**settings)
-    return MaskedToken(config, mask_token_id=MASK, eos_token_id=EOS, documents=documents)
+    return MaskedTokenConfig(**settings).make(vocab_size=MASK, eos_token_id=EOS, documents=documents)
 
 
 @given(st.lists(st.integers(0, 4), min_size=9, max_size=60), st.floats(0.01, 1), st.integers(0, 99))

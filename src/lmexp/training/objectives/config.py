@@ -71,7 +71,14 @@ class MaskedTokenConfig(ObjectiveConfig):
     def make(self, *, vocab_size: int, eos_token_id: int, documents: bool) -> "Objective":
         from lmexp.training.objectives.masked_token import MaskedToken
 
-        return MaskedToken(self, mask_token_id=vocab_size, eos_token_id=eos_token_id, documents=documents)
+        return MaskedToken(
+            rate=self.rate,
+            masked=self.masked,
+            replaced=self.replaced,
+            mask_token_id=vocab_size,
+            eos_token_id=eos_token_id,
+            documents=documents,
+        )
 
 
 class MaskedDiffusionConfig(ObjectiveConfig):

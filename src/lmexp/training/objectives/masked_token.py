@@ -14,7 +14,6 @@ from torch import Tensor
 
 from lmexp.models.network import MaskedNetwork, Network
 from lmexp.packing.samples import IGNORED_LABEL, Samples
-from lmexp.training.objectives.config import MaskedTokenConfig
 from lmexp.training.objectives.cross_entropy import nll_each, nll_sum
 from lmexp.training.objectives.noise import Noise
 from lmexp.training.objectives.objective import Batch
@@ -24,13 +23,23 @@ class MaskedToken:
     """The negative log-likelihood of hidden tokens."""
 
     def __init__(
-        self, config: MaskedTokenConfig, *, mask_token_id: int, eos_token_id: int, documents: bool
+        self,
+        *,
+        rate: float,
+        masked: float,
+        replaced: float,
+        mask_token_id: int,
+        eos_token_id: int,
+        documents: bool,
     ) -> None:
-        """`mask_token_id` is one past the tokens that are drawn; `eos_token_id` stands between documents.
+        """The share `rate` of the tokens is predicted; for shares of these the mask (`masked`) or a token
+        drawn at random (`replaced`) stands in.
 
-        With `documents` each of these stands alone.
+        `mask_token_id` is one past the tokens that are drawn; `eos_token_id` stands between documents. With
+        `documents` each of these stands alone.
         """
-        self._config = config
+        self._rate = rate
+        self._masked, self._replaced = masked, masked + replaced
         self._mask = mask_token_id
         self._eos = eos_token_id
         self._documents = documents
@@ -73,7 +82,7 @@ class MaskedToken:
 
     def _number(self, is_text: NDArray[np.bool_]) -> int:
         count = int(is_text.sum())
-        return min(count, max(1, round(self._config.rate * count)))
+        return min(count, max(1, round(self._rate * count)))
 
     def _hidden(
         self, ids: NDArray[np.int64], generator: np.random.Generator
@@ -84,7 +93,6 @@ class MaskedToken:
         inputs, labels = ids.copy(), np.full_like(ids, IGNORED_LABEL)
         labels[places] = ids[places]
         kinds, others = generator.random(len(places)), generator.integers(0, self._mask, len(places))
-        masked, replaced = self._config.masked, self._config.masked + self._config.replaced
-        stands_in = np.where(kinds < masked, self._mask, np.where(kinds < replaced, others, ids[places]))
-        inputs[places] = stands_in
+        kept = np.where(kinds < self._replaced, others, ids[places])
+        inputs[places] = np.where(kinds < self._masked, self._mask, kept)
         return inputs, labels, ids
