@@ -8,11 +8,11 @@ A ``.jsonl`` file has one list a line, either an array of texts or an object:
 has one candidate a line, and an empty line between two lists.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lmexp.core.values.files import parse_json
 from lmexp.errors import DataError, nearest
 
 
@@ -65,8 +65,8 @@ def _of_objects(path: Path, lines: list[str]) -> list[Candidates]:
 
 def _of_line(where: str, line: str) -> Candidates:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(line)
+    except ValueError as error:
         raise DataError(f"{where} is not JSON ({error}); write one list a line.") from None
     if isinstance(value, list):
         value = {"candidates": value}
