@@ -99,3 +99,14 @@ def test_a_two_part_code_length_is_both_parts_over_the_bytes_of_the_text():
         "two_part_bits_per_byte/int8": 4.1,
     }
     assert code_lengths({"stored": 250}, {"stored": math.inf}, 500) == {}
+
+
+def test_the_files_of_a_tokenizer_of_ones_own_are_told_too(folder, tmp_path):
+    path, _ = folder
+    before = stored_bytes(path)
+    (path / "tokenizer_own.json").write_text("12345")
+    assert stored_bytes(path) == before + 5
+    assert coded_bytes(path, "stored") > 0
+    write_as_told(path, "stored", tmp_path / "told")
+    assert (tmp_path / "told" / "tokenizer_own.json").read_text() == "12345"
+    assert not (tmp_path / "told" / "README.md").exists()

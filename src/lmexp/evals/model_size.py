@@ -33,14 +33,8 @@ from lmexp.models.weights import WEIGHTS
 
 FORMS = ("stored", "bf16", "int8")
 
-TEXTS = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-)
-"""Files beside the weights that a model is made of."""
+TEXTS = ("config.json", "generation_config.json", "tokenizer*", "special_tokens*")
+"""Names of the files beside the weights that a model is made of, those of a tokenizer of one's own too."""
 
 _LEVEL = 19
 
@@ -52,12 +46,12 @@ def forms_of(folder: Path) -> tuple[str, ...]:
 
 def stored_bytes(folder: Path) -> int:
     """Return the bytes of the files that the model in `folder` is made of."""
-    return sum((folder / name).stat().st_size for name in (*TEXTS, WEIGHTS) if (folder / name).is_file())
+    return sum(path.stat().st_size for path in (*_texts(folder), folder / WEIGHTS))
 
 
 def coded_bytes(folder: Path, form: str) -> int:
     """Return the bytes of the model in `folder` with its weights in a form, all compressed."""
-    texts = b"".join((folder / name).read_bytes() for name in TEXTS if (folder / name).is_file())
+    texts = b"".join(path.read_bytes() for path in _texts(folder))
     parts = [part for _, tensor in sorted(_tensors(folder).items()) for part in _coded(tensor, form)]
     return _compressed(texts) + sum(_compressed(part) for part in _joined(parts))
 
@@ -65,11 +59,15 @@ def coded_bytes(folder: Path, form: str) -> int:
 def write_as_told(folder: Path, form: str, out: Path) -> None:
     """Write the model as a receiver of that form has it into `out`, in the dtype that it was stored in."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in TEXTS:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, out / name)
+    for path in _texts(folder):
+        shutil.copyfile(path, out / path.name)
     told = {name: _told(tensor, form) for name, tensor in _tensors(folder).items()}
     save_file(told, out / WEIGHTS, metadata={"format": "pt"})
+
+
+def _texts(folder: Path) -> list[Path]:
+    """Return the files of `TEXTS` that are there, in their order."""
+    return [path for name in TEXTS for path in sorted(folder.glob(name)) if path.is_file()]
 
 
 def two_part_bits_per_byte(model_bytes: int, bits_per_byte: float, text_bytes: int) -> float:
