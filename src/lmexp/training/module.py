@@ -18,7 +18,7 @@ from torch import Tensor
 from lmexp.models.network import Network
 from lmexp.training.config import PretrainConfig
 from lmexp.training.objectives.carry import Carry
-from lmexp.training.objectives.objective import Objective
+from lmexp.training.objectives.objective import Objective, check_terms
 from lmexp.training.optimization.optimizers import build_optimizer
 from lmexp.training.optimization.schedules import lr_ratio
 
@@ -68,6 +68,8 @@ class PretrainModule(pl.LightningModule):
             batch = {**batch, "state": self.carry.before(self.global_step, micro)}
         with self.model.dropping(batch["masks"]):
             sums = self.objective.loss(self.model, batch)
+        if self.last.grad_norm is None:
+            check_terms(sums, batch["counts"])
         if self.carry is not None:
             self.carry.keep(micro, batch["state"])
         parts = {name: part.detach() for name, part in sums.items()}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lmexp.errors import StageError
 from lmexp.models.network import Network
 from lmexp.packing.samples import Samples
 from lmexp.training.objectives.noise import Noise
@@ -42,3 +43,18 @@ class Objective(Protocol):
     def token_nats(self, network: Network, batch: Batch) -> Tensor:
         """Return the nats of each token that ``labels [B, T]`` ask for, ``[B T]``; 0 where one is ignored."""
         ...
+
+
+def check_terms(sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
+    """Raise `StageError` where an objective's `loss` and `counts` speak of other terms, or a sum is none."""
+    if sums.keys() != counts.keys():
+        raise StageError(
+            f"the objective's loss has the terms {', '.join(sums) or 'none'} and its counts have "
+            f"{', '.join(counts) or 'none'}; give each term its sum and its count, by one name."
+        )
+    for name, part in sums.items():
+        if part.ndim:
+            raise StageError(
+                f"the objective's loss[{name!r}] must be a scalar, the sum over the micro-batch, and has the "
+                f"shape {list(part.shape)}."
+            )
