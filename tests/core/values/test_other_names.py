@@ -138,7 +138,7 @@ def test_own_variables_are_used_and_are_no_part_of_what_is_run(course):
 def test_an_experiment_in_a_folder_is_listed_and_its_name_is_found(course, capsys):
     assert run.main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert "+experiment=course/lost|course/week1|gpt2_124m|" in out
+    assert "|course/lost|course/week1|gpt2_124m|" in out
     assert "corpus/filters=gopher" in out
     for typo in ("week1", "course/wek1", "course/week"):
         with pytest.raises(ConfigError, match="did you mean 'course/week1'"):

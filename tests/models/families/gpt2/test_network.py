@@ -92,7 +92,7 @@ class Chosen(Config):
     ("field", "value"), [("num_kv_heads", 1), ("head_dim", 4), ("rope_theta", 5e5), ("init_offset", 1.0)]
 )
 def test_a_field_of_the_other_family_is_refused_in_a_sentence(field, value):
-    words = rf"^model\.{field} does not apply to architecture gpt2, only to qwen3; leave it out"
+    words = rf"^model\.{field} does not apply to architecture gpt2, only to qwen3, diffusion; leave it out"
     with pytest.raises(ConfigError, match=words):
         build(Chosen, {"model": {"architecture": "gpt2", **SHAPE, field: value}})
 
@@ -109,7 +109,7 @@ def test_heads_that_do_not_divide_the_width_and_unknown_families_are_refused_in_
         GPT2Config(**{**SHAPE, "num_heads": 5})
     with pytest.raises(
         ConfigError,
-        match=r"model\.architecture must be one of qwen3, gpt2, mlp, .*, encoder, was 'gpt3'",
+        match=r"model\.architecture must be one of qwen3, gpt2, mlp, .*, encoder, diffusion, was 'gpt3'",
     ):
         build(Chosen, {"model": {"architecture": "gpt3"}})
 

@@ -77,7 +77,8 @@ def load(directory: Path, values: Mapping[str, Any]) -> HuggingFace:
         from transformers import AutoModelForCausalLM
     except ImportError:
         raise DataError(
-            f"{directory} is a {values.get('model_type')}, which needs transformers: pip install 'lmexp[hf]'."
+            f"{directory} is a {values.get('model_type')}, which the package transformers computes, and that "
+            "is not installed here; the extra hf of lmexp states its versions."
         ) from None
     try:
         inner = AutoModelForCausalLM.from_pretrained(
