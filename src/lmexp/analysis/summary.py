@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from lmexp.analysis.accuracies import Task, tasks
 from lmexp.analysis.audits import audit_text, audits_of
@@ -46,8 +46,9 @@ def summary(run: Run) -> str:
     parts = [f"\n{run.name}  {run.status}", _stages(run)]
     metrics = run.metrics
     parts += [table(rows) for rows in (_corpora(metrics), _packing(metrics)) if rows]
-    parts += _measured(run)
-    if _boards(run):
+    boards = _boards(run)
+    parts += _measured(run, boards)
+    if boards:
         return "\n\n".join(parts)
     parts += [table(rows)] if (rows := size_rows(metrics)) else []
     parts += [audit_text(rows) for _, rows in audits_of(run)]
@@ -58,12 +59,11 @@ def summary(run: Run) -> str:
 
 def headline(run: Run) -> str:
     """Return the run's name and what was measured, in a few lines."""
-    return "\n\n".join([f"{run.name}  {run.status}", *_measured(run)])
+    return "\n\n".join([f"{run.name}  {run.status}", *_measured(run, _boards(run))])
 
 
-def _measured(run: Run) -> list[str]:
+def _measured(run: Run, boards: Sequence[Leaderboard]) -> list[str]:
     """Return tables of what was measured: of several models on one text, a leaderboard."""
-    boards = _boards(run)
     of_texts = [_perplexity(run.metrics)] if not boards else [leaderboard_rows(board) for board in boards]
     parts = [table(rows) for rows in (*of_texts, _prompts(run.metrics), _own(run)) if rows]
     said = [textwrap.fill(in_a_sentence(board), _SAMPLE_WIDTH) for board in boards]
