@@ -11,23 +11,10 @@ from lmexp.models.build import build_model
 from lmexp.models.families import MLPConfig
 from lmexp.models.families.mlp.network import WindowState
 
-V = 11
+from ..made import V, awake, some_ids
+
 CONFIGS = [MLPConfig(order=4, d_model=5, d_ff=7), MLPConfig(order=2, d_model=5, d_ff=6, direct=True)]
 shapes = pytest.mark.parametrize("config", CONFIGS, ids=["plain", "direct"])
-
-
-def awake(config):
-    """Return a network in fp64 whose every weight is random."""
-    model = build_model(config, V, seed=1).double()
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.5, generator=generator)
-    return model
-
-
-def some_ids(*shape):
-    return torch.randint(V, shape, generator=torch.Generator().manual_seed(3))
 
 
 def written_out(model, ids):

@@ -10,7 +10,9 @@ from lmexp.models.build import build_model
 from lmexp.models.families import GRUConfig, LSTMConfig, MLPConfig, RNNConfig
 from lmexp.training.objectives.noise import Noise
 
-V, B, T = 11, 3, 7
+from ..made import V, awake, some_ids
+
+B, T = 3, 7
 RATES = {
     "word_dropout": 0.3,
     "embedding_dropout": 0.5,
@@ -24,19 +26,6 @@ CONFIGS = [
     LSTMConfig(num_layers=2, d_model=6, **RATES),
 ]
 families = pytest.mark.parametrize("config", CONFIGS, ids=["rnn", "gru", "lstm"])
-
-
-def awake(config):
-    model = build_model(config, V, seed=1).double()
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.5, generator=generator)
-    return model
-
-
-def some_ids(*shape):
-    return torch.randint(V, shape, generator=torch.Generator().manual_seed(3))
 
 
 def drawn(model, samples=range(B), step=4, num_tokens=T):

@@ -11,27 +11,15 @@ from lmexp.models.build import build_model
 from lmexp.models.families import GRUConfig, LSTMConfig, RNNConfig
 from lmexp.models.families.recurrent.network import RecurrentState
 
-V, EOS = 11, 0
+from ..made import V, awake, some_ids
+
+EOS = 0
 CONFIGS = [
     RNNConfig(num_layers=2, d_model=6),
     GRUConfig(num_layers=2, d_model=6),
     LSTMConfig(num_layers=2, d_model=6, tie_embeddings=False),
 ]
 families = pytest.mark.parametrize("config", CONFIGS, ids=["rnn", "gru", "lstm"])
-
-
-def awake(config):
-    """Return a network in fp64 whose every weight is random."""
-    model = build_model(config, V, seed=1).double()
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.5, generator=generator)
-    return model
-
-
-def some_ids(*shape):
-    return torch.randint(V, shape, generator=torch.Generator().manual_seed(3))
 
 
 def written_out(model, ids):
