@@ -101,12 +101,15 @@ def nearest_key(key: str, valid: Iterable[str], *, everywhere: Iterable[str] = (
     last = key.rpartition(".")[2].lower().replace("-", "_")
     if last in _NEEDLESS:
         return f" ({_NEEDLESS[last]})"
-    for target in meant_keys(last):
-        local = target.rpartition(".")[2]
-        found = next((name for name in (target, local) if name in known or name in here), None)
-        if found is not None and found != key:
-            return f" (did you mean {found!r}?)"
+    meant = meant_keys(last)
+    local = next(
+        (name for name in (t.rpartition(".")[2] for t in meant) if name in here and name != key), None
+    )
+    if local is not None:
+        return f" (did you mean {local!r}?)"
     if hint := nearest(key, here):
         return hint
+    if found := next((target for target in meant if target in known and target != key), None):
+        return f" (did you mean {found!r}?)"
     same = [name for name in (*here, *known) if name.rpartition(".")[2] == last and name != key]
     return f" (did you mean {same[0]!r}?)" if same else nearest(key, known)
